@@ -1,0 +1,241 @@
+"""The book of logs: which entry may be added to which log, right now. Pure, and bounded.
+
+The book holds no entries, only the end of each log: its head, its last few headers, the entries
+that came too early, and where it is frozen. `admit` judges one entry and answers with one of six
+results; whoever calls it stores, forwards or asks for more accordingly.
+
+The rules of a chain: `seq` is the head's plus one, `prev` is the head's id, `hlc` is larger than
+the head's, and the author signed it. An entry that comes too early waits and is released by the
+one that fills the gap, so any order of arrival ends in the same heads.
+
+Two signed entries with one number are a fork: the log is frozen before the lowest such number,
+for ever (`fork`). The book meets forks among the headers it remembers. For an older entry it
+answers `Duplicate(compare=True)`: the caller fetches its own entry of that number from the store
+and calls `conflicts`.
+
+An entry without its body is refused: a relay could otherwise strip bodies for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from ledger import fork
+from ledger.admission import Accepted, Admission, Duplicate, Forked, Held, Pending, Refused
+from ledger.clock import held_until_ms
+from ledger.entry import Entry, Head, check_entry
+from ledger.errors import InvalidEntry, Reason
+from ledger.fork import ForkProof
+from ledger.keys import Verifier
+from ledger.limits import Limits
+from ledger.log import Log, memory_bytes
+
+
+class Book:
+    """All logs of one swarm, as one node knows them."""
+
+    def __init__(self, swarm_id: bytes, verify: Verifier, *, limits: Limits | None = None) -> None:
+        self.swarm_id = swarm_id
+        self.limits = limits or Limits()
+        self._verify = verify
+        self._logs: dict[bytes, Log] = {}
+        self._heads: dict[bytes, Head] = {}
+        self._forks: dict[bytes, ForkProof] = {}
+        self._vouched: set[bytes] = set()
+        self._unknown = 0
+        self._pending_bytes = 0
+
+    def restore(self, heads: Iterable[Head], forks: Iterable[ForkProof]) -> None:
+        """Take over what a store holds; a book that is restored must be new."""
+        assert not self._logs
+        assert not self._forks
+        for head in heads:
+            self._open(head.author)
+            self._heads[head.author] = head
+        for proof in forks:
+            self._forks[proof.author] = fork.merge(self._forks.get(proof.author), proof)
+
+    def head(self, author: bytes) -> Head | None:
+        """The end of a log, None if nothing of it is here."""
+        return self._heads.get(author)
+
+    def heads(self) -> Mapping[bytes, Head]:
+        """The ends of all logs, by author; a live view."""
+        return MappingProxyType(self._heads)
+
+    def forks(self) -> Mapping[bytes, ForkProof]:
+        """The lowest proof for each forked author; a live view."""
+        return MappingProxyType(self._forks)
+
+    def frozen_at(self, author: bytes) -> int | None:
+        """The last number of a forked log that counts; None for an honest log."""
+        proof = self._forks.get(author)
+        return None if proof is None else proof.frozen_at
+
+    def recent_id(self, author: bytes, seq: int) -> bytes | None:
+        """The id of one of the last few entries of a log; None if the book forgot it."""
+        head = self._heads.get(author)
+        if head is not None and head.seq == seq:
+            return head.id
+        log = self._logs.get(author)
+        entry = log.recent.get(seq) if log else None
+        return entry.id if entry else None
+
+    def vouch(self, author: bytes) -> bool:
+        """Count an author as a member, not among the unknown. False: too many members."""
+        if author in self._vouched:
+            return True
+        if len(self._vouched) >= self.limits.known_authors:
+            return False
+        self._vouched.add(author)
+        self._unknown -= author in self._logs
+        return True
+
+    def admit(
+        self, entry: Entry, now_ms: int, *, verified: bool = False, solicited: bool = False
+    ) -> Admission:
+        """Judge one entry at wall-clock time `now_ms`; never raises for a hostile one.
+
+        `verified`: the caller knows that the signature holds (its own entry, a stored one).
+        `solicited`: it answers our own request for a range, so its author's rate is not counted.
+        """
+        frozen_at = self.frozen_at(entry.author)
+        if frozen_at is not None and entry.seq > frozen_at:
+            return Refused(Reason.FROZEN, f"the log forked; nothing counts after {frozen_at}")
+        if entry.body is None:
+            return Refused(Reason.NO_BODY, "the entry came without its body")
+        log = self._logs.get(entry.author)
+        known = log.known(entry.seq) if log else None
+        if known is not None and known.id == entry.id:
+            return Duplicate()
+        if known is None:
+            head = self._heads.get(entry.author)
+            if head is not None and entry.seq <= head.seq:
+                return Duplicate(compare=entry.id != head.id)
+            refused = self._over_limit(entry.author, log, now_ms, free=solicited)
+            if refused is not None:
+                return refused
+        if not verified:
+            try:
+                check_entry(entry, self.swarm_id, self._verify)
+            except InvalidEntry as error:
+                return Refused(error.reason, error.message)
+        until_ms = held_until_ms(entry.hlc, now_ms)
+        if until_ms is not None:
+            return Held(until_ms)
+        if known is not None:
+            proof = fork.find(entry, known)
+            assert proof is not None
+            self._freeze(proof, None)
+            return Forked(proof)
+        admission, kept = self._place(entry, log or self._open(entry.author))
+        if kept and not solicited:
+            self._logs[entry.author].bucket.spend(now_ms)
+        return admission
+
+    def conflicts(
+        self, entry: Entry, stored: Entry, *, head: Head | None = None
+    ) -> ForkProof | None:
+        """Compare an old entry with the stored one of its number. If both are signed and differ,
+        the log is frozen and the proof returned, to be stored. `head` is as in `freeze`.
+        """
+        proof = fork.find(entry, stored)
+        return proof if proof is not None and self.freeze(proof, head=head) else None
+
+    def freeze(self, proof: ForkProof, *, head: Head | None = None) -> bool:
+        """Take in a proof from anywhere. False if it doesn't hold.
+
+        `head` is the entry at `proof.frozen_at` from the store, if the log went on past the
+        headers that the book remembers; without it the old head stays until the next `restore`.
+        """
+        try:
+            fork.verify_proof(proof, self.swarm_id, self._verify)
+        except InvalidEntry:
+            return False
+        self._freeze(proof, head)
+        return True
+
+    def _open(self, author: bytes) -> Log:
+        """Start the notes on an author's log."""
+        self._unknown += author not in self._vouched
+        log = self._logs[author] = Log(self.limits)
+        return log
+
+    def _over_limit(
+        self, author: bytes, log: Log | None, now_ms: int, *, free: bool
+    ) -> Refused | None:
+        """Refuse before any expensive check what a limit would refuse anyway."""
+        if log is not None:
+            if free or log.bucket.has_token(now_ms):
+                return None
+            return Refused(Reason.RATE_LIMIT, "the author publishes too fast")
+        if author in self._vouched or self._unknown < self.limits.unknown_authors:
+            return None
+        return Refused(Reason.AUTHOR_LIMIT, f"{self._unknown} logs that nobody vouched for")
+
+    def _place(self, entry: Entry, log: Log) -> tuple[Admission, bool]:
+        """Append a signed entry to its log, or let it wait; and whether it was kept. Only what is
+        kept costs a token: nobody can use up an author's rate by repeating what it said.
+        """
+        head = self._heads.get(entry.author)
+        next_seq = head.seq + 1 if head else 1
+        if entry.seq > next_seq:
+            return self._wait(entry, log, next_seq)
+        refused = _check_link(entry, head)
+        if refused is not None:
+            return refused, False
+        released = [entry]
+        self._pending_bytes -= log.pending_bytes
+        while (waiting := log.take(released[-1].seq + 1)) is not None:
+            if _check_link(waiting, released[-1].head) is not None:
+                break
+            released.append(waiting)
+        self._pending_bytes += log.pending_bytes
+        for item in released:
+            log.remember(item)
+        self._heads[entry.author] = released[-1].head
+        return Accepted(tuple(released)), True
+
+    def _wait(self, entry: Entry, log: Log, next_seq: int) -> tuple[Admission, bool]:
+        """Keep an early entry if it is near the head and there is room; say what is missing."""
+        near = entry.seq - next_seq <= self.limits.pending_per_author
+        size_bytes = memory_bytes(entry)
+        kept = near and self._pending_bytes + size_bytes <= self.limits.pending_bytes
+        if kept:
+            log.wait(entry)
+            self._pending_bytes += size_bytes
+        first_waiting = min(log.pending, default=entry.seq + 1)
+        return Pending(next_seq, min(first_waiting - 1, entry.seq)), kept
+
+    def _freeze(self, proof: ForkProof, head: Head | None) -> None:
+        author = proof.author
+        self._forks[author] = fork.merge(self._forks.get(author), proof)
+        frozen_at = self._forks[author].frozen_at
+        log = self._logs.get(author)
+        if log is None:
+            return
+        self._pending_bytes -= log.pending_bytes
+        log.forget_after(frozen_at)
+        self._pending_bytes += log.pending_bytes
+        old = self._heads.get(author)
+        if old is None or old.seq <= frozen_at:
+            return
+        kept = log.recent.get(frozen_at)
+        if frozen_at == 0:
+            del self._heads[author]
+        elif kept is not None:
+            self._heads[author] = kept.head
+        elif head is not None and head.author == author and head.seq == frozen_at:
+            self._heads[author] = head
+
+
+def _check_link(entry: Entry, head: Head | None) -> Refused | None:
+    """Does the entry continue the log that ends in `head`? Its number is known to fit."""
+    if head is None:
+        return None
+    if entry.prev != head.id:
+        return Refused(Reason.BAD_CHAIN, f"entry {entry.seq} does not follow our {head.seq}")
+    if entry.hlc <= head.hlc:
+        return Refused(Reason.BAD_CLOCK, f"the hlc of entry {entry.seq} does not grow")
+    return None

@@ -1,0 +1,210 @@
+"""Strict deterministic CBOR: one value, one encoding (RFC 8949, section 4.2.1).
+
+Everything that is signed or hashed passes through here, and so does every hostile byte, so the
+codec accepts only what it would write itself: unsigned and negative integers of 64 bits, byte
+and text strings, arrays, maps, booleans and null. Refused: floats, tags, undefined, indefinite
+lengths, integers or lengths not in their shortest form, map keys out of order or twice, text
+that is not UTF-8, bytes after the value, more than 8 nested containers.
+
+The rule it keeps: `dumps(loads(data)) == data` for every `data` that `loads` accepts.
+
+Written by hand rather than on top of a general CBOR library: those sort map keys by RFC 7049
+(length first), build tagged objects while they decode, and allow deep recursion. Sizes are
+checked before anything is built, and containers grow one decoded item at a time, so a short
+message can't claim a huge array. Map keys are integers, byte strings and text only: Python holds
+`1` and `True` to be the same dictionary key, and a reader that asks for field 1 must not be given
+the field `true`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ledger.errors import DecodeError
+from ledger.limits import MAX_DEPTH, MAX_VALUE_BYTES
+
+Key: TypeAlias = "int | bytes | str"
+Value: TypeAlias = "bool | int | bytes | str | list[Value] | dict[Key, Value] | None"
+"""What `loads` returns."""
+
+Encodable: TypeAlias = (
+    "bool | int | bytes | str | Sequence[Encodable] | Mapping[Any, Encodable] | None"
+)
+"""What `dumps` takes: tuples and read-only mappings too."""
+
+_UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
+_FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
+_FIRST_NOT_KEY = _ARRAY << 5
+_MAX_UINT = 2**64 - 1
+_HEADS = [[bytes([major << 5 | arg]) for arg in range(24)] for major in range(6)]
+
+
+def dumps(value: Encodable) -> bytes:
+    """The one encoding of `value`.
+
+    Raises `TypeError` for a type that has none, `ValueError` for an integer beyond 64 bits,
+    for text with lone surrogates, and for more than 8 nested containers.
+    """
+    out: list[bytes] = []
+    _write(value, out, MAX_DEPTH)
+    return b"".join(out)
+
+
+def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES) -> Value:
+    """The value that `data` is the one encoding of. Raises `DecodeError` for anything else."""
+    if len(data) > max_bytes:
+        raise DecodeError(f"{len(data)} bytes, at most {max_bytes} are allowed")
+    try:
+        value, end = _read(data, 0, MAX_DEPTH)
+    except IndexError:
+        raise DecodeError("ends in the middle of a value") from None
+    except UnicodeDecodeError:
+        raise DecodeError("text that is not UTF-8") from None
+    if end != len(data):
+        what = "ends in the middle of a value" if end > len(data) else "goes on after the value"
+        raise DecodeError(what)
+    return value
+
+
+def _head(major: int, arg: int) -> bytes:
+    """The type and argument of an item, in the shortest form."""
+    if arg < 24:
+        return _HEADS[major][arg]
+    if arg < 0x100:
+        return bytes((major << 5 | 24, arg))
+    if arg < 0x10000:
+        return bytes((major << 5 | 25,)) + arg.to_bytes(2, "big")
+    if arg < 0x100000000:
+        return bytes((major << 5 | 26,)) + arg.to_bytes(4, "big")
+    if arg <= _MAX_UINT:
+        return bytes((major << 5 | 27,)) + arg.to_bytes(8, "big")
+    raise ValueError("an integer beyond 64 bits has no encoding here")
+
+
+def _write(value: Encodable, out: list[bytes], depth: int) -> None:
+    """Append the encoding of `value` to `out`; `depth` more containers may be opened."""
+    if isinstance(value, bytes):
+        out.append(_head(_BYTES, len(value)))
+        out.append(value)
+    elif isinstance(value, bool):
+        out.append(b"\xf5" if value else b"\xf4")
+    elif isinstance(value, int):
+        out.append(_head(_UINT, value) if value >= 0 else _head(_NINT, -1 - value))
+    elif isinstance(value, str):
+        text = value.encode()
+        out.append(_head(_TEXT, len(text)))
+        out.append(text)
+    elif value is None:
+        out.append(b"\xf6")
+    elif isinstance(value, list | tuple):
+        _open(depth)
+        out.append(_head(_ARRAY, len(value)))
+        for item in value:
+            _write(item, out, depth - 1)
+    elif isinstance(value, Mapping):
+        _open(depth)
+        out.append(_head(_MAP, len(value)))
+        for key, item in sorted((_encoded_key(key), item) for key, item in value.items()):
+            out.append(key)
+            _write(item, out, depth - 1)
+    else:
+        raise TypeError(f"{type(value).__name__} has no encoding here")
+
+
+def _open(depth: int) -> None:
+    if depth == 0:
+        raise ValueError(f"more than {MAX_DEPTH} nested containers")
+
+
+def _encoded_key(key: object) -> bytes:
+    if isinstance(key, int | bytes | str) and not isinstance(key, bool):
+        out: list[bytes] = []
+        _write(key, out, 0)
+        return b"".join(out)
+    raise TypeError(f"{type(key).__name__} can't be a map key")
+
+
+def _argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
+    """The argument of a head whose low five bits are `info` ≥ 24, and where it ends.
+
+    A slice past the end gives a short number, but also an end past the end of `data`, which
+    every path refuses: reading on raises IndexError, and `loads` compares the end.
+    """
+    if info > 27:
+        raise DecodeError("an indefinite length or a reserved head")
+    size = 1 << (info - 24)
+    end = pos + size
+    arg = int.from_bytes(data[pos:end], "big")
+    if arg < (24 if size == 1 else 1 << 4 * size) and end <= len(data):
+        raise DecodeError("an integer or a length that is not in its shortest form")
+    return arg, end
+
+
+def _read(data: bytes, pos: int, depth: int) -> tuple[Value, int]:
+    """The value that starts at `pos`, and where it ends."""
+    initial = data[pos]
+    major = initial >> 5
+    arg = initial & 31
+    pos += 1
+    if major == _SIMPLE:
+        return _simple(initial), pos
+    if arg >= 24:
+        arg, pos = _argument(data, pos, arg)
+    if major == _UINT:
+        return arg, pos
+    if major == _BYTES:
+        end = pos + arg
+        if end > len(data):
+            raise IndexError
+        return data[pos:end], end
+    if major == _TEXT:
+        end = pos + arg
+        if end > len(data):
+            raise IndexError
+        return data[pos:end].decode(), end
+    if major == _MAP:
+        return _read_map(data, pos, arg, _deeper(depth))
+    if major == _ARRAY:
+        depth = _deeper(depth)
+        items: list[Value] = []
+        for _ in range(arg):
+            item, pos = _read(data, pos, depth)
+            items.append(item)
+        return items, pos
+    if major == _NINT:
+        return -1 - arg, pos
+    raise DecodeError("a tag")
+
+
+def _read_map(data: bytes, pos: int, size: int, depth: int) -> tuple[Value, int]:
+    """A map of `size` pairs, whose encoded keys must ascend."""
+    result: dict[Key, Value] = {}
+    last = b""
+    for _ in range(size):
+        if data[pos] >= _FIRST_NOT_KEY:
+            raise DecodeError("a map key that is not an integer, a byte string or text")
+        key, end = _read(data, pos, depth)
+        encoded = data[pos:end]
+        if encoded <= last:
+            raise DecodeError("map keys out of order, or one of them twice")
+        last = encoded
+        assert isinstance(key, int | bytes | str)
+        result[key], pos = _read(data, end, depth)
+    return result, pos
+
+
+def _deeper(depth: int) -> int:
+    if depth == 0:
+        raise DecodeError(f"more than {MAX_DEPTH} nested containers")
+    return depth - 1
+
+
+def _simple(initial: int) -> bool | None:
+    if initial == _NULL:
+        return None
+    if initial == _TRUE:
+        return True
+    if initial == _FALSE:
+        return False
+    raise DecodeError("a float, or a simple value other than false, true and null")

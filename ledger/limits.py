@@ -1,0 +1,87 @@
+"""Every bound of the ledger, each with its reason.
+
+A bound is part of the format where the comment says *format*: two nodes with different values
+would disagree on what a valid entry is. The others are local and may differ between nodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- format ---------------------------------------------------------------------------------
+MAX_DEPTH = 8
+"""Format. Nested containers in one CBOR value: our deepest body nests 5; also ends recursion."""
+
+MAX_VALUE_BYTES = 64 * KIB
+"""One decoded value: a network frame. Four times the largest body."""
+
+MAX_UINT63 = 2**63 - 1
+"""Format. Largest seq, hlc, kind and expiry: fits the signed integers of any database. As an
+hlc it is the year 6429."""
+
+MAX_HEADER_BYTES = 512
+"""Format. All fields at their longest, with 8 refs, take 468 bytes."""
+
+MAX_BODY_BYTES = 16 * KIB
+"""Format. A verdict with 64 ballots is about 10 KiB; larger things travel as blobs by hash."""
+
+MAX_REFS = 8
+"""Format. A verdict refers to its task and up to M = 7 results."""
+
+MAX_ENTRY_BYTES = MAX_HEADER_BYTES + MAX_BODY_BYTES + 64 + 16
+"""Header, body, signature, and the CBOR heads around them (at most 9 bytes)."""
+
+MAX_PROOF_BYTES = 2 * (MAX_HEADER_BYTES + 64) + 16
+"""A fork proof: two headers, two signatures, five CBOR heads (at most 11 bytes)."""
+
+# --- clock ----------------------------------------------------------------------------------
+MAX_FUTURE_MS = 5 * 60 * 1000
+"""An entry dated further ahead is held back: unsynchronised clocks rarely differ by minutes."""
+
+MAX_PUSH_MS = 60 * 1000
+"""Peers never push our clock further than this ahead of our own time."""
+
+# --- memory ---------------------------------------------------------------------------------
+MAX_CACHED_KEYS = 4096
+"""Parsed public keys kept: one per author that speaks; about 1 MiB."""
+
+MAX_HEADS_PER_FRAME = 512
+"""A head takes at most 89 bytes, so a page of heads stays below 48 KiB."""
+
+MAX_WANTS_PER_FRAME = 256
+"""Ranges asked for in one go; the rest follows in the next round."""
+
+MAX_WANT_ENTRIES = 1024
+"""Entries asked for per author and round: a hostile head of seq 2^63 costs no more than this."""
+
+ENTRY_OVERHEAD_BYTES = 1024
+"""What the Python objects of one parsed entry take besides its bytes, roughly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The local bounds of a `Book`; tests make them small."""
+
+    pending_per_author: int = 256
+    """How far ahead of a log's head an early entry is kept: gossip reorders tens of entries."""
+
+    pending_bytes: int = 32 * MIB
+    """All early entries together. Sync delivers in order, so it works even when this is full."""
+
+    unknown_authors: int = 4096
+    """Logs that nobody vouched for: stops a crowd of invented keys from filling the disk."""
+
+    known_authors: int = 65_536
+    """Logs that the application vouched for: its members."""
+
+    recent_per_author: int = 8
+    """Latest headers kept per log, to meet a fork without asking the store; about 3 KiB."""
+
+    rate_per_s: int = 20
+    """Entries per second and author. A busy conductor writes about 15 a task."""
+
+    rate_burst: int = 200
+    """Entries an author may publish at once, after being quiet for ten seconds."""
