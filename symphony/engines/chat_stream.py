@@ -1,0 +1,226 @@
+"""The answer of one chat request, from the server's events to ours.
+
+Everything in it comes from a process we don't trust to be right: each field is looked at before
+it is used, and what can't be understood is an `EngineError`, never a guess. The one guess that
+is made, token counts of a server that gives none, is marked (`Finished.usage_estimated`).
+
+The rule kept: `Finished` comes once, last, and only after a finish reason was received and the
+whole output was checked against the request's constraint.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+
+from symphony.engines import limits
+from symphony.engines.base import Chunk, Event, Finished, FinishReason, Request
+from symphony.engines.constraints import check_output
+from symphony.engines.slots import within
+from symphony.engines.sse import EventReader, read_capped
+from symphony.errors import EngineError, EngineOverloaded, EngineUnavailable
+
+_BROKE_HINT = "its output is incomplete and was dropped; ask again"
+
+
+class ChatStream:
+    """An async iterator of `Chunk`s and one `Finished`. Not an async generator on purpose: it
+    holds no scope open while the caller works, and needs no closing of its own.
+    """
+
+    def __init__(
+        self,
+        blocks: AsyncIterator[bytes],
+        request: Request,
+        deadline: float,
+        *,
+        kind: str,
+        model: str,
+    ) -> None:
+        self._reader = EventReader(blocks)
+        self._request = request
+        self._deadline = deadline
+        self._kind = kind
+        self._model = model
+        self._texts: list[str] = []
+        self._logprob_sum = 0.0
+        self._logprob_count = 0
+        self._reason: str | None = None
+        self._usage: tuple[int, int] | None = None
+        self._ended = False
+
+    def __aiter__(self) -> ChatStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._ended:
+            raise StopAsyncIteration
+        try:
+            with within(self._deadline):
+                event = await self._next_event()
+        except httpx2.HTTPError as error:
+            self._ended = True
+            raise EngineUnavailable(
+                f"the model server broke off in mid-answer: {type(error).__name__}",
+                hint=_BROKE_HINT,
+            ) from error
+        except BaseException:
+            self._ended = True
+            raise
+        self._ended = isinstance(event, Finished)
+        return event
+
+    async def _next_event(self) -> Event:
+        while True:
+            data = await self._reader.next_data()
+            if data is None or data == "[DONE]":
+                return self._finish()
+            chunk = self._take(_parse(data))
+            if chunk is not None:
+                return chunk
+
+    def _take(self, event: dict[str, Any]) -> Chunk | None:
+        """Fold one event in; the chunk it holds, if it holds one."""
+        if isinstance(event.get("model"), str) and event["model"]:
+            self._model = event["model"]
+        self._usage = _usage(event) or self._usage
+        choices = event.get("choices")
+        if not isinstance(choices, list) or not choices:
+            return None
+        choice = choices[0]
+        if not isinstance(choice, dict):
+            raise _nonsense("a choice is not an object")
+        if choice.get("finish_reason") is not None:
+            self._reason = str(choice["finish_reason"])
+        delta = choice.get("delta")
+        text = delta.get("content") if isinstance(delta, dict) else None
+        if not isinstance(text, str) or not text:
+            return None
+        self._texts.append(text)
+        return Chunk(text, self._logprob(choice))
+
+    def _logprob(self, choice: dict[str, Any]) -> float | None:
+        """The sum over the chunk's tokens, None where one is missing or no number."""
+        if not self._request.logprobs or not isinstance(choice.get("logprobs"), dict):
+            return None
+        tokens = choice["logprobs"].get("content")
+        if not isinstance(tokens, list) or not tokens:
+            return None
+        values = [token.get("logprob") if isinstance(token, dict) else None for token in tokens]
+        total = 0.0
+        for value in values:
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                return None
+            total += value
+        self._logprob_sum += total
+        self._logprob_count += len(values)
+        return total
+
+    def _finish(self) -> Finished:
+        reason: FinishReason
+        match self._reason:
+            case "stop":
+                reason = "stop"
+            case "length":
+                reason = "length"
+            case None:
+                raise EngineUnavailable(
+                    "the model server ended its answer without a finish reason", hint=_BROKE_HINT
+                )
+            case other:
+                raise EngineError(f"the model server ended its answer with {other[:40]!r}")
+        check_output(self._request.constraint, "".join(self._texts))
+        estimated = (
+            sum(len(message.content) for message in self._request.messages) // 4 + 1,
+            len(self._texts),
+        )
+        prompt_tokens, completion_tokens = self._usage or estimated
+        mean = self._logprob_sum / self._logprob_count if self._logprob_count else None
+        return Finished(
+            reason=reason,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            mean_logprob=mean,
+            model=self._model,
+            engine=self._kind,
+            usage_estimated=self._usage is None,
+        )
+
+
+async def refusal(response: httpx2.Response) -> EngineError:
+    """The error behind an answer other than 200; closes the response."""
+    try:
+        body = await read_capped(response, limits.ERROR_BODY_BYTES)
+        words = _error_words(body)
+    except (EngineError, httpx2.HTTPError):
+        words = ""
+    status = response.status_code
+    said = f"HTTP {status}" + (f": {words}" if words else "")
+    retry_after = response.headers.get("retry-after")
+    if status == 429 or (status == 503 and retry_after is not None):
+        return EngineOverloaded(
+            f"the model server is full ({said})",
+            hint="come back later",
+            retry_after_ms=_retry_after_ms(retry_after),
+        )
+    if status in {502, 503, 504}:
+        return EngineUnavailable(f"the model server is not ready ({said})", hint="wait, then retry")
+    if status in {401, 403}:
+        return EngineError(
+            f"the model server refused our key ({said})",
+            hint="name the variable that holds the key as api_key_env",
+        )
+    return EngineError(f"the model server refused the request ({said})")
+
+
+def _retry_after_ms(header: str | None) -> int:
+    # The HTTP-date form is rare among model servers, and a clock away from being right.
+    if header is None or not header.isascii() or not header.isdigit() or len(header) > 6:
+        return limits.RETRY_AFTER_MS
+    return min(max(int(header) * 1000, limits.RETRY_AFTER_MS), limits.RETRY_AFTER_MAX_MS)
+
+
+def _parse(data: str) -> dict[str, Any]:
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _nonsense("an event is not JSON") from error
+    if not isinstance(event, dict):
+        raise _nonsense("an event is not an object")
+    if event.get("error") or ("choices" not in event and "message" in event):
+        raise EngineError(f"the model server failed in mid-answer: {_error_words(data.encode())}")
+    return event
+
+
+def _usage(event: dict[str, Any]) -> tuple[int, int] | None:
+    usage = event.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if isinstance(prompt, int) and isinstance(completion, int) and min(prompt, completion) >= 0:
+        return prompt, completion
+    return None
+
+
+def _error_words(body: bytes) -> str:
+    """The server's own message, one line, printable and short."""
+    text = body.decode("utf-8", errors="replace")
+    try:
+        value = json.loads(text)
+        inner = value.get("error", value) if isinstance(value, dict) else value
+        text = str(inner.get("message", inner) if isinstance(inner, dict) else inner)
+    except (ValueError, RecursionError):
+        pass
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[: limits.ERROR_TEXT_CHARS]
+
+
+def _nonsense(what: str) -> EngineError:
+    return EngineError(
+        f"the model server's answer makes no sense: {what}",
+        hint="is this an OpenAI-style server?",
+    )

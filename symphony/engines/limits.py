@@ -1,0 +1,146 @@
+"""Every bound of this room, with its reason.
+
+A model server is a guest: it may hang, flood or lie, so each thing it can make us wait for,
+hold or count has a number here. "Guess" marks a number that no measurement stands behind.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+RESPONSE_BYTES: Final = 10 * 1024 * 1024
+"""One whole response, headers apart. 4 096 tokens with log-probabilities are about 1 MiB."""
+
+LINE_BYTES: Final = 1024 * 1024
+"""One line of a server-sent event. A line holds one token; the rest is room for odd servers."""
+
+ERROR_BODY_BYTES: Final = 64 * 1024
+"""As much of an error page as is read to find its message."""
+
+ERROR_TEXT_CHARS: Final = 300
+"""As much of a server's own words as goes into our error: enough to act on, too few to flood."""
+
+PROMPT_BYTES: Final = 1024 * 1024
+"""All messages of one request in UTF-8: 32 k tokens of dense text are about 128 KiB."""
+
+MESSAGES: Final = 64
+"""Messages of one request. A step sends two; a chat passed through the gateway sends dozens."""
+
+COMPLETION_TOKENS: Final = 32_768
+"""The longest output anyone may ask for: the context of the largest catalogued model."""
+
+STOPS: Final = 16
+"""Stop strings of one request; public servers take 4, llama.cpp any number."""
+
+DEADLINE_MS: Final = 3_600_000
+"""An hour: no generation of a swarm is worth more."""
+
+SCHEMA_BYTES: Final = 64 * 1024
+"""A JSON schema as text. Plans take 1 KiB."""
+
+PATTERN_CHARS: Final = 512
+"""A regular expression. Python's matcher backtracks: short patterns keep the damage small."""
+
+REGEX_TEXT_CHARS: Final = 8192
+"""The longest output that is matched with a regular expression, for the same reason."""
+
+CHOICES: Final = 256
+"""Options of a choice list: labels and letters, not dictionaries."""
+
+GRAMMAR_CHARS: Final = 64 * 1024
+"""A GBNF grammar as text: as a schema."""
+
+GRAMMAR_SYMBOLS: Final = 20_000
+"""Symbols of a grammar once read: what the recogniser has to hold."""
+
+GRAMMAR_REPEATS: Final = 2000
+"""The largest m or n of `{m,n}`; llama.cpp refuses more than 2 000 as well."""
+
+GRAMMAR_STEPS: Final = 2_000_000
+"""Work allowed to check one output against a grammar: about two seconds of Python."""
+
+CONCURRENCY: Final = 4
+"""Generations at once when nobody says otherwise: the slots of the embedded server."""
+
+WAITING_PER_SLOT: Final = 8
+"""Requests that may wait for each slot; one more is refused as overload. Guess."""
+
+RETRY_AFTER_MS: Final = 1000
+"""When to come back after an overload that names no time of its own."""
+
+RETRY_AFTER_MAX_MS: Final = 60_000
+"""A server's own Retry-After is believed up to a minute."""
+
+SENDS: Final = 2
+"""One retry, and only when not one byte of the answer came: idle connections get closed by
+servers, and llama.cpp's was seen to close some unanswered."""
+
+CONNECT_SECONDS: Final = 5.0
+"""Reaching a server. Loopback takes under 1 ms, another continent 300 ms."""
+
+HEALTH_SECONDS: Final = 5.0
+"""A health answer costs a server nothing; later than this it is as good as down."""
+
+PROBE_SECONDS: Final = 60.0
+"""The self-test of one constraint on an unknown server, which may have to load its model."""
+
+MODELS_LISTED: Final = 1000
+"""Entries of `/v1/models` that are looked at."""
+
+CONTEXT_TOKENS: Final = 2048
+"""Context of one request when neither the server nor the configuration says: the least that a
+plan and its needs fit into."""
+
+START_SECONDS: Final = 120.0
+"""From spawning the embedded server to its ready line: 1.4 s warm for 100 MB, 5 s for 1 GB;
+the rest is for cold disks."""
+
+READY_LINE_BYTES: Final = 4096
+"""The child's one line."""
+
+STDERR_TAIL_BYTES: Final = 2048
+"""As much of a failed child's last words as is shown."""
+
+STOP_SECONDS: Final = 5.0
+"""From closing the child's standard input to killing it."""
+
+RESTART_BACKOFF_MS: Final = (0, 500, 1000, 2000, 5000, 10_000, 30_000)
+"""Pause before the n-th start in a row that failed; the last one repeats. The first restart
+is immediate, as a killed process most often was killed once."""
+
+STABLE_MS: Final = 60_000
+"""A child that lived this long was healthy: its death starts the back-off from the front."""
+
+PARALLEL_SLOTS: Final = 4
+"""Slots of the embedded server: 4 x 2048 tokens take 0.36 GB with SmolLM2, 2.1 GB with Qwen."""
+
+CACHE_RAM_MIB: Final = 256
+"""The embedded server's prompt cache; its own default is 8 GiB."""
+
+HTTP_THREADS: Final = 8
+"""Threads of the embedded server's HTTP side. Each streaming answer holds one, so they must
+outnumber the slots, or health and cancellation would wait behind generations."""
+
+LOCK_SECONDS: Final = 3600.0
+"""How long a pull waits for another process that pulls the same model."""
+
+LOCK_POLL_SECONDS: Final = 0.1
+"""How often it looks."""
+
+DOWNLOAD_SECONDS: Final = 3600.0
+"""The longest one download may take: 1.1 GB at 2.5 Mbit/s."""
+
+COPY_BYTES: Final = 1024 * 1024
+"""Block of a file copy or hash."""
+
+ENCODE_TEXTS: Final = 256
+"""Texts of one call to the encoder: 256 x 256 tokens of activations are about 100 MB."""
+
+ENCODE_CHARS: Final = 8192
+"""Characters of a text that the encoder looks at; 256 tokens are seldom more than 2 000."""
+
+ENCODE_TOKENS: Final = 256
+"""The sequence length that MiniLM was trained with."""
+
+ENCODE_BATCH: Final = 16
+"""Texts padded together; more gains nothing on one thread and costs memory."""

@@ -1,0 +1,225 @@
+"""Any server that speaks OpenAI's chat protocol over HTTP: Ollama, LM Studio, SGLang,
+llama-server, vLLM, a cloud if one insists.
+
+Theory of operation: one streaming POST per generation. The stream is read piece by piece, each
+wait under the request's deadline; leaving the context closes the connection, which every such
+server takes as an abort. At most `concurrency` requests are in flight, a bounded number waits,
+the next is refused. A request is sent again once, and only when not a byte of an answer came:
+after the first byte the server may have worked, and asking twice would cost twice.
+
+Servers on this machine are reached directly, whatever proxy the environment names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx2
+import trio
+
+from symphony.engines import limits
+from symphony.engines.base import Description, Event, Health, NoConstraint, Request
+from symphony.engines.chat_stream import ChatStream, refusal
+from symphony.engines.constraints import check_constraint
+from symphony.engines.dialect import Dialect
+from symphony.engines.probe import probe_dialect
+from symphony.engines.slots import Slots, within
+from symphony.engines.sse import body_of, read_capped
+from symphony.errors import ConfigError, EngineError, EngineUnavailable
+
+# What httpx2 raises when the connection, and not the server's answer, is at fault.
+_BROKEN = (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.ConnectTimeout)
+
+
+class OpenAIEngine:
+    """An engine behind a URL.
+
+    `url` is the server's root, with or without its `/v1`. `model` None takes the first that the
+    server lists. `dialect` None measures what the server honours, at the first need of it.
+    `health_path` None asks `/v1/models`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        kind: str = "openai",
+        lineage: str = "unknown",
+        context_tokens: int | None = None,
+        concurrency: int = limits.CONCURRENCY,
+        dialect: Dialect | None = None,
+        health_path: str | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        root = url.rstrip("/").removesuffix("/v1")
+        if not root.startswith(("http://", "https://")):
+            raise ConfigError(f"not an HTTP address: {url!r}", hint="write http://host:port")
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client = httpx2.AsyncClient(
+            base_url=root,
+            headers=headers,
+            trust_env=httpx2.URL(root).host not in {"127.0.0.1", "localhost", "::1"},
+            timeout=httpx2.Timeout(None, connect=limits.CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=concurrency),
+        )
+        self._kind = kind
+        self._model = model
+        self._lineage = lineage
+        self._context_tokens = context_tokens
+        self._concurrency = concurrency
+        self._dialect = dialect
+        self._dialect_lock = trio.Lock()
+        self._health_path = health_path or "/v1/models"
+        self._slots = Slots(concurrency)
+
+    async def describe(self) -> Description:
+        listed = await self._find_model()
+        context = self._context_tokens or _context_of(listed) or limits.CONTEXT_TOKENS
+        return Description(
+            engine=self._kind,
+            model=str(listed["id"]),
+            lineage=self._lineage,
+            context_tokens=context,
+            concurrency=self._concurrency,
+            features=(await self._measured_dialect()).features,
+        )
+
+    def generate(self, request: Request) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        return self._generate(request)
+
+    @asynccontextmanager
+    async def _generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
+        deadline = trio.current_time() + request.deadline_ms / 1000
+        body = await self._body(request, deadline)
+        async with self._slots.take(deadline):
+            response = await self._send(body, deadline)
+            async with body_of(response) as blocks:
+                yield ChatStream(blocks, request, deadline, kind=self._kind, model=body["model"])
+
+    async def health(self) -> Health:
+        try:
+            await self._get(self._health_path)
+        except EngineError as error:
+            return Health(ok=False, detail=str(error))
+        return Health(ok=True, detail="answers")
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _body(self, request: Request, deadline: float) -> dict[str, Any]:
+        sent_bytes = sum(len(message.content.encode()) for message in request.messages)
+        if sent_bytes > limits.PROMPT_BYTES:
+            raise EngineError(
+                f"the prompt has {sent_bytes} bytes, more than {limits.PROMPT_BYTES}",
+                hint="shorten the messages",
+            )
+        check_constraint(request.constraint)
+        fields: dict[str, Any] = {}
+        with within(deadline):
+            if not isinstance(request.constraint, NoConstraint):
+                fields = (await self._measured_dialect()).fields(request.constraint)
+            model = self._model or str((await self._find_model())["id"])
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **fields,
+        }
+        if request.seed is not None:
+            body["seed"] = request.seed
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if request.logprobs:
+            body["logprobs"] = True
+        return body
+
+    async def _send(self, body: dict[str, Any], deadline: float) -> httpx2.Response:
+        with within(deadline):
+            response = await self._post(body)
+            if response.status_code != 200:
+                raise await refusal(response)
+            return response
+
+    async def _post(self, body: dict[str, Any]) -> httpx2.Response:
+        sent = 0
+        while True:
+            sent += 1
+            try:
+                request = self._client.build_request("POST", "/v1/chat/completions", json=body)
+                return await self._client.send(request, stream=True)
+            except _BROKEN as error:
+                if sent == limits.SENDS:
+                    raise self._unreachable(error) from error
+            except httpx2.HTTPError as error:
+                raise EngineError(f"the request failed: {type(error).__name__}") from error
+
+    async def _find_model(self) -> dict[str, Any]:
+        """The server's own entry for our model, or for its first when we name none."""
+        listed = await self.list_models()
+        if not listed:
+            raise EngineUnavailable("the server has no model", hint="load one into it")
+        if self._model is None:
+            return listed[0]
+        for entry in listed:
+            if entry["id"] == self._model:
+                return entry
+        names = ", ".join(str(entry["id"]) for entry in listed[:5])
+        raise EngineUnavailable(
+            f"the server does not have the model {self._model!r}", hint=f"it has: {names}"
+        )
+
+    async def list_models(self) -> list[dict[str, Any]]:
+        """The entries of `/v1/models` that carry an id, as the server wrote them."""
+        return _parse_models(await self._get("/v1/models"))
+
+    async def _get(self, path: str) -> bytes:
+        try:
+            with trio.fail_after(limits.HEALTH_SECONDS):
+                request = self._client.build_request("GET", path)
+                response = await self._client.send(request, stream=True)
+                if response.status_code != 200:
+                    raise await refusal(response)
+                return await read_capped(response, limits.RESPONSE_BYTES)
+        except (trio.TooSlowError, httpx2.HTTPError) as error:
+            raise self._unreachable(error) from error
+
+    async def _measured_dialect(self) -> Dialect:
+        async with self._dialect_lock:
+            if self._dialect is None:
+                model = str((await self._find_model())["id"])
+                self._dialect = await probe_dialect(self._client, model)
+            return self._dialect
+
+    def _unreachable(self, error: Exception) -> EngineUnavailable:
+        return EngineUnavailable(
+            f"no answer from {self._client.base_url}: {type(error).__name__}",
+            hint="start the model server, or correct the engine's url",
+        )
+
+
+def _parse_models(content: bytes) -> list[dict[str, Any]]:
+    try:
+        data = json.loads(content)["data"]
+        entries = [entry for entry in data[: limits.MODELS_LISTED] if isinstance(entry, dict)]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise EngineError(
+            "the server's list of models is not one", hint="is this an OpenAI-style server?"
+        ) from error
+    return [entry for entry in entries if isinstance(entry.get("id"), str) and entry["id"]]
+
+
+def _context_of(entry: dict[str, Any]) -> int | None:
+    """The context of a slot: `max_model_len` of vLLM, `meta.n_ctx` of llama.cpp."""
+    meta = entry.get("meta")
+    for value in (entry.get("max_model_len"), isinstance(meta, dict) and meta.get("n_ctx")):
+        if isinstance(value, int) and value > 0:
+            return int(value)
+    return None

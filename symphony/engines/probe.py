@@ -1,0 +1,136 @@
+"""What an unknown server honours: measured, not believed.
+
+Servers accept fields that they don't know and ignore them, so acceptance proves nothing. Each
+probe asks for something that no model would say by itself ("zqx") to a question that has
+another answer; only a server that enforces the constraint can give it. Greedy, a dozen tokens
+each, all at once, run at the first need and kept for the life of the engine.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx2
+import trio
+
+from symphony.engines import limits
+from symphony.engines.base import Choice, Constraint, Feature, Grammar, JsonSchema, Regex
+from symphony.engines.chat_stream import refusal
+from symphony.engines.constraints import check_output
+from symphony.engines.dialect import LLAMACPP, VLLM, Dialect
+from symphony.engines.sse import read_capped
+from symphony.errors import (
+    ConstraintViolated,
+    EngineError,
+    EngineOverloaded,
+    EngineUnavailable,
+)
+
+_SCHEMA = JsonSchema(
+    {
+        "type": "object",
+        "properties": {"zqx": {"type": "string", "enum": ["zqx", "xqz"]}},
+        "required": ["zqx"],
+        "additionalProperties": False,
+    }
+)
+_CHOICE = Choice(("zqx", "xqz"))
+_REGEX = Regex("zq[xz]{1,3}")
+_GRAMMAR = Grammar('root ::= "zq" [xz]')
+
+_STYLES: tuple[tuple[str, Dialect, Constraint, Feature], ...] = (
+    ("plain", LLAMACPP, _SCHEMA, Feature.JSON_SCHEMA),
+    ("llama", LLAMACPP, _CHOICE, Feature.CHOICE),
+    ("llama", LLAMACPP, _GRAMMAR, Feature.GRAMMAR),
+    ("vllm", VLLM, _CHOICE, Feature.CHOICE),
+    ("vllm", VLLM, _REGEX, Feature.REGEX),
+    ("vllm", VLLM, _GRAMMAR, Feature.GRAMMAR),
+)
+
+
+async def probe_dialect(client: httpx2.AsyncClient, model: str) -> Dialect:
+    """Ask the server for one text of each kind. Raises `EngineUnavailable` or
+    `EngineOverloaded` when it can't answer now: silence says nothing about what it honours.
+    """
+    honoured: set[tuple[str, Feature]] = set()
+    failures: list[EngineError] = []
+
+    async def run(style: str, fields: dict[str, Any], wanted: Constraint, feature: Feature) -> None:
+        try:
+            answer = await _ask(client, {"model": model, **fields})
+            if answer is None:
+                return
+            if feature is Feature.LOGPROBS:
+                if _has_logprobs(answer):
+                    honoured.add((style, feature))
+            else:
+                check_output(wanted, _text(answer))
+                honoured.add((style, feature))
+        except ConstraintViolated:
+            return
+        except EngineError as error:
+            failures.append(error)
+
+    async with trio.open_nursery() as nursery:
+        for style, dialect, wanted, feature in _STYLES:
+            nursery.start_soon(run, style, dialect.fields(wanted), wanted, feature)
+        nursery.start_soon(run, "plain", {"logprobs": True}, _CHOICE, Feature.LOGPROBS)
+    if failures:
+        raise failures[0]
+    return _conclude(honoured)
+
+
+def _conclude(honoured: set[tuple[str, Feature]]) -> Dialect:
+    """A server that understands both vendors' fields is asked in vLLM's, which cover more."""
+    plain = {feature for style, feature in honoured if style == "plain"}
+    llama = {feature for style, feature in honoured if style == "llama"}
+    vllm = {feature for style, feature in honoured if style == "vllm"}
+    if vllm:
+        return Dialect(frozenset(plain | vllm), vllm_fields=True)
+    return Dialect(frozenset(plain | llama), llama_grammar=bool(llama))
+
+
+async def _ask(client: httpx2.AsyncClient, fields: dict[str, Any]) -> dict[str, Any] | None:
+    """The server's first choice; None when it refuses such a request or answers nonsense."""
+    body = {
+        "messages": [{"role": "user", "content": "Name one colour."}],
+        "max_tokens": 24,
+        "temperature": 0,
+        **fields,
+    }
+    try:
+        with trio.fail_after(limits.PROBE_SECONDS):
+            request = client.build_request("POST", "/v1/chat/completions", json=body)
+            response = await client.send(request, stream=True)
+            if response.status_code != 200:
+                error = await refusal(response)
+                if isinstance(error, EngineOverloaded | EngineUnavailable):
+                    raise error
+                return None
+            content = await read_capped(response, limits.RESPONSE_BYTES)
+    except trio.TooSlowError as error:
+        raise EngineUnavailable("the model server did not answer a self-test in time") from error
+    except httpx2.HTTPError as error:
+        raise EngineUnavailable(
+            f"the model server failed a self-test: {type(error).__name__}",
+            hint="start the model server, or correct the engine's url",
+        ) from error
+    try:
+        choice = json.loads(content)["choices"][0]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return choice if isinstance(choice, dict) else None
+
+
+def _text(choice: dict[str, Any]) -> str:
+    message = choice.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    return content if isinstance(content, str) else ""
+
+
+def _has_logprobs(choice: dict[str, Any]) -> bool:
+    logprobs = choice.get("logprobs")
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    first = tokens[0] if isinstance(tokens, list) and tokens else None
+    return isinstance(first, dict) and isinstance(first.get("logprob"), int | float)

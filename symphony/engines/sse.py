@@ -1,0 +1,95 @@
+"""Server-sent events out of a byte stream that nobody trusts.
+
+Only what OpenAI-style servers send is understood: `data:` lines, each a whole event; comments
+and other fields are skipped. The rule kept: not one byte beyond the limits is ever held, so a
+server that never ends a line or an answer costs us a bounded amount of memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import trio
+
+from symphony.engines import limits
+from symphony.errors import EngineError
+
+_HINT = "the server floods or is no model server; check its address"
+
+
+@asynccontextmanager
+async def body_of(response: httpx2.Response) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The response's body in blocks; leaving closes the connection, cancelled or not.
+
+    The client's body is a nest of async generators, and one that is dropped half-way gets
+    finalised by the garbage collector at some later time. So after closing they are run dry:
+    nothing can arrive any more, each ends by the error of reading from what is closed.
+    """
+    blocks = response.aiter_bytes()
+    try:
+        yield blocks
+    finally:
+        deadline = trio.current_time() + limits.STOP_SECONDS
+        with trio.CancelScope(deadline=deadline, shield=True):
+            await response.aclose()
+            try:
+                async for _ in blocks:
+                    pass
+            except (httpx2.HTTPError, httpx2.StreamError):
+                pass
+
+
+async def read_capped(response: httpx2.Response, cap_bytes: int) -> bytes:
+    """The whole body, and the connection closed. Raises `EngineError` beyond `cap_bytes`."""
+    body = bytearray()
+    async with body_of(response) as blocks:
+        async for block in blocks:
+            body += block
+            if len(body) > cap_bytes:
+                raise EngineError(f"the answer is longer than {cap_bytes} bytes", hint=_HINT)
+    return bytes(body)
+
+
+class EventReader:
+    """Cuts bytes into the payloads of `data:` lines.
+
+    `next_data` gives None at the end of the stream; a last line without its newline is dropped,
+    since it may be half of one.
+    """
+
+    def __init__(self, blocks: AsyncIterator[bytes]) -> None:
+        self._blocks = blocks
+        self._buffer = bytearray()
+        self._total_bytes = 0
+
+    async def next_data(self) -> str | None:
+        while True:
+            line = await self._next_line()
+            if line is None:
+                return None
+            # llama.cpp reports a failure in mid-stream under the name `error`.
+            for name in (b"data:", b"error:"):
+                if line.startswith(name):
+                    return line[len(name) :].strip().decode("utf-8", errors="replace")
+
+    async def _next_line(self) -> bytes | None:
+        while True:
+            end = self._buffer.find(b"\n")
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[: end + 1]
+                return line.rstrip(b"\r")
+            if len(self._buffer) > limits.LINE_BYTES:
+                raise EngineError(f"a line is longer than {limits.LINE_BYTES} bytes", hint=_HINT)
+            try:
+                block = await anext(self._blocks)
+            except StopAsyncIteration:
+                return None
+            self._total_bytes += len(block)
+            if self._total_bytes > limits.RESPONSE_BYTES:
+                raise EngineError(
+                    f"the answer is longer than {limits.RESPONSE_BYTES} bytes", hint=_HINT
+                )
+            self._buffer += block

@@ -1,0 +1,284 @@
+"""A small real model server, without a model: OpenAI's protocol over HTTP, scripted answers.
+
+    python -m symphony.testing.echo_server --port 0 --latency-ms 200
+
+prints `ready http://127.0.0.1:PORT` and serves until its standard input closes (with
+`--until-stdin-closes`) or it is ended. Each call takes `--latency-ms` from the request's arrival
+to the last byte of its answer; a stream is spread evenly over that time. `/stats` counts calls,
+those running, those completed and those that the client abandoned: the evidence that leaving a
+generation aborts it in the server.
+
+Faults are chosen by the model's name, so that one server serves every test: see `FAULTS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import hypercorn.trio
+import trio
+from hypercorn.config import Config
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from symphony.engines.base import Choice, Constraint, JsonSchema, Message, NoConstraint
+from symphony.errors import EngineError
+from symphony.testing.echo import Script, pieces
+
+MODEL = "echo"
+FAULTS = {
+    "echo-garbage": "answers with bytes that are no protocol",
+    "echo-half-json": "breaks off its JSON in the middle, and calls it complete",
+    "echo-empty": "says nothing, and calls it complete",
+    "echo-huge": "never stops sending tokens",
+    "echo-long-line": "never ends its line",
+    "echo-hang": "takes the request and never answers",
+    "echo-stall": "sends half of its answer and then nothing more",
+    "echo-500": "fails with HTTP 500",
+    "echo-overload": "is full: HTTP 429, come back in 2 s",
+    "echo-die": "drops the connection in mid-stream",
+    "echo-mid-error": "reports an error in mid-stream",
+    "echo-unfinished": "ends its stream without a finish reason",
+    "echo-no-usage": "counts no tokens",
+    "echo-cut": "stops at max_tokens after one word",
+}
+_BODY_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counted since the start."""
+
+    calls: int = 0
+    active: int = 0
+    completed: int = 0
+    aborted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The server's whole state."""
+
+    latency_ms: int = 200
+    script: Script = field(default_factory=Script)
+    stats: Stats = field(default_factory=Stats)
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/v1/chat/completions", self.chat, methods=["POST"]),
+                Route("/v1/models", self.models),
+                Route("/health", self.health),
+                Route("/stats", self.show_stats),
+            ]
+        )
+
+    async def models(self, _: HttpRequest) -> Response:
+        names = [MODEL, *FAULTS]
+        return JSONResponse({"object": "list", "data": [_model(name) for name in names]})
+
+    async def health(self, _: HttpRequest) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def show_stats(self, _: HttpRequest) -> Response:
+        return JSONResponse(asdict(self.stats))
+
+    async def chat(self, http: HttpRequest) -> Response:
+        started = trio.current_time()
+        raw = await http.body()
+        try:
+            call = _Call.parse(raw, self.script)
+        except (ValueError, KeyError, TypeError, EngineError) as error:
+            return _error(400, f"{type(error).__name__}: {error}")
+        self.stats.calls += 1
+        match call.model:
+            case "echo-500":
+                return _error(500, "told to fail")
+            case "echo-overload":
+                return _error(429, "told to be full", {"retry-after": "2"})
+            case "echo-garbage":
+                return Response(b"\x00\xff<html>data: {]", media_type="text/event-stream")
+            case _:
+                pass
+        deadline = started + self.latency_ms / 1000
+        if call.stream:
+            events = self._counted(call.events(started, deadline))
+            return StreamingResponse(events, media_type="text/event-stream")
+        if call.model == "echo-hang":
+            await trio.sleep_forever()
+        await trio.sleep_until(deadline)
+        self.stats.completed += 1
+        return JSONResponse(call.whole())
+
+    async def _counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self.stats.active += 1
+        complete = False
+        try:
+            async for event in events:
+                yield event
+            complete = True
+        finally:
+            self.stats.active -= 1
+            self.stats.completed += complete
+            self.stats.aborted += not complete
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    model: str
+    stream: bool
+    text: str
+    prompt_tokens: int
+
+    @classmethod
+    def parse(cls, raw: bytes, script: Script) -> _Call:
+        if len(raw) > _BODY_BYTES:
+            raise ValueError("the request is too long")
+        body = json.loads(raw)
+        messages = tuple(Message(m["role"], str(m["content"])) for m in body["messages"])
+        text = script.reply(messages, _constraint(body))
+        model = str(body.get("model", MODEL))
+        match model:
+            case "echo-half-json":
+                text = text[: len(text) // 2]
+            case "echo-empty":
+                text = ""
+            case _:
+                pass
+        tokens = sum(len(message.content.split()) for message in messages)
+        return cls(model, bool(body.get("stream")), text, tokens)
+
+    async def events(self, started: float, deadline: float) -> AsyncIterator[bytes]:
+        """The stream, its pieces evenly spread up to `deadline`; or the fault asked for."""
+        words = pieces(self.text)
+        if self.model == "echo-hang":
+            await trio.sleep_forever()
+        for number, word in enumerate(words, start=1):
+            await trio.sleep_until(started + (deadline - started) * number / len(words))
+            yield self._event({"content": word})
+            match self.model:
+                case "echo-die":
+                    raise ConnectionAbortedError("told to drop the connection")
+                case "echo-stall":
+                    await trio.sleep_forever()
+                case "echo-mid-error":
+                    yield b'data: {"error": {"message": "told to fail"}}\n\n'
+                    return
+                case "echo-unfinished":
+                    return
+                case "echo-cut":
+                    break
+                case "echo-huge":
+                    while True:
+                        yield self._event({"content": "word " * 2000})
+                case "echo-long-line":
+                    while True:
+                        yield b"data: " + b"x" * 65_536
+                case _:
+                    pass
+        if not words:
+            await trio.sleep_until(deadline)
+        yield self._event({}, "length" if self.model == "echo-cut" else "stop")
+        if self.model != "echo-no-usage":
+            yield _sse({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage})
+        yield b"data: [DONE]\n\n"
+
+    def whole(self) -> dict[str, Any]:
+        message = {"role": "assistant", "content": self.text}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage}
+
+    def _event(self, delta: dict[str, Any], reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return _sse({**self._head("chat.completion.chunk"), "choices": [choice]})
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": "echo", "object": kind, "created": 0, "model": self.model}
+
+    @property
+    def _usage(self) -> dict[str, int]:
+        said = len(pieces(self.text))
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": said,
+            "total_tokens": self.prompt_tokens + said,
+        }
+
+
+def _constraint(body: dict[str, Any]) -> Constraint:
+    """The constraint as vLLM and OpenAI spell it. Like most servers, this one ignores fields
+    that it does not know.
+    """
+    wanted = body.get("response_format") or {}
+    if wanted.get("type") == "json_schema":
+        return JsonSchema(wanted["json_schema"]["schema"])
+    choice = (body.get("structured_outputs") or {}).get("choice")
+    return Choice(tuple(choice)) if choice else NoConstraint()
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "owned_by": "symphony", "max_model_len": 8192}
+
+
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    body = {"error": {"message": message, "type": "echo", "code": status}}
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def _sse(event: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(event).encode() + b"\n\n"
+
+
+async def serve(
+    echo: Echo,
+    *,
+    port: int = 0,
+    task_status: Any = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve on loopback until cancelled; `task_status` gets the URL."""
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.errorlog = None
+    async with trio.open_nursery() as nursery:
+        app: Any = echo.app()
+        binds = await nursery.start(partial(hypercorn.trio.serve, app, config))
+        task_status.started(str(binds[0]))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="an OpenAI-compatible server without a model")
+    parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
+    parser.add_argument("--latency-ms", type=int, default=200)
+    parser.add_argument("--answer", default=Script().answer)
+    parser.add_argument("--until-stdin-closes", action="store_true")
+    options = parser.parse_args(arguments)
+    echo = Echo(options.latency_ms, Script(options.answer))
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(partial(serve, echo, port=options.port))
+            sys.stdout.write(f"ready {url}\n")
+            sys.stdout.flush()
+            if options.until_stdin_closes:
+                async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stdin:
+                    while await stdin.receive_some(1024):
+                        pass
+                nursery.cancel_scope.cancel()
+
+    try:
+        trio.run(run)
+    except* KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
