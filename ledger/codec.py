@@ -19,6 +19,7 @@ the field `true`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from ledger.errors import DecodeError
@@ -37,6 +38,8 @@ _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _FIRST_NOT_KEY = _ARRAY << 5
 _MAX_UINT = 2**64 - 1
+_NOT_SHORTEST = "an integer or a length that is not in its shortest form"
+_first = itemgetter(0)
 _HEADS = [[bytes([major << 5 | arg]) for arg in range(24)] for major in range(6)]
 
 
@@ -62,8 +65,7 @@ def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES) -> Value:
     except UnicodeDecodeError:
         raise DecodeError("text that is not UTF-8") from None
     if end != len(data):
-        what = "ends in the middle of a value" if end > len(data) else "goes on after the value"
-        raise DecodeError(what)
+        raise DecodeError("goes on after the value")
     return value
 
 
@@ -102,14 +104,23 @@ def _write(value: Encodable, out: list[bytes], depth: int) -> None:
         out.append(_head(_ARRAY, len(value)))
         for item in value:
             _write(item, out, depth - 1)
+    elif isinstance(value, dict):
+        _write_map(value, out, depth)
     elif isinstance(value, Mapping):
-        _open(depth)
-        out.append(_head(_MAP, len(value)))
-        for key, item in sorted((_encoded_key(key), item) for key, item in value.items()):
-            out.append(key)
-            _write(item, out, depth - 1)
+        _write_map(dict(value), out, depth)
     else:
         raise TypeError(f"{type(value).__name__} has no encoding here")
+
+
+def _write_map(value: dict[Any, Encodable], out: list[bytes], depth: int) -> None:
+    """Keys in the order of their encodings."""
+    _open(depth)
+    out.append(_head(_MAP, len(value)))
+    pairs = [(_encoded_key(key), item) for key, item in value.items()]
+    pairs.sort(key=_first)
+    for key, item in pairs:
+        out.append(key)
+        _write(item, out, depth - 1)
 
 
 def _open(depth: int) -> None:
@@ -118,6 +129,8 @@ def _open(depth: int) -> None:
 
 
 def _encoded_key(key: object) -> bytes:
+    if type(key) is int and 0 <= key < 24:
+        return _HEADS[_UINT][key]
     if isinstance(key, int | bytes | str) and not isinstance(key, bool):
         out: list[bytes] = []
         _write(key, out, 0)
@@ -126,18 +139,16 @@ def _encoded_key(key: object) -> bytes:
 
 
 def _argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
-    """The argument of a head whose low five bits are `info` ≥ 24, and where it ends.
-
-    A slice past the end gives a short number, but also an end past the end of `data`, which
-    every path refuses: reading on raises IndexError, and `loads` compares the end.
-    """
+    """The argument of a head whose low five bits are `info` > 24, and where it ends."""
     if info > 27:
         raise DecodeError("an indefinite length or a reserved head")
     size = 1 << (info - 24)
     end = pos + size
+    if end > len(data):
+        raise IndexError
     arg = int.from_bytes(data[pos:end], "big")
-    if arg < (24 if size == 1 else 1 << 4 * size) and end <= len(data):
-        raise DecodeError("an integer or a length that is not in its shortest form")
+    if arg < 1 << 4 * size:
+        raise DecodeError(_NOT_SHORTEST)
     return arg, end
 
 
@@ -149,7 +160,12 @@ def _read(data: bytes, pos: int, depth: int) -> tuple[Value, int]:
     pos += 1
     if major == _SIMPLE:
         return _simple(initial), pos
-    if arg >= 24:
+    if arg == 24:  # the most common long head, so not worth a call
+        arg = data[pos]
+        pos += 1
+        if arg < 24:
+            raise DecodeError(_NOT_SHORTEST)
+    elif arg > 24:
         arg, pos = _argument(data, pos, arg)
     if major == _UINT:
         return arg, pos
@@ -181,10 +197,15 @@ def _read_map(data: bytes, pos: int, size: int, depth: int) -> tuple[Value, int]
     """A map of `size` pairs, whose encoded keys must ascend."""
     result: dict[Key, Value] = {}
     last = b""
+    key: Value
     for _ in range(size):
-        if data[pos] >= _FIRST_NOT_KEY:
+        initial = data[pos]
+        if initial < 24:  # a small unsigned integer, as in all our records
+            key, end = initial, pos + 1
+        elif initial < _FIRST_NOT_KEY:
+            key, end = _read(data, pos, depth)
+        else:
             raise DecodeError("a map key that is not an integer, a byte string or text")
-        key, end = _read(data, pos, depth)
         encoded = data[pos:end]
         if encoded <= last:
             raise DecodeError("map keys out of order, or one of them twice")

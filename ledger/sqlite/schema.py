@@ -1,0 +1,109 @@
+"""The database file: how it is opened, whose it is, and its numbered migrations.
+
+`application_id` says that the file is ours, `user_version` which migrations it has had, and the
+table `meta` which swarm it belongs to. Each migration is one transaction, so that a crash in the
+middle of an upgrade leaves the version before it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ledger.errors import DecodeError, InvalidEntry, SchemaTooNew, StoreError, WrongSwarm
+
+APPLICATION_ID = 0x53594D4C
+"""The letters SYML, in the header of the file."""
+
+BUSY_TIMEOUT_MS = 5000
+"""How long to wait for another process that holds the database, such as a backup."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+    CREATE TABLE entry (
+      rowid INTEGER PRIMARY KEY AUTOINCREMENT,
+      author BLOB NOT NULL, seq INTEGER NOT NULL, id BLOB NOT NULL UNIQUE,
+      hlc INTEGER NOT NULL, kind INTEGER NOT NULL,
+      header BLOB NOT NULL, signature BLOB NOT NULL, body BLOB,
+      UNIQUE (author, seq)
+    ) STRICT;
+    CREATE INDEX entry_by_kind ON entry (kind, rowid);
+    CREATE INDEX entry_by_author ON entry (author, rowid);
+    CREATE TABLE log (
+      author BLOB PRIMARY KEY NOT NULL, seq INTEGER NOT NULL,
+      id BLOB NOT NULL, hlc INTEGER NOT NULL,
+      FOREIGN KEY (author, seq) REFERENCES entry (author, seq)
+    ) STRICT;
+    CREATE TABLE fork (
+      author BLOB PRIMARY KEY NOT NULL, seq INTEGER NOT NULL, proof BLOB NOT NULL
+    ) STRICT;
+    """,
+)
+"""Numbered from 1. Never edit one that was released: add the next."""
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Errors of the disk and of SQLite as `StoreError`."""
+    try:
+        yield
+    except (DecodeError, InvalidEntry) as error:
+        raise StoreError(f"{doing}: damaged rows: {error.message}") from error
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{doing}: {error}") from error
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing, on the disk when it ends."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def connect(where: str) -> sqlite3.Connection:
+    is_uri = where.startswith("file:")
+    db = sqlite3.connect(where, uri=is_uri, isolation_level=None, check_same_thread=False)
+    db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
+
+
+def identify(db: sqlite3.Connection) -> int:
+    """The schema version of our own file, 0 for an empty one. Raises for any other file."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION_ID and (application or tables):
+        raise StoreError("the file is a database of another program", hint="name another file")
+    if version > len(MIGRATIONS):
+        raise SchemaTooNew(f"the database has version {version}, we know {len(MIGRATIONS)}")
+    return int(version)
+
+
+def migrate(db: sqlite3.Connection, swarm_id: bytes) -> None:
+    """Bring the file to the newest version, one transaction a step."""
+    for number, script in enumerate(MIGRATIONS, start=1):
+        with transaction(db):
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version >= number:
+                continue
+            for statement in script.split(";"):
+                db.execute(statement)
+            if number == 1:
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute("INSERT INTO meta VALUES ('swarm_id', ?)", (swarm_id,))
+            db.execute(f"PRAGMA user_version = {number}")
+
+
+def check_swarm(db: sqlite3.Connection, swarm_id: bytes) -> None:
+    row = db.execute("SELECT value FROM meta WHERE name = 'swarm_id'").fetchone()
+    if row is None or row[0] != swarm_id:
+        raise WrongSwarm("the database belongs to another swarm")
