@@ -117,6 +117,10 @@ def load_settings(
     path = _config_path(where, config, env, default_home=home is None)
     if path is not None:
         table = _read_toml(path)
+        if "home" in table:
+            raise ConfigError(
+                f"{path}: home can't be set in a file", hint="use --home DIR or SYMPHONY_HOME"
+            )
         given |= {name: (value, str(path)) for name, value in _flat(table).items()}
         if given.keys() & {"invite", "engine.api_key"}:
             check_private(path, FILE_MODE)
@@ -126,7 +130,8 @@ def load_settings(
         for name, value in (flags or {}).items()
         if value is not None
     }
-    given["home"] = (where, "--home" if home else "default")
+    origin = "--home" if home else "SYMPHONY_HOME" if env.get("SYMPHONY_HOME") else "default"
+    given["home"] = (where, origin)
     return Loaded(_validated(given), {name: origin for name, (_, origin) in given.items()})
 
 
@@ -235,4 +240,4 @@ def _expectation(path: list[str]) -> str:
         assert isinstance(annotation, type)
         model = annotation
     field = model.model_fields.get(path[-1]) if path else None
-    return f"{'.'.join(path)} is {field.description}" if field else "see docs/cli.md"
+    return f"{'.'.join(path)}: {field.description or 'a table'}" if field else "see docs/cli.md"

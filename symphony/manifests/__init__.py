@@ -13,5 +13,6 @@ from symphony.manifests.load import AgentManifest as AgentManifest
 from symphony.manifests.load import load_manifest as load_manifest
 from symphony.manifests.load import manifest_digest as manifest_digest
 from symphony.manifests.load import secret as secret
+from symphony.manifests.manual import manual as manual
 from symphony.manifests.probes import Probe as Probe
 from symphony.manifests.schema import agent_schema as agent_schema
