@@ -69,7 +69,8 @@ def _tables(table: Mapping[str, Any], path: str, root: Mapping[str, Any], out: l
             inner.append((f"{path}.{name}".lstrip(".") + ("[]" if many else ""), target))
         default = "required" if name in required else _default(field)
         kind = ("list of tables" if many else "table") if target is not None else _kind(field)
-        out.append(f"| `{name}` | {kind} | {default} | {field.get('description', '')} |")
+        meaning = field.get("description") or (target or {}).get("description", "")
+        out.append(f"| `{name}` | {kind} | {default} | {meaning} |")
     out.append("")
     for inner_path, target in inner:
         _tables(target, inner_path, root, out)
@@ -90,7 +91,7 @@ def _default(field: Mapping[str, Any]) -> str:
     value = field.get("default")
     match value:
         case None | "" | [] | {}:
-            return "–"
+            return "-"
         case dict():
             return "see below"
         case list():
@@ -111,4 +112,5 @@ def _kind(field: Mapping[str, Any]) -> str:
         return f"{field['type']}, {low} to {field['maximum']}"
     if field.get("type") == "array":
         return f"list: {_kind(field['items'])}"
-    return {"string": "text", "object": "table of texts"}.get(field["type"], field["type"])
+    kind: str = field["type"]
+    return {"string": "text", "object": "table of texts"}.get(kind, kind)
