@@ -87,6 +87,8 @@ class PeerView:
 
 @dataclass(frozen=True, slots=True)
 class SkillView:
+    """One thing that an agent says it can do."""
+
     name: str
     description: str
 
@@ -94,7 +96,8 @@ class SkillView:
 @dataclass(frozen=True, slots=True)
 class AgentView:
     """An agent that this node knows. `local` says that this node hosts it, and then `model` is
-    a pass-through model of the gateway."""
+    a pass-through model of the gateway.
+    """
 
     node: str
     agent: str
@@ -114,7 +117,8 @@ class AgentView:
 @dataclass(frozen=True, slots=True)
 class EntryView:
     """A ledger entry. `position` is its place in this node's store (rising, never reused), the
-    cursor of a listing. `body` is the decoded record in plain JSON values."""
+    cursor of a listing. `body` is the decoded record in plain JSON values.
+    """
 
     position: int
     entry: str
@@ -128,6 +132,8 @@ class EntryView:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
+    """One turn of a pass-through conversation."""
+
     role: ChatRole
     content: str
 
@@ -135,7 +141,8 @@ class ChatMessage:
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
     """How a pass-through model shall answer. `answer_schema` is a JSON schema as text, empty
-    for free text. None means: what the hosted agent's manifest says."""
+    for free text. None means: what the hosted agent's manifest says.
+    """
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -188,7 +195,8 @@ class NodePort(Protocol):
         after `TaskEnded`. Without a task: every event of the node from now on. A slow watcher
         loses token events first, and never loses `TaskEnded`. For an ended task of which only
         the outcome is known, the one event is its `TaskEnded`. An unknown task: no event at all.
-        `TaskEnded.receipt` is the SHA-256 of the receipt (32 bytes), empty if there is none."""
+        `TaskEnded.receipt` is the SHA-256 of the receipt (32 bytes), empty if there is none.
+        """
         ...
 
     async def cancel(self, task: TaskId) -> bool:
@@ -213,7 +221,8 @@ class NodePort(Protocol):
         self, *, author: bytes | None, limit: int, after: int = 0
     ) -> tuple[EntryView, ...]:
         """Up to `limit` entries whose position is above `after`, oldest first; of one author
-        (a 32-byte key) if given."""
+        (a 32-byte key) if given.
+        """
         ...
 
     async def receipt(self, digest: bytes) -> bytes | None:
@@ -224,7 +233,8 @@ class NodePort(Protocol):
         self, model: str, messages: tuple[ChatMessage, ...], options: ChatOptions
     ) -> AbstractAsyncContextManager[AsyncIterator[ChatEvent]]:
         """One answer of a hosted model; leaving the context aborts it in the model server.
-        Raises `ModelError` if no local agent has that model, and the engines' errors."""
+        Raises `ModelError` if no local agent has that model, and the engines' errors.
+        """
         ...
 
     async def invite(self, minutes: int, scope: InviteScope) -> InviteView:

@@ -1,0 +1,90 @@
+"""A chat completion answered by one hosted model: no task, no vote, no receipt.
+
+The generation lives inside `NodePort.complete`; a client that leaves cancels the handler, which
+leaves that context, which aborts the generation in the model server.
+
+The first piece is awaited before a stream begins, so that an unknown model or a full queue is
+an HTTP status and not a broken stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from symphony.errors import EngineError
+from symphony.gateway.chat_models import ChatRequest
+from symphony.gateway.completion import DONE, OPENING, Completion, Usage
+from symphony.gateway.port import ChatEnd, ChatEvent, ChatOptions, ChatText, NodePort
+from symphony.gateway.sse import EventStream, Writer, unless_gone
+
+
+class ModelChat:
+    """Answers completions of the models that this node hosts."""
+
+    def __init__(self, port: NodePort) -> None:
+        self._port = port
+
+    async def complete(self, request: Request, asked: ChatRequest) -> Response:
+        options = options_of(asked)
+        if asked.stream:
+            return EventStream(partial(self._stream, asked, options), eager=False)
+        answer = await unless_gone(request.receive, partial(self._whole, asked, options))
+        return JSONResponse(answer) if answer is not None else Response(status_code=499)
+
+    async def _whole(self, asked: ChatRequest, options: ChatOptions) -> dict[str, object]:
+        parts: list[str] = []
+        async with self._port.complete(asked.model, asked.turns(), options) as events:
+            async for event in events:
+                if isinstance(event, ChatText):
+                    parts.append(event.text)
+                else:
+                    text = "".join(parts)
+                    return Completion(asked.model).whole(text, event.reason, _usage(event))
+        raise _cut_off()
+
+    async def _stream(self, asked: ChatRequest, options: ChatOptions, out: Writer) -> None:
+        completion = Completion(asked.model)
+        async with self._port.complete(asked.model, asked.turns(), options) as events:
+            end = await self._pieces(events, completion, out)
+        await out.event(completion.chunk({}, end.reason))
+        if asked.with_usage:
+            await out.event(completion.usage_chunk(_usage(end)))
+        await out.event(DONE)
+
+    async def _pieces(
+        self, events: AsyncIterator[ChatEvent], completion: Completion, out: Writer
+    ) -> ChatEnd:
+        """Write the text as it comes; the end of it."""
+        opened = False
+        async for event in events:
+            if not opened:
+                await out.event(completion.chunk(OPENING))
+                opened = True
+            if isinstance(event, ChatEnd):
+                return event
+            await out.event(completion.chunk({"content": event.text}))
+        raise _cut_off()
+
+
+def options_of(asked: ChatRequest) -> ChatOptions:
+    """What the request says about sampling. Raises `Refused`."""
+    return ChatOptions(
+        max_tokens=asked.answer_tokens(),
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        seed=asked.seed,
+        stop=asked.stops(),
+        answer_schema=asked.answer_schema(),
+    )
+
+
+def _usage(end: ChatEnd) -> Usage:
+    return Usage(end.prompt_tokens, end.completion_tokens)
+
+
+def _cut_off() -> EngineError:
+    return EngineError("the model's answer broke off", hint="see the log of the node")

@@ -1,0 +1,89 @@
+"""The OpenAI-compatible surface: `/v1/models` and `/v1/chat/completions`.
+
+Two kinds of model answer. `symphony/auto` (three chains) and `symphony/vote-N` (N chains) are the
+swarm: the conversation becomes one task (`chat_models.render_prompt`), the voted answer becomes
+the message (`swarm_chat`). Every model that this node hosts is a pass-through (`model_chat`).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from symphony.core import limits as core
+from symphony.errors import ModelError
+from symphony.gateway.body import read_model
+from symphony.gateway.chat_models import ChatRequest
+from symphony.gateway.faults import Refused
+from symphony.gateway.model_chat import ModelChat
+from symphony.gateway.port import NodePort
+from symphony.gateway.submissions import Submissions
+from symphony.gateway.swarm_chat import SwarmChat
+
+AUTO_CHAINS = 3
+LISTED_VOTES = (1, 3, 5, 7)  # every N up to the core's bound works; these are advertised
+
+_VOTE = re.compile(r"symphony/vote-([1-9][0-9]?)")
+
+
+class OpenAiApi:
+    """The handlers under `/v1`."""
+
+    def __init__(self, port: NodePort, submissions: Submissions) -> None:
+        self._port = port
+        self._swarm = SwarmChat(port, submissions)
+        self._models = ModelChat(port)
+        self._since = int(time.time())
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/models", self.models, methods=["GET"]),
+            Route("/v1/models/{model:path}", self.model, methods=["GET"]),
+            Route("/v1/chat/completions", self.complete, methods=["POST"]),
+        ]
+
+    async def models(self, _: Request) -> Response:
+        swarm = ["symphony/auto", *(f"symphony/vote-{chains}" for chains in LISTED_VOTES)]
+        named = [*swarm, *sorted(self._hosted())]
+        return JSONResponse({"object": "list", "data": [self._card(name) for name in named]})
+
+    async def model(self, request: Request) -> Response:
+        name = request.path_params["model"]
+        self._chains(name)
+        return JSONResponse(self._card(name))
+
+    async def complete(self, request: Request) -> Response:
+        asked, body = await read_model(request, ChatRequest)
+        chains = self._chains(asked.model)
+        if chains is not None:
+            return await self._swarm.complete(request, asked, chains, body)
+        if asked.symphony is not None:
+            raise Refused(
+                "`symphony` options need a swarm model",
+                hint="ask symphony/auto, or leave them out",
+                param="symphony",
+            )
+        return await self._models.complete(request, asked)
+
+    def _hosted(self) -> set[str]:
+        return {agent.model for agent in self._port.agents() if agent.local}
+
+    def _chains(self, model: str) -> int | None:
+        """How many chains a swarm model runs; None for a hosted one. Raises `ModelError`."""
+        if model == "symphony/auto":
+            return AUTO_CHAINS
+        vote = _VOTE.fullmatch(model)
+        if vote and int(vote[1]) <= core.MAX_CHAINS:
+            return int(vote[1])
+        if model in self._hosted():
+            return None
+        raise ModelError(
+            f"no model {model!r} here", hint="GET /v1/models lists them; symphony/auto always works"
+        )
+
+    def _card(self, name: str) -> dict[str, str | int]:
+        return {"id": name, "object": "model", "created": self._since, "owned_by": "symphony"}
