@@ -41,7 +41,8 @@ def unit_id(task: TaskId, name: str) -> UnitId:
 
 def tie_break(unit: UnitId, node: NodeId, agent: str) -> bytes:
     """The order of equals: lowest first. Unit ids aren't known beforehand, so a node can't
-    grind a key that wins them."""
+    grind a key that wins them.
+    """
     return hashlib.sha256(b"symphony/tie/1\x00" + unit + node + agent.encode()).digest()
 
 

@@ -1,0 +1,99 @@
+"""Who can do what: the projection of capability entries.
+
+The newest record of an (author, agent) pair counts, by sequence number of the author's log;
+since logs converge, so does the directory, in whatever order the entries came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from ledger import Entry
+from ledger.clock import physical_ms
+from symphony.core import limits
+from symphony.core.ids import EntryId, NodeId
+from symphony.core.match import eligible, match
+from symphony.core.records import CAPABILITY, Capability, Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One agent as the ledger knows it."""
+
+    node: NodeId
+    capability: Capability
+    entry: Entry
+    expires_ms: int
+
+    @property
+    def id(self) -> EntryId:
+        return EntryId(self.entry.id)
+
+
+class Directory:
+    """All known agents, by node and name."""
+
+    def __init__(self) -> None:
+        self._listings: dict[tuple[NodeId, str], Listing] = {}
+        self._by_entry: dict[EntryId, Listing] = {}
+
+    def add(self, entry: Entry) -> Listing | None:
+        """Take a capability entry in. None if it is unreadable, or older than what is known."""
+        if entry.body is None or entry.expires is None:
+            return None
+        capability = CAPABILITY.decode(entry.body)
+        node = NodeId(entry.author)
+        key = (node, capability.agent)
+        known = self._listings.get(key)
+        if known is not None and known.entry.seq >= entry.seq:
+            return None
+        if known is None and len(self._listings) >= limits.MAX_DIRECTORY:
+            return None
+        if known is not None:
+            self._by_entry.pop(known.id, None)
+        listing = Listing(node, capability, entry, physical_ms(entry.expires))
+        self._listings[key] = listing
+        self._by_entry[listing.id] = listing
+        return listing
+
+    def __iter__(self) -> Iterator[Listing]:
+        return iter(self._listings.values())
+
+    def __len__(self) -> int:
+        return len(self._listings)
+
+    def get(self, node: NodeId, agent: str) -> Listing | None:
+        return self._listings.get((node, agent))
+
+    def find(self, entry_id: EntryId) -> Listing | None:
+        """The listing that this entry stands for, if it is still the newest."""
+        return self._by_entry.get(entry_id)
+
+    def drop(self, node: NodeId) -> None:
+        """Forget an author whose log is frozen by a fork proof."""
+        for key in [key for key in self._listings if key[0] == node]:
+            self._by_entry.pop(self._listings.pop(key).id, None)
+
+    def fitting(
+        self, requirement: Requirement, alive: Collection[NodeId], wall_ms: int
+    ) -> list[tuple[int, Listing]]:
+        """(φ, listing) of every live agent that may own such a unit, best first."""
+        found = [
+            (match(listing.capability, requirement), listing)
+            for listing in self._listings.values()
+            if listing.node in alive
+            and listing.expires_ms > wall_ms
+            and eligible(listing.capability, requirement)
+        ]
+        found.sort(key=lambda pair: (-pair[0], pair[1].node, pair[1].capability.agent))
+        return found
+
+    def skill_names(self, alive: Collection[NodeId]) -> tuple[str, ...]:
+        """The skills that live solvers offer: what a planner may ask for, most common first."""
+        counts: dict[str, int] = {}
+        for listing in self._listings.values():
+            if listing.node in alive and "solve" in listing.capability.roles:
+                for skill in listing.capability.skills:
+                    counts[skill.name] = counts.get(skill.name, 0) + 1
+        return tuple(sorted(counts, key=lambda name: (-counts[name], name))[:64])

@@ -1,0 +1,131 @@
+"""Everything a node can do, as values. The edge runs them in the listed order.
+
+The order carries a promise: an `Append` is durable before any later effect of the same list
+runs, so nothing is ever said that a crash could take back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ledger import Entry, ForkProof
+from symphony.core.events import Event
+from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
+from symphony.core.messages import Message, Order
+from symphony.core.timers import Timer
+
+Topic = Literal["entries", "presence", "beacons", "forks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Store these entries, durably, all or none."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFork:
+    """Store this proof that an author signed two entries of one sequence number."""
+
+    proof: ForkProof
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """To one connected peer, in order. Dropped if the peer is gone (`PeerDown` will follow)."""
+
+    peer: NodeId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class SendRange:
+    """Read entries `first` to `last` of a log and send them in bounded `Entries` frames."""
+
+    peer: NodeId
+    author: bytes
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """To everybody, by gossip; may get lost."""
+
+    topic: Topic
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Turn texts into capability vectors; the answer is an `Embedded` input."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartWork:
+    """Run a hosted agent; `WorkMoved`, then `WorkDone` or `WorkFailed`, come back."""
+
+    unit: UnitId
+    epoch: Epoch
+    agent: str
+    order: Order
+    deadline_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelWork:
+    """Abort the generation of this unit in the model server itself."""
+
+    unit: UnitId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Feed `timer` back at `at_ms` (or a little later)."""
+
+    timer: Timer
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepReceipt:
+    """Keep the receipt of a task that ended with a verdict."""
+
+    task: TaskId
+    receipt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A fact for logs, metrics, traces and clients. The core itself never logs."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A peer broke a rule. The edge counts it, and may part with the peer."""
+
+    peer: NodeId
+    reason: str
+
+
+Effect = (
+    Append
+    | KeepFork
+    | Send
+    | SendRange
+    | Publish
+    | Embed
+    | StartWork
+    | CancelWork
+    | SetTimer
+    | KeepReceipt
+    | Tell
+    | Reject
+)

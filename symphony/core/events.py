@@ -1,0 +1,231 @@
+"""What happened, as facts: the one stream behind logs, metrics, the live view and the SDK.
+
+Every event about a task carries its id and `at_ms`, milliseconds since the task was submitted.
+Bytes become hexadecimal and nodes their short form only at the surface (`as_json`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from symphony.core.ids import Epoch, NodeId, TaskId
+from symphony.core.records import Outcome, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAccepted:
+    """The task is written down; the search for owners begins."""
+
+    task: TaskId
+    at_ms: int
+    chains: int
+    planning: str
+    rule: Rule
+    type: Literal["task"] = "task"
+
+
+@dataclass(frozen=True, slots=True)
+class BeaconSent:
+    """A call for bids for these units went to `asked` nodes."""
+
+    task: TaskId
+    at_ms: int
+    units: tuple[str, ...]
+    asked: int
+    type: Literal["beacon"] = "beacon"
+
+
+@dataclass(frozen=True, slots=True)
+class BidHeard:
+    """One node answered a beacon; without agents it said no."""
+
+    task: TaskId
+    at_ms: int
+    node: NodeId
+    agents: tuple[str, ...]
+    units: int
+    type: Literal["bid"] = "bid"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitAwarded:
+    """The owner of a unit is elected. `score` is in parts per million."""
+
+    task: TaskId
+    at_ms: int
+    unit: str
+    epoch: Epoch
+    owner: NodeId
+    agent: str
+    model: str
+    score: int
+    bids: int
+    type: Literal["award"] = "award"
+
+
+@dataclass(frozen=True, slots=True)
+class TokensSeen:
+    """An owner wrote more text; for the eye, it may get lost."""
+
+    task: TaskId
+    at_ms: int
+    unit: str
+    owner: NodeId
+    text: str
+    type: Literal["token"] = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitDone:
+    """An owner's signed result is in."""
+
+    task: TaskId
+    at_ms: int
+    unit: str
+    owner: NodeId
+    agent: str
+    model: str
+    output: str
+    tokens: int
+    elapsed_ms: int
+    type: Literal["result"] = "result"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMade:
+    """Chain `chain` has its plan; `fallback` says why it is only a direct step, if it is."""
+
+    task: TaskId
+    at_ms: int
+    chain: int
+    steps: tuple[str, ...]
+    fallback: str
+    type: Literal["plan"] = "plan"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedOver:
+    """The owner of a unit is replaced: it died, went silent, refused or failed."""
+
+    task: TaskId
+    at_ms: int
+    unit: str
+    epoch: Epoch
+    owner: NodeId
+    reason: str
+    type: Literal["failover"] = "failover"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFailed:
+    """A chain is over without a ballot."""
+
+    task: TaskId
+    at_ms: int
+    chain: int
+    reason: str
+    type: Literal["chain_failed"] = "chain_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class BallotCast:
+    """A chain ended in an answer. `weight` is in parts per million."""
+
+    task: TaskId
+    at_ms: int
+    chain: int
+    owner: NodeId
+    answer: str
+    weight: int
+    type: Literal["ballot"] = "ballot"
+
+
+@dataclass(frozen=True, slots=True)
+class BallotView:
+    """One counted ballot, for people."""
+
+    chain: int
+    owner: NodeId
+    model: str
+    answer: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """The last event of a task. `error` is a code of `symphony.errors`, empty when answered."""
+
+    task: TaskId
+    at_ms: int
+    outcome: Outcome
+    answer: str
+    ballots: tuple[BallotView, ...]
+    stop: str
+    error: str
+    message: str
+    owner_failovers: int
+    tokens: int
+    receipt: bytes
+    phases_ms: dict[str, int]
+    type: Literal["verdict"] = "verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSeen:
+    """A peer connected, or its connection is gone."""
+
+    node: NodeId
+    up: bool
+    type: Literal["peer"] = "peer"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSeen:
+    """A capability record became known."""
+
+    node: NodeId
+    agent: str
+    model: str
+    type: Literal["agent"] = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLogForked:
+    """Our own log was continued elsewhere: appending stops until a person has looked."""
+
+    seq: int
+    type: Literal["own_log_forked"] = "own_log_forked"
+
+
+TaskEvent = (
+    TaskAccepted
+    | BeaconSent
+    | BidHeard
+    | UnitAwarded
+    | TokensSeen
+    | UnitDone
+    | PlanMade
+    | FailedOver
+    | ChainFailed
+    | BallotCast
+    | TaskEnded
+)
+Event = TaskEvent | PeerSeen | AgentSeen | OwnLogForked
+
+
+def as_json(value: Any) -> Any:
+    """An event as plain JSON values: bytes as hexadecimal, tuples as lists, type first."""
+    match value:
+        case bytes():
+            return value.hex()
+        case tuple() | list():
+            return [as_json(item) for item in value]
+        case dict():
+            return {key: as_json(item) for key, item in value.items()}
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            plain = {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+            tag = plain.pop("type", None)
+            return {"type": tag, **plain} if tag else plain

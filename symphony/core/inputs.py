@@ -1,0 +1,178 @@
+"""Everything that can happen to a node, as values. A closed vocabulary.
+
+Times inside inputs are on the same monotonic clock as the `now_ms` handed to `Swarm.handle`,
+except where a name says `wall`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ledger import Entry
+from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
+from symphony.core.messages import Message
+from symphony.core.records import (
+    AnswerType,
+    Capability,
+    Planning,
+    Privacy,
+    Rule,
+    Selection,
+)
+from symphony.core.timers import Timer
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """The wall clock read now: entries carry wall time, timeouts never use it."""
+
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The edge is up. `agents` are the capabilities of the agents that this node hosts."""
+
+    agents: tuple[Capability, ...]
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentsChanged:
+    """The hosted agents are now exactly these."""
+
+    agents: tuple[Capability, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUp:
+    """An admitted peer is connected."""
+
+    peer: NodeId
+    rtt_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDown:
+    """The connection to a peer is gone."""
+
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message came from a connected peer, or by gossip from its author."""
+
+    peer: NodeId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesStored:
+    """Entries read back from the store when the node opens, oldest first."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that `SetTimer` asked for is due, or long past."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class WorkMoved:
+    """The engine of this node produced more text for a unit."""
+
+    unit: UnitId
+    epoch: Epoch
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """The engine of this node finished a unit."""
+
+    unit: UnitId
+    epoch: Epoch
+    output: str
+    model: str
+    engine: str
+    prompt_tokens: int
+    completion_tokens: int
+    elapsed_ms: int
+    logprob_milli: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFailed:
+    """The engine of this node could not finish a unit; `reason` goes to the conductor."""
+
+    unit: UnitId
+    epoch: Epoch
+    reason: str
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The answer to `Embed(texts)`; without an encoder there are no vectors."""
+
+    encoder: str | None
+    texts: tuple[str, ...]
+    vectors: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """What a user wants to know, and within which bounds."""
+
+    prompt: str
+    chains: int = 3
+    rule: Rule = "match"
+    selection: Selection = "match"
+    planning: Planning = "auto"
+    answer_type: AnswerType = "text"
+    choices: tuple[str, ...] = ()
+    answer_schema: str = ""
+    skill: str = ""
+    privacy: Privacy = "swarm"
+    budget_tokens: int = 50_000
+    deadline_ms: int = 300_000
+    max_tokens: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """A task for this node to conduct. `task` and `salt` are drawn by the edge."""
+
+    task: TaskId
+    salt: bytes
+    spec: TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The client no longer wants the task, or is gone."""
+
+    task: TaskId
+
+
+Input = (
+    WallClock
+    | Started
+    | AgentsChanged
+    | PeerUp
+    | PeerDown
+    | Heard
+    | EntriesStored
+    | TimerFired
+    | WorkMoved
+    | WorkDone
+    | WorkFailed
+    | Embedded
+    | Submit
+    | Cancel
+)

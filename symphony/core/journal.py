@@ -1,0 +1,149 @@
+"""The node's share of the ledger: its own log, and the book of everybody's.
+
+Own entries are sealed here, purely (Ed25519 is deterministic, the clock is handed in), and leave
+as `Append` before anything is said about them. They are gossiped in batches a little later: a
+16 KB message costs hardly more than a 512 B one.
+
+Foreign entries come by gossip, in answer to a `Want`, or inside a `Work` or `Done`; all go
+through the same `Book`, and only what it accepts is stored and interpreted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from ledger import (
+    Accepted,
+    Book,
+    Duplicate,
+    Entry,
+    Forked,
+    Head,
+    Held,
+    HybridClock,
+    Kind,
+    Pending,
+    Refused,
+    Signer,
+    Verifier,
+    parse_entry,
+    seal,
+)
+from ledger.errors import LedgerError
+from symphony.core import limits
+from symphony.core.effects import KeepFork, Publish, Reject
+from symphony.core.events import OwnLogForked
+from symphony.core.ids import NodeId, SwarmId
+from symphony.core.messages import Entries, Want
+from symphony.core.outbox import Outbox
+from symphony.core.timers import PublishDue
+
+
+class Journal:
+    """Seals own entries, admits foreign ones. `learn` is called with each accepted entry."""
+
+    def __init__(
+        self,
+        signer: Signer,
+        verify: Verifier,
+        swarm_id: SwarmId,
+        out: Outbox,
+        learn: Callable[[Entry], None],
+    ) -> None:
+        self.book = Book(swarm_id, verify)
+        self.verify = verify
+        self.swarm_id = swarm_id
+        self._signer = signer
+        self._clock = HybridClock()
+        self._out = out
+        self._learn = learn
+        self._unpublished: list[bytes] = []
+        self._own_fork = False
+
+    @property
+    def me(self) -> NodeId:
+        return NodeId(self._signer.public)
+
+    def restore(self, heads: Iterable[Head]) -> None:
+        """Take over the heads that the store holds; the clock goes on from the latest own entry."""
+        heads = list(heads)
+        self.book.restore(heads, ())
+        self.book.vouch(self.me)
+        for head in heads:
+            if head.author == self.me:
+                self._clock = HybridClock(head.hlc)
+
+    def write(
+        self,
+        kind: Kind,
+        body: bytes,
+        *,
+        refs: Sequence[bytes] = (),
+        expires_in_ms: int | None = None,
+    ) -> Entry:
+        """Seal the next own entry, order it to be stored, and queue it for gossip."""
+        hlc = self._clock.tick(self._out.wall_ms)
+        expires = None if expires_in_ms is None else hlc + (expires_in_ms << 16)
+        entry = seal(
+            self._signer,
+            self.swarm_id,
+            self.book.head(self.me),
+            kind=kind,
+            body=body,
+            hlc=hlc,
+            refs=refs,
+            expires=expires,
+        )
+        admission = self.book.admit(entry, self._out.wall_ms, verified=True, solicited=True)
+        assert isinstance(admission, Accepted), f"our own entry was not accepted: {admission}"
+        self._out.append(entry)
+        self._learn(entry)
+        if not self._unpublished:
+            self._out.timer(PublishDue(), limits.PUBLISH_EVERY_MS)
+        self._unpublished.append(entry.encode())
+        return entry
+
+    def publish(self) -> None:
+        """Gossip what has gathered, in bounded batches."""
+        batch: list[bytes] = []
+        size = 0
+        for raw in self._unpublished:
+            if batch and size + len(raw) > limits.MAX_GOSSIP_BATCH_BYTES:
+                self._out.do(Publish("entries", Entries(tuple(batch))))
+                batch, size = [], 0
+            batch.append(raw)
+            size += len(raw)
+        if batch:
+            self._out.do(Publish("entries", Entries(tuple(batch))))
+        self._unpublished.clear()
+
+    def take(self, peer: NodeId, raw: bytes, *, solicited: bool = False) -> Entry | None:
+        """Admit one entry in wire form. The entry comes back if its signature holds, also when
+        it can't be appended yet because earlier ones of its log are missing.
+        """
+        try:
+            entry = parse_entry(raw)
+        except LedgerError as error:
+            self._out.do(Reject(peer, f"entry: {error}"))
+            return None
+        admission = self.book.admit(entry, self._out.wall_ms, solicited=solicited)
+        match admission:
+            case Accepted(entries):
+                for accepted in entries:
+                    self._clock.observe(accepted.hlc, self._out.wall_ms)
+                self._out.append(*entries)
+                for accepted in entries:
+                    self._learn(accepted)
+            case Pending(first, last):
+                if peer != self.me and not solicited:
+                    self._out.send(peer, Want(entry.author, first, last))
+            case Forked(proof):
+                self._out.do(KeepFork(proof))
+                if proof.author == self.me:
+                    self._out.tell(OwnLogForked(proof.seq))
+            case Refused(_, text):
+                self._out.do(Reject(peer, f"entry: {text}"))
+                return None
+            case Duplicate() | Held():
+                pass
+        return entry

@@ -1,0 +1,65 @@
+"""Every bound of the protocol core, each with its reason. Times in ms, sizes in bytes.
+
+Numbers marked *guess* have not been measured yet; the simulator and the benchmarks are where
+they are to be settled.
+"""
+
+from __future__ import annotations
+
+# --- tasks ------------------------------------------------------------------------------------
+MAX_PROMPT_BYTES = 64 * 1024  # a prompt travels in one frame (256 KiB) with its inputs
+MAX_CHAINS = 16  # more ballots than this never changed a vote in the recorded pools
+MAX_TASKS = 256  # tasks conducted at once by one node; each holds some 100 KiB of texts
+MAX_DEADLINE_MS = 24 * 3600 * 1000  # a day: a task is an answer, not a service
+DEFAULT_DEADLINE_MS = 300_000  # five minutes: a small model on a busy laptop needs some
+DEFAULT_BUDGET_TOKENS = 50_000  # three chains of eight steps with room to spare
+ENDED_TASKS_KEPT = 256  # ended tasks a node can still describe from memory
+
+# --- plans ------------------------------------------------------------------------------------
+MAX_STEPS = 8  # longer plans of small models ramble; the paper's have 3 to 5
+MAX_DEPTH = 6  # a chain of dependent steps; each costs a round trip to a model
+MAX_QUESTION_CHARS = 600  # a step's question; longer ones were copies of the whole prompt
+MAX_SKILL_CHARS = 80  # the text that is matched and gossiped: short, so it leaks little
+MAX_PLAN_BYTES = 16 * 1024
+
+# --- work -------------------------------------------------------------------------------------
+MAX_OUTPUT_BYTES = 64 * 1024  # what an owner may send back for one unit
+MAX_INPUT_CHARS = 4_000  # each quoted output of an earlier step: a context window has ends
+MAX_QUEUE_PER_AGENT = 4  # awarded work waiting for a free slot; more is refused, not hidden
+PROGRESS_EVERY_MS = 100  # token text is batched: a frame per token would cost more than it shows
+MAX_PROGRESS_CHARS = 2_000
+
+MAX_FENCES = 65_536  # highest epochs remembered, some 100 bytes each
+MAX_OPEN_RENEWALS = 64  # renewals that were not answered yet
+
+# --- beacon -----------------------------------------------------------------------------------
+BIDS_WANTED = 8  # enough to choose well; see docs/design
+ASKED_BY_MATCH = 8  # candidates asked directly, best match first
+ASKED_AT_RANDOM = 2  # exploration: newcomers get heard
+BID_WINDOW_MS = 250  # closes earlier when all asked have answered; a LAN answers in 5 ms
+BID_LIFETIME_MS = 30_000  # a bid may be used for failover this long
+MAX_BIDS_PER_NODE = 4  # agents of one node that may bid for one unit
+MAX_BIDS_PER_UNIT = 16  # recorded in the award: 16 × 64 bytes
+MAX_CALLS_PER_UNIT = 4  # beacons repeated for one unit before it counts as NoBids
+CALL_BACKOFF_MS = 400  # first pause between two beacons of a unit, doubled each time
+MAX_ATTEMPTS = 4  # owners tried for one unit before its chain fails
+MAX_AWARDS_PER_ENTRY = 4  # 16 candidates and a vector each: a body stays under 16 KiB
+SCORE_BUCKETS = 16  # takes the prize away from shaving the last percent
+
+# --- leases -----------------------------------------------------------------------------------
+LEASE_MS = 10_000
+RENEW_EVERY_MS = LEASE_MS // 3  # two renewals may get lost
+OWNER_STOPS_PPM = 900_000  # the owner lets go at 0.9 lease ...
+CONDUCTOR_WAITS_PPM = 1_100_000  # ... and the conductor waits 1.1: clocks may drift by 10 %
+
+# --- membership and ledger --------------------------------------------------------------------
+PRESENCE_EVERY_MS = 5_000
+PRESENCE_LIFETIME_MS = 30_000
+CAPABILITY_LIFETIME_MS = 24 * 3600 * 1000
+SYNC_EVERY_MS = 15_000
+PUBLISH_EVERY_MS = 50  # own entries are gossiped in batches: 20 × the entries per CPU second
+MAX_SKILLS_PER_AGENT = 16
+MAX_AGENTS_PER_NODE = 16
+MAX_DIRECTORY = 100_000  # capability records held in memory, some 1 KiB each with vectors
+MAX_GOSSIP_BATCH_BYTES = 64 * 1024
+MAX_FRAME_BYTES = 256 * 1024

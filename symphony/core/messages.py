@@ -1,0 +1,239 @@
+"""What nodes say to one another and then forget: the ephemera of the protocol.
+
+Frames travel over connections whose other end is proven (its key *is* the peer's id), so most
+need no signature of their own. Two are signed all the same, each under its own prefix: a
+beacon, because gossip may relay it, and bids, because their digest goes into the award.
+
+`decode` accepts any bytes and raises only `DecodeError`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from annotated_types import Interval, Len
+from pydantic import Discriminator
+
+from symphony.core import limits
+from symphony.core.records import AnswerType, Requirement
+from symphony.core.wire import Codec, Count, Digest, Id16, Key, Line, Millis, Name, Salt, Signature
+
+EMPTY_SIGNATURE = bytes(64)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCall:
+    """One unit that wants an owner."""
+
+    unit: Id16
+    requirement: Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Beacon:
+    """Who bids? Units that are ready together share one beacon."""
+
+    beacon: Id16
+    task: Id16
+    conductor: Key
+    calls: Annotated[tuple[UnitCall, ...], Len(1, limits.MAX_CHAINS)]
+    window_ms: Millis
+    signature: Signature = EMPTY_SIGNATURE
+    type: Literal["beacon"] = "beacon"
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """One agent offers to own one unit. It says how busy it is, never how good."""
+
+    unit: Id16
+    agent: Name
+    capability: Digest
+    free: Count
+    queued: Count
+    estimate_ms: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Bids:
+    """A node's answer to one beacon; without any bid it is a polite no, so that nobody waits."""
+
+    beacon: Id16
+    bids: Annotated[tuple[Bid, ...], Len(0, limits.MAX_CHAINS * limits.MAX_BIDS_PER_NODE)]
+    signature: Signature = EMPTY_SIGNATURE
+    type: Literal["bids"] = "bids"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The output of an earlier step, with its origin: data for the next owner, never an order."""
+
+    step: Name
+    question: Annotated[str, Len(0, limits.MAX_QUESTION_CHARS)]
+    owner: Key
+    text: Annotated[str, Len(0, limits.MAX_OUTPUT_BYTES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The work itself: what the owner of a unit is to answer, and in which form."""
+
+    role: Literal["plan", "solve", "judge"]
+    question: Annotated[str, Len(1, limits.MAX_PROMPT_BYTES)]
+    quotes: Annotated[tuple[Quote, ...], Len(0, limits.MAX_STEPS)] = ()
+    skills: Annotated[tuple[Name, ...], Len(0, 64)] = ()
+    goal: Annotated[str, Len(0, limits.MAX_PROMPT_BYTES)] = ""
+    final: bool = True
+    answer_type: AnswerType = "text"
+    choices: Annotated[tuple[Line, ...], Len(0, 64)] = ()
+    answer_schema: Annotated[str, Len(0, limits.MAX_PLAN_BYTES)] = ""
+    complaint: Annotated[str, Len(0, 600)] = ""
+    max_tokens: Annotated[int, Interval(ge=1, le=32_768)] = 512
+    seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The award, as the signed ledger entry it is, with the order that it entitles to do."""
+
+    entry: Annotated[bytes, Len(1, 20_000)]
+    unit: Id16
+    epoch: Annotated[int, Interval(ge=1, le=2**31)]
+    order: Order
+    salt: Salt
+    deadline_ms: Millis
+    type: Literal["work"] = "work"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The owner can't take the work after all."""
+
+    unit: Id16
+    epoch: Count
+    reason: Line
+    type: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The owner renews its lease; new text since the last one rides along, for the eye only."""
+
+    unit: Id16
+    epoch: Count
+    number: Count
+    text: Annotated[str, Len(0, limits.MAX_PROGRESS_CHARS)]
+    type: Literal["progress"] = "progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The conductor acknowledges a renewal: the owner may go on for another lease."""
+
+    unit: Id16
+    epoch: Count
+    number: Count
+    type: Literal["renewed"] = "renewed"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The owner's signed result entry, and the text that the entry commits to."""
+
+    entry: Annotated[bytes, Len(1, 20_000)]
+    unit: Id16
+    epoch: Count
+    output: Annotated[str, Len(0, limits.MAX_OUTPUT_BYTES)]
+    type: Literal["done"] = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The conductor no longer wants this unit: abort the generation."""
+
+    unit: Id16
+    epoch: Count
+    type: Literal["stop"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """I am here, this is my life number `incarnation`, and this is how busy I am."""
+
+    node: Key
+    incarnation: Millis
+    running: Count
+    queued: Count
+    slots: Count
+    type: Literal["presence"] = "presence"
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The heads vector of `ledger.sync`, encoded there. `reply` asks for the other side's."""
+
+    heads: Annotated[bytes, Len(1, limits.MAX_FRAME_BYTES)]
+    reply: bool
+    type: Literal["heads"] = "heads"
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Please send me entries `first` to `last` of this log."""
+
+    author: Key
+    first: Annotated[int, Interval(ge=1, le=2**48)]
+    last: Annotated[int, Interval(ge=1, le=2**48)]
+    type: Literal["want"] = "want"
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Ledger entries in their wire form: by gossip, or in answer to a `Want`."""
+
+    entries: Annotated[tuple[bytes, ...], Len(1, 2048)]
+    asked: bool = False
+    type: Literal["entries"] = "entries"
+
+
+Message = (
+    Beacon
+    | Bids
+    | Work
+    | Refused
+    | Progress
+    | Renewed
+    | Done
+    | Stop
+    | Presence
+    | Heads
+    | Want
+    | Entries
+)
+
+_CODEC: Codec[Message] = Codec(
+    Annotated[Message, Discriminator("type")], max_bytes=limits.MAX_FRAME_BYTES
+)
+
+
+def encode(message: Message) -> bytes:
+    return _CODEC.encode(message)
+
+
+def decode(data: bytes) -> Message:
+    """Raises `ledger.errors.DecodeError`."""
+    return _CODEC.decode(data)
+
+
+_ORDER: Codec[Order] = Codec(Order, max_bytes=limits.MAX_FRAME_BYTES)
+
+
+def encode_order(order: Order) -> bytes:
+    """The bytes that the `input` digest of a result commits to."""
+    return _ORDER.encode(order)
+
+
+def signed_bytes(message: Beacon | Bids) -> bytes:
+    """What the signature of a beacon or of bids covers: the message with an empty signature."""
+    return encode(replace(message, signature=EMPTY_SIGNATURE))

@@ -1,0 +1,146 @@
+"""Plans: a task split into steps, as a directed acyclic graph.
+
+A planner returns JSON that its engine was forced to shape by `plan_schema`; it is never fished
+out of prose. What a schema can't say is checked here with networkx: needs that exist, no
+cycle, one final step that everything leads to, bounded depth. A plan that fails says why, in
+words that go back to the planner for its one retry.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+
+from symphony.core import limits
+
+
+class BadPlan(ValueError):
+    """The planner's output is no usable plan; the text says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One sub-task: it sees its own question and the outputs of its needs."""
+
+    id: str
+    question: str
+    needs: tuple[str, ...]
+    skill: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in an order in which they could be run; the last one answers the task."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def final(self) -> Step:
+        return self.steps[-1]
+
+    def step(self, step_id: str) -> Step:
+        return next(step for step in self.steps if step.id == step_id)
+
+
+def direct_plan(question: str, skill: str) -> Plan:
+    """The plan without planning: one step that answers the task as it stands."""
+    return Plan((Step("s1", question, (), skill),))
+
+
+def plan_schema(skills: tuple[str, ...]) -> dict[str, Any]:
+    """The JSON schema of a plan. Every string is bounded: small models otherwise fill the
+    budget with blanks. With known `skills`, a step names one of them.
+    """
+    skill: dict[str, Any] = {"type": "string", "minLength": 2, "maxLength": limits.MAX_SKILL_CHARS}
+    if skills:
+        skill = {"type": "string", "enum": list(skills)}
+    step = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "enum": [f"s{n}" for n in range(1, limits.MAX_STEPS + 1)]},
+            "question": {"type": "string", "minLength": 8, "maxLength": 300},
+            "needs": {
+                "type": "array",
+                "items": {
+                    "type": "string",
+                    "enum": [f"s{n}" for n in range(1, limits.MAX_STEPS + 1)],
+                },
+                "maxItems": 4,
+            },
+            "skill": skill,
+        },
+        "required": ["id", "question", "needs", "skill"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"steps": {"type": "array", "items": step, "minItems": 1, "maxItems": 5}},
+        "required": ["steps"],
+        "additionalProperties": False,
+    }
+
+
+def parse_plan(text: str) -> Plan:
+    """Read a planner's output. Raises `BadPlan` with what to mend."""
+    if len(text.encode()) > limits.MAX_PLAN_BYTES:
+        raise BadPlan("the plan is too long")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadPlan("the plan is not JSON") from None
+    if not isinstance(data, dict) or not isinstance(data.get("steps"), list):
+        raise BadPlan('the plan is not {"steps": [...]}')
+    steps = [_parse_step(item) for item in data["steps"]]
+    if not 1 <= len(steps) <= limits.MAX_STEPS:
+        raise BadPlan(f"a plan has 1 to {limits.MAX_STEPS} steps, this one has {len(steps)}")
+    return _ordered(steps)
+
+
+def _parse_step(item: Any) -> Step:
+    if not isinstance(item, dict):
+        raise BadPlan("a step is not an object")
+    fields = (item.get("id"), item.get("question"), item.get("skill"))
+    if not all(isinstance(field, str) and field.strip() for field in fields):
+        raise BadPlan("a step lacks its id, question or skill")
+    needs = item.get("needs")
+    if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
+        raise BadPlan(f"step {item['id']}: needs is not a list of step ids")
+    if len(item["question"]) > limits.MAX_QUESTION_CHARS:
+        raise BadPlan(f"step {item['id']}: the question is too long")
+    if len(item["id"]) > 16 or not item["id"].isalnum():
+        raise BadPlan("a step id is up to 16 letters and digits")
+    return Step(
+        item["id"],
+        item["question"].strip(),
+        tuple(dict.fromkeys(needs)),
+        item["skill"].strip()[: limits.MAX_SKILL_CHARS],
+    )
+
+
+def _ordered(steps: list[Step]) -> Plan:
+    """Check the graph, and put the steps into a runnable order."""
+    by_id = {step.id: step for step in steps}
+    if len(by_id) != len(steps):
+        raise BadPlan("two steps have the same id")
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(by_id)
+    for step in steps:
+        for need in step.needs:
+            if need not in by_id:
+                raise BadPlan(f"step {step.id} needs {need}, which does not exist")
+            graph.add_edge(need, step.id)
+    if not nx.is_directed_acyclic_graph(graph):
+        raise BadPlan("the needs of the steps form a circle")
+    sinks = [node for node in graph if graph.out_degree(node) == 0]
+    if len(sinks) != 1:
+        raise BadPlan(f"exactly one step must come last, but nothing needs {', '.join(sinks)}")
+    if nx.dag_longest_path_length(graph) >= limits.MAX_DEPTH:
+        raise BadPlan(f"the plan is deeper than {limits.MAX_DEPTH} steps")
+    place = {step.id: index for index, step in enumerate(steps)}
+    order = nx.lexicographical_topological_sort(graph, key=lambda node: place[node])
+    ordered = [by_id[node] for node in order]
+    final = by_id[sinks[0]]
+    return Plan((*(step for step in ordered if step is not final), final))

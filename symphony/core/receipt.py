@@ -1,0 +1,336 @@
+"""Receipts: the format, and the verification that anyone can run without a node.
+
+A receipt holds the signed ledger entries behind one verdict (task, awards, results, verdict, and
+the capabilities of all bidders) and opens the digests in them (question, plans, outputs). From
+these alone `verify_receipt` runs the election and the vote again and compares.
+
+It proves who said what, and that the election and the vote followed the rule. It does not prove
+that the answer is true, nor that a node ran the model that it names, nor (yet) that the entries
+stand in logs that others have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, NoReturn, TypeVar
+
+from annotated_types import Len
+
+from ledger import Entry, Kind, Verifier, check_entry, parse_entry
+from ledger import verify as ed25519_verify
+from ledger.errors import DecodeError, LedgerError
+from symphony.core.answers import canonical, extract
+from symphony.core.election import chain_of, lineages_of_others, rank, score
+from symphony.core.ids import EntryId, NodeId, UnitId, salted_digest, short, unit_id
+from symphony.core.match import eligible, match
+from symphony.core.plan import BadPlan, parse_plan
+from symphony.core.records import (
+    AWARD,
+    CAPABILITY,
+    RESULT,
+    TASK,
+    VERDICT,
+    Award,
+    Ballot,
+    Capability,
+    ResultRecord,
+    TaskRecord,
+    VerdictRecord,
+)
+from symphony.core.vote import Vote, tally, weigh
+from symphony.core.wire import Codec, Digest, Name, Salt
+from symphony.errors import ReceiptInvalid
+
+FORMAT = "symphony-receipt/1"
+MAX_RECEIPT_BYTES = 8 * 1024 * 1024  # 16 chains × 8 steps with outputs of up to 64 KiB
+MAX_ENTRIES = 2048
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedText:
+    """The text behind the output digest of one accepted result."""
+
+    unit: Name
+    result: Digest
+    salt: Salt
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a receipt file holds."""
+
+    format: str
+    swarm: Digest
+    salt: Salt
+    prompt: str
+    entries: Annotated[tuple[bytes, ...], Len(2, MAX_ENTRIES)]
+    capabilities: Annotated[tuple[bytes, ...], Len(0, MAX_ENTRIES)]
+    opened: Annotated[tuple[OpenedText, ...], Len(0, MAX_ENTRIES)]
+
+
+RECEIPT: Codec[Receipt] = Codec(Receipt, max_bytes=MAX_RECEIPT_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBallot:
+    """One counted ballot whose result, weight and class were recomputed."""
+
+    chain: int
+    owner: NodeId
+    model: str
+    answer: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptReport:
+    """A receipt that holds."""
+
+    swarm: bytes
+    conductor: NodeId
+    task: bytes
+    prompt: str
+    outcome: str
+    rule: str
+    answer: str | None
+    ballots: tuple[CheckedBallot, ...]
+    signatures: int
+    awards: int
+    stop: str
+    proven: tuple[str, ...]
+    not_proven: tuple[str, ...]
+
+
+PROVEN = (
+    "every entry is signed by its author for this swarm",
+    "the question and the outputs are the ones that were committed to",
+    "every owner was elected by the rule from the recorded bids",
+    "weights, tally and winner follow from the ballots",
+)
+NOT_PROVEN = (
+    "that the answer is true",
+    "that a node ran the model it names",
+    "that the conductor recorded every bid it heard",
+    "that other nodes saw these entries in append-only logs",
+)
+
+
+def verify_receipt(data: bytes, *, verify: Verifier = ed25519_verify) -> ReceiptReport:
+    """Check a receipt from its bytes alone. Raises `ReceiptInvalid` naming what doesn't hold."""
+    try:
+        receipt = RECEIPT.decode(data)
+    except DecodeError as error:
+        _refuse(f"this is no receipt: {error}")
+    if receipt.format != FORMAT:
+        _refuse(f"unknown format {receipt.format[:40]!r}")
+    return _Check(receipt, verify).run()
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ReceiptInvalid(text, hint="ask the conductor of the task for the original file")
+
+
+class _Check:
+    """One verification; each step leaves what the next ones stand on."""
+
+    def __init__(self, receipt: Receipt, verify: Verifier) -> None:
+        self.receipt = receipt
+        self.verify = verify
+        self.awards: dict[tuple[UnitId, int], Award] = {}
+        self.award_entry: dict[tuple[UnitId, int], EntryId] = {}
+        self.results: dict[EntryId, tuple[Entry, ResultRecord]] = {}
+        self.capabilities: dict[EntryId, tuple[NodeId, Capability]] = {}
+        self.texts: dict[str, tuple[OpenedText, Award]] = {}
+
+    def run(self) -> ReceiptReport:
+        first, *middle, last = [self._entry(raw) for raw in self.receipt.entries]
+        task = self._task(first)
+        verdict = self._verdict(last, first)
+        for raw in self.receipt.capabilities:
+            self._capability(self._entry(raw))
+        latest_lineage: dict[int, str] = {}
+        for entry in middle:
+            if entry.kind == Kind.AWARD and entry.author == first.author:
+                self._awards(entry, task, latest_lineage)
+            elif entry.kind == Kind.RESULT:
+                self._result(entry, task)
+            else:
+                _refuse(f"entry {short(entry.id)} does not belong into this receipt")
+        for opened in self.receipt.opened:
+            self._opened(opened, task)
+        answer, ballots = self._vote(task, verdict)
+        return ReceiptReport(
+            swarm=self.receipt.swarm,
+            conductor=NodeId(first.author),
+            task=task.task,
+            prompt=self.receipt.prompt,
+            outcome=verdict.outcome,
+            rule=verdict.rule,
+            answer=answer,
+            ballots=ballots,
+            signatures=len(self.receipt.entries) + len(self.receipt.capabilities),
+            awards=len(self.awards),
+            stop=verdict.stop,
+            proven=PROVEN,
+            not_proven=NOT_PROVEN,
+        )
+
+    def _entry(self, raw: bytes) -> Entry:
+        try:
+            entry = parse_entry(raw)
+            check_entry(entry, self.receipt.swarm, self.verify)
+        except LedgerError as error:
+            _refuse(f"an entry does not hold: {error.message}")
+        return entry
+
+    def _task(self, entry: Entry) -> TaskRecord:
+        task = _body(entry, Kind.TASK, TASK)
+        if task.prompt != salted_digest("prompt", self.receipt.salt, self.receipt.prompt.encode()):
+            _refuse("the question is not the one that the task entry commits to")
+        return task
+
+    def _verdict(self, entry: Entry, first: Entry) -> VerdictRecord:
+        verdict = _body(entry, Kind.VERDICT, VERDICT)
+        if entry.author != first.author or first.id not in entry.refs:
+            _refuse("the verdict is not by the task's conductor, or for another task")
+        return verdict
+
+    def _capability(self, entry: Entry) -> None:
+        record = _body(entry, Kind.CAPABILITY, CAPABILITY)
+        self.capabilities[EntryId(entry.id)] = (NodeId(entry.author), record)
+
+    def _awards(self, entry: Entry, task: TaskRecord, latest: dict[int, str]) -> None:
+        """Run the election of each award again."""
+        record = _body(entry, Kind.AWARD, AWARD)
+        if record.task != task.task:
+            _refuse(f"award {short(entry.id)} is for another task")
+        for award in record.awards:
+            if award.unit != unit_id(task.task, award.name):  # type: ignore[arg-type]
+                _refuse(f"the award of {award.name} has the wrong unit")
+            key = (UnitId(award.unit), award.epoch)
+            if key in self.awards:
+                _refuse(f"{award.name} was awarded twice in epoch {award.epoch}")
+            self._elect(award, task, latest)
+            self.awards[key] = award
+            self.award_entry[key] = EntryId(entry.id)
+
+    def _elect(self, award: Award, task: TaskRecord, latest: dict[int, str]) -> None:
+        lineage_of: dict[EntryId, str] = {}
+        for bidder in award.candidates:
+            found = self.capabilities.get(EntryId(bidder.capability))
+            if found is None:
+                _refuse(f"{award.name}: the capability of a bidder is missing")
+            node, capability = found
+            if (node, capability.agent) != (bidder.owner, bidder.agent):
+                _refuse(f"{award.name}: a bid names a capability of somebody else")
+            if not eligible(capability, award.requirement):
+                _refuse(f"{award.name}: {capability.agent} may not own such a unit")
+            unit = UnitId(award.unit)
+            points = score(task.selection, unit, node, capability, award.requirement)
+            if points != bidder.score:
+                _refuse(f"{award.name}: the score of {capability.agent} is {points}")
+            lineage_of[EntryId(bidder.capability)] = capability.lineage
+        chain = chain_of(award.name)
+        used = lineages_of_others(chain, latest)
+        ranked = rank(UnitId(award.unit), award.candidates, lineage_of, used)
+        winner = next((c for c in ranked if c.owner not in award.avoided), None)
+        if winner is None or (winner.owner, winner.agent) != (award.owner, award.agent):
+            _refuse(f"{award.name}: the owner is not the winner of the election")
+        latest[chain] = lineage_of[EntryId(winner.capability)]
+
+    def _result(self, entry: Entry, task: TaskRecord) -> None:
+        record = _body(entry, Kind.RESULT, RESULT)
+        award = self.awards.get((UnitId(record.unit), record.epoch))
+        if award is None or record.task != task.task:
+            _refuse(f"result {short(entry.id)} belongs to no award")
+        if award.owner != entry.author:
+            _refuse(f"the result of {award.name} is not by its owner")
+        if record.award != self.award_entry[UnitId(record.unit), record.epoch]:
+            _refuse(f"the result of {award.name} names another award")
+        self.results[EntryId(entry.id)] = (entry, record)
+
+    def _opened(self, opened: OpenedText, task: TaskRecord) -> None:
+        found = self.results.get(EntryId(opened.result))
+        if found is None or found[1].status != "ok":
+            _refuse(f"the output of {opened.unit} belongs to no good result")
+        _, record = found
+        award = self.awards[UnitId(record.unit), record.epoch]
+        if award.name != opened.unit or opened.unit in self.texts:
+            _refuse(f"the output of {opened.unit} belongs to another unit")
+        if record.output != salted_digest("output", opened.salt, opened.text.encode()):
+            _refuse(f"the output of {opened.unit} is not the one that its owner signed")
+        assert award.unit == unit_id(task.task, award.name)  # type: ignore[arg-type]
+        self.texts[opened.unit] = (opened, award)
+
+    def _vote(
+        self, task: TaskRecord, verdict: VerdictRecord
+    ) -> tuple[str | None, tuple[CheckedBallot, ...]]:
+        """Recompute each ballot and the tally."""
+        if verdict.task != task.task or verdict.rule != task.rule:
+            _refuse("the verdict is for another task or rule")
+        votes: list[Vote] = []
+        ballots: list[CheckedBallot] = []
+        for ballot in verdict.ballots:
+            vote, checked = self._ballot(task, ballot)
+            votes.append(vote)
+            ballots.append(checked)
+        if len({vote.chain for vote in votes}) != len(votes):
+            _refuse("a chain voted twice")
+        classes = tally(votes)
+        answered = bool(classes) and verdict.outcome in ("answered", "not_certified")
+        winner = self._class_digest(classes[0].key) if answered else None
+        if verdict.winner != winner:
+            _refuse("the winner is not the one that the ballots elect")
+        return (classes[0].answer if answered else None), tuple(ballots)
+
+    def _ballot(self, task: TaskRecord, ballot: Ballot) -> tuple[Vote, CheckedBallot]:
+        steps = self._steps(ballot.chain)
+        opened, award = self.texts[steps[-1]]
+        if opened.result != ballot.result or award.owner != ballot.owner:
+            _refuse(f"ballot {ballot.chain} does not stand on its chain's last result")
+        answer = extract(opened.text, task.answer_type, task.choices)
+        if answer is None:
+            _refuse(f"ballot {ballot.chain} stands on an output without an answer")
+        key = canonical(answer, task.answer_type)
+        if ballot.answer != self._class_digest(key):
+            _refuse(f"ballot {ballot.chain} is counted for another answer")
+        weight = weigh(task.rule, [self._match(self.texts[step][1]) for step in steps])
+        if weight != ballot.weight:
+            _refuse(f"ballot {ballot.chain} weighs {weight}, not {ballot.weight}")
+        record = self.results[EntryId(ballot.result)][1]
+        owner = NodeId(ballot.owner)
+        checked = CheckedBallot(ballot.chain, owner, record.model, answer, weight)
+        return Vote(ballot.chain, key, answer, weight), checked
+
+    def _steps(self, chain: int) -> list[str]:
+        """The names of a chain's steps, the last one last, all with an accepted result."""
+        names = [name for name in self.texts if name.startswith(f"step/{chain}/")]
+        order = ["s1"]
+        plan = self.texts.get(f"plan/{chain}")
+        if plan is not None:
+            try:
+                order = [step.id for step in parse_plan(plan[0].text).steps]
+            except BadPlan:
+                order = ["s1"]  # a chain without a usable plan answers directly, in one step
+        wanted = [f"step/{chain}/{step}" for step in order]
+        if sorted(names) != sorted(wanted):
+            _refuse(f"chain {chain} voted without all steps of its plan")
+        return wanted
+
+    def _match(self, award: Award) -> int:
+        return match(self.capabilities[EntryId(award.capability)][1], award.requirement)
+
+    def _class_digest(self, key: str) -> bytes:
+        return salted_digest("answer", self.receipt.salt, key.encode())
+
+
+def _body(entry: Entry, kind: Kind, codec: Codec[T]) -> T:
+    if entry.kind != kind or entry.body is None:
+        _refuse(f"entry {short(entry.id)} is no {kind.name.lower()}")
+    try:
+        return codec.decode(entry.body)
+    except DecodeError as error:
+        _refuse(f"the {kind.name.lower()} entry {short(entry.id)} is unreadable: {error}")

@@ -1,0 +1,175 @@
+"""What the ledger keeps: the bodies of Symphony's entry kinds.
+
+Prompts and outputs never appear here, only salted digests of them; the requirement of a unit
+does (it is what a beacon says aloud anyway). Every score, weight and share is an integer in
+parts per million, so that anyone recomputes the very same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Interval, Len
+
+from symphony.core import limits
+from symphony.core.wire import Codec, Count, Digest, Id16, Key, Line, Millis, Name, Ppm
+
+MAX_BODY_BYTES = 16 * 1024  # the ledger's own bound on a body
+
+Role = Literal["plan", "solve", "judge"]
+Privacy = Literal["local", "swarm", "open"]
+Rule = Literal["match", "majority"]
+Selection = Literal["match", "random"]
+Planning = Literal["auto", "always", "never"]
+AnswerType = Literal["text", "number", "boolean", "choice", "json"]
+Outcome = Literal["answered", "not_certified", "failed", "expired", "cancelled"]
+
+Vector = Annotated[bytes, Len(384, 384)]
+"""An int8-quantised embedding: 384 signed bytes. Cosine similarity is free of its scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """One thing an agent says it can do. `vector` embeds `name: description`."""
+
+    name: Name
+    description: Line
+    vector: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """An agent of the author's node, valid until the entry expires or a newer one replaces it."""
+
+    agent: Name
+    roles: Annotated[tuple[Role, ...], Len(1, 3)]
+    skills: Annotated[tuple[Skill, ...], Len(1, limits.MAX_SKILLS_PER_AGENT)]
+    model: Name
+    lineage: Name
+    engine: Name
+    context_tokens: Count
+    concurrency: Annotated[int, Interval(ge=1, le=1024)]
+    privacy: Annotated[tuple[Privacy, ...], Len(1, 3)]
+    manifest: Digest
+    encoder: Name | None = None
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a unit needs from its owner. This, and never the prompt, is what a beacon carries."""
+
+    role: Role
+    skill: Annotated[str, Len(1, limits.MAX_SKILL_CHARS)]
+    privacy: Privacy
+    context_tokens: Count
+    vector: Vector | None = None
+    encoder: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """What was asked for: everything but the prompt itself."""
+
+    task: Id16
+    prompt: Digest
+    chains: Annotated[int, Interval(ge=1, le=limits.MAX_CHAINS)]
+    rule: Rule
+    selection: Selection
+    planning: Planning
+    answer_type: AnswerType
+    privacy: Privacy
+    budget_tokens: Count
+    deadline_ms: Annotated[int, Interval(ge=1, le=limits.MAX_DEADLINE_MS)]
+    choices: Annotated[tuple[Line, ...], Len(0, 64)] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One bid as the conductor saw it, with the score it gave."""
+
+    owner: Key
+    agent: Name
+    capability: Digest
+    score: Ppm
+    free: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """One unit goes to one owner. `epoch` fences off every earlier award of the unit."""
+
+    unit: Id16
+    name: Name
+    epoch: Annotated[int, Interval(ge=1, le=2**31)]
+    owner: Key
+    agent: Name
+    capability: Digest
+    score: Ppm
+    lease_ms: Millis
+    requirement: Requirement
+    candidates: Annotated[tuple[Candidate, ...], Len(1, limits.MAX_BIDS_PER_UNIT)]
+    avoided: Annotated[tuple[Key, ...], Len(0, 64)] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AwardRecord:
+    """The awards that were made together, in the order in which they were made."""
+
+    task: Id16
+    awards: Annotated[tuple[Award, ...], Len(1, limits.MAX_AWARDS_PER_ENTRY)]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRecord:
+    """An owner's statement about one unit: what went in, what came out, and how it was made."""
+
+    task: Id16
+    unit: Id16
+    epoch: Annotated[int, Interval(ge=1, le=2**31)]
+    award: Digest
+    agent: Name
+    status: Literal["ok", "failed"]
+    input: Digest
+    output: Digest
+    model: Name
+    engine: Name
+    seed: Annotated[int, Interval(ge=0, le=2**32 - 1)]
+    prompt_tokens: Count
+    completion_tokens: Count
+    elapsed_ms: Millis
+    reason: Line | None = None
+    logprob_milli: Annotated[int, Interval(ge=-1_000_000, le=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One chain's answer in a verdict: the result entry it stands on, its class and its weight."""
+
+    chain: Count
+    result: Digest
+    owner: Key
+    answer: Digest
+    weight: Ppm
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord:
+    """How a task ended. `winner` is the salted digest of the winning class, if there is one."""
+
+    task: Id16
+    outcome: Outcome
+    rule: Rule
+    ballots: Annotated[tuple[Ballot, ...], Len(0, limits.MAX_CHAINS)]
+    stop: Line
+    tokens: Count
+    failovers: Count
+    winner: Digest | None = None
+
+
+CAPABILITY: Codec[Capability] = Codec(Capability, max_bytes=MAX_BODY_BYTES)
+TASK: Codec[TaskRecord] = Codec(TaskRecord, max_bytes=MAX_BODY_BYTES)
+AWARD: Codec[AwardRecord] = Codec(AwardRecord, max_bytes=MAX_BODY_BYTES)
+RESULT: Codec[ResultRecord] = Codec(ResultRecord, max_bytes=MAX_BODY_BYTES)
+VERDICT: Codec[VerdictRecord] = Codec(VerdictRecord, max_bytes=MAX_BODY_BYTES)

@@ -1,0 +1,265 @@
+"""One node's protocol: `Swarm.handle(now_ms, input) -> list[Effect]`.
+
+This file only routes. The machines it routes to:
+
+    Journal     the node's log, and the book of everybody's
+    Directory   who can do what, from capability entries
+    Conductor   the tasks that were submitted here
+    Worker      the units that this node owns
+    Members     who is connected, and how busy
+
+Given the same inputs, times and chance, the same effects come out, byte for byte. Hostile input
+yields `Reject`; an `AssertionError` is a bug of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import assert_never
+
+from ledger import Entry, Head, Kind, Signer, Verifier
+from ledger.errors import DecodeError
+from symphony.core import limits
+from symphony.core.calls import Surroundings
+from symphony.core.chance import Chance, jittered
+from symphony.core.conductor import Conductor
+from symphony.core.directory import Directory
+from symphony.core.effects import Effect
+from symphony.core.events import AgentSeen, PeerSeen
+from symphony.core.ids import NodeId, SwarmId
+from symphony.core.inputs import (
+    AgentsChanged,
+    Cancel,
+    Embedded,
+    EntriesStored,
+    Heard,
+    Input,
+    PeerDown,
+    PeerUp,
+    Started,
+    Submit,
+    TimerFired,
+    WallClock,
+    WorkDone,
+    WorkFailed,
+    WorkMoved,
+)
+from symphony.core.journal import Journal
+from symphony.core.members import Members
+from symphony.core.messages import (
+    Beacon,
+    Bids,
+    Done,
+    Entries,
+    Heads,
+    Message,
+    Presence,
+    Progress,
+    Refused,
+    Renewed,
+    Stop,
+    Want,
+    Work,
+)
+from symphony.core.outbox import Outbox
+from symphony.core.records import CAPABILITY, Capability
+from symphony.core.replication import Replication
+from symphony.core.signing import Notary
+from symphony.core.timers import (
+    CallAgain,
+    CapabilitiesDue,
+    DeadlineOver,
+    LeaseOver,
+    OwnerLetsGo,
+    PresenceDue,
+    PublishDue,
+    Renew,
+    SyncDue,
+    Timer,
+    WindowOver,
+)
+from symphony.core.vectors import Vectors
+from symphony.core.worker import Worker
+
+
+class Swarm:
+    """The whole protocol of one node, as one machine."""
+
+    def __init__(
+        self,
+        signer: Signer,
+        verify: Verifier,
+        swarm_id: SwarmId,
+        chance: Chance,
+        heads: Iterable[Head] = (),
+    ) -> None:
+        self.me = NodeId(signer.public)
+        self.directory = Directory()
+        self._chance = chance
+        self._out = Outbox(self.me)
+        self._wall_minus_now_ms = 0
+        self._vectors = Vectors()
+        self.journal = Journal(signer, verify, swarm_id, self._out, self._learn)
+        self.journal.restore(heads)
+        self.members = Members(self.me, self._out)
+        notary = Notary(signer, verify)
+        around = Surroundings(
+            self.me,
+            self.journal,
+            self.directory,
+            notary,
+            self._vectors,
+            chance,
+            self._out,
+            self.members.alive,
+        )
+        self.conductor = Conductor(around)
+        self.worker = Worker(self.me, self.journal, self.directory, notary, self._out)
+        self._replication = Replication(self.journal, self._out)
+        self._agents: tuple[Capability, ...] = ()
+        self._incarnation = 0
+
+    def handle(self, now_ms: int, happened: Input) -> list[Effect]:
+        """Take one input at monotonic time `now_ms`; the effects are to be run in order."""
+        self._out.now_ms = now_ms
+        self._out.wall_ms = now_ms + self._wall_minus_now_ms
+        self._route(happened)
+        while self._out.own:
+            self._heard(self.me, self._out.own.popleft())
+        return self._out.take()
+
+    def _route(self, happened: Input) -> None:
+        match happened:
+            case Heard(peer, message):
+                self._heard(peer, message)
+            case TimerFired(timer):
+                self._fired(timer)
+            case WorkMoved():
+                self.worker.moved(happened)
+            case WorkDone():
+                self.worker.done(happened)
+            case WorkFailed():
+                self.worker.failed(happened)
+            case Embedded(encoder, texts, vectors):
+                self._vectors.learn(encoder, texts, vectors)
+                self.conductor.embedded()
+            case PeerUp(peer, _):
+                self.members.up(peer)
+                self._out.tell(PeerSeen(peer, up=True))
+                self._replication.greet(peer)
+            case PeerDown(peer):
+                self.members.down(peer)
+                self._out.tell(PeerSeen(peer, up=False))
+                self.conductor.peer_down(peer)
+            case Submit():
+                self.conductor.submit(happened)
+            case Cancel(task):
+                self.conductor.cancel(task)
+            case Started(agents, incarnation):
+                self._incarnation = incarnation
+                self._host(agents)
+                self._fired(PresenceDue())
+                self._out.timer(SyncDue(), jittered(self._chance, limits.SYNC_EVERY_MS))
+                self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
+            case AgentsChanged(agents):
+                self._host(agents)
+            case WallClock(wall_ms):
+                self._wall_minus_now_ms = wall_ms - self._out.now_ms
+            case EntriesStored(entries):
+                for entry in entries:
+                    self._learn(entry)
+            case _:
+                assert_never(happened)
+
+    def _heard(self, peer: NodeId, message: Message) -> None:
+        match message:
+            case Progress():
+                self.conductor.progress(peer, message)
+            case Renewed():
+                self.worker.renewed(peer, message)
+            case Beacon():
+                self.worker.answer(peer, message)
+            case Bids():
+                self.conductor.bids(peer, message)
+            case Work():
+                self.worker.take(peer, message)
+            case Done():
+                self.conductor.done(peer, message)
+            case Refused():
+                self.conductor.refused(peer, message)
+            case Stop():
+                self.worker.stop(peer, message)
+            case Presence():
+                self.members.presence(peer, message)
+            case Heads():
+                self._replication.heads(peer, message)
+            case Want():
+                self._replication.want(peer, message)
+            case Entries():
+                self._replication.entries(peer, message)
+            case _:
+                assert_never(message)
+
+    def _fired(self, timer: Timer) -> None:
+        match timer:
+            case WindowOver():
+                self.conductor.window_over(timer)
+            case CallAgain():
+                self.conductor.call_again(timer)
+            case LeaseOver():
+                self.conductor.lease_over(timer)
+            case DeadlineOver():
+                self.conductor.deadline_over(timer)
+            case Renew():
+                self.worker.renew(timer)
+            case OwnerLetsGo():
+                self.worker.let_go(timer)
+            case PublishDue():
+                self.journal.publish()
+            case PresenceDue():
+                self.members.announce(self.worker, self._incarnation)
+                self._out.timer(timer, jittered(self._chance, limits.PRESENCE_EVERY_MS))
+            case SyncDue():
+                self._replication.compare(self._chance, self.members.alive())
+                self._out.timer(timer, jittered(self._chance, limits.SYNC_EVERY_MS))
+            case CapabilitiesDue():
+                self._host(self._agents, renew=True)
+                self._out.timer(timer, limits.CAPABILITY_LIFETIME_MS // 2)
+            case _:
+                assert_never(timer)
+
+    def _host(self, agents: tuple[Capability, ...], *, renew: bool = False) -> None:
+        """Host exactly these agents; write capability records only for what changed."""
+        self._agents = agents
+        names = {agent.agent for agent in agents}
+        mine = [listing for listing in self.directory if listing.node == self.me]
+        half_life_ms = limits.CAPABILITY_LIFETIME_MS // 4
+        for listing in mine:
+            gone = listing.capability.agent not in names and not listing.capability.withdrawn
+            if gone:
+                self._declare(replace(listing.capability, withdrawn=True))
+        known = {listing.capability.agent: listing for listing in mine}
+        for agent in agents:
+            old = known.get(agent.agent)
+            fresh = old is not None and old.expires_ms - self._out.wall_ms > half_life_ms
+            if renew or old is None or old.capability != agent or not fresh:
+                self._declare(agent)
+        self.worker.host(tuple(agent.agent for agent in agents))
+
+    def _declare(self, capability: Capability) -> None:
+        body = CAPABILITY.encode(capability)
+        lifetime_ms = limits.CAPABILITY_LIFETIME_MS
+        self.journal.write(Kind.CAPABILITY, body, expires_in_ms=lifetime_ms)
+
+    def _learn(self, entry: Entry) -> None:
+        """Interpret an accepted entry; kinds that nobody here needs are only stored."""
+        if entry.kind != Kind.CAPABILITY or entry.body is None:
+            return
+        try:
+            listing = self.directory.add(entry)
+        except DecodeError:
+            return  # signed nonsense of its author: it stays in the log and means nothing
+        if listing is not None and not listing.capability.withdrawn:
+            seen = AgentSeen(listing.node, listing.capability.agent, listing.capability.model)
+            self._out.tell(seen)

@@ -1,0 +1,149 @@
+"""The state of one task at its conductor: chains, their units, and who owns them.
+
+    unit    waiting → calling → working → done
+                         ↑          │
+                         └──────────┴→ failed   (attempts, calls or budget are spent)
+    chain   planning → stepping → voted | failed
+    task    running → ended (answered, not_certified, failed, expired, cancelled)
+
+Plain data: the transitions are in `calls` (who owns a unit) and `conductor` (what follows).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ledger import Entry
+from symphony.core.directory import Listing
+from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId, unit_id
+from symphony.core.inputs import TaskSpec
+from symphony.core.messages import Order
+from symphony.core.plan import Plan, Step
+from symphony.core.records import Award, Candidate, Requirement, ResultRecord, Role
+from symphony.core.vote import Vote
+
+NO_EPOCH = Epoch(0)
+UnitState = Literal["waiting", "calling", "working", "done", "failed"]
+
+
+@dataclass(slots=True)
+class Unit:
+    """One plan or one step, and its present owner."""
+
+    task: TaskId
+    name: str
+    chain: int
+    role: Role
+    skill: str
+    step: Step | None = None
+    state: UnitState = "waiting"
+    calls: int = 0
+    attempts: int = 0
+    epoch: Epoch = NO_EPOCH
+    complaint: str = ""
+    requirement: Requirement | None = None
+    candidates: tuple[Candidate, ...] = ()
+    bids_until_ms: int = 0
+    avoided: list[NodeId] = field(default_factory=list)
+    award: Award | None = None
+    award_id: EntryId | None = None
+    order: Order | None = None
+    salt: bytes = b""
+    reserved_tokens: int = 0
+    lease_until_ms: int = 0
+    output: str = ""
+    result: Entry | None = None
+    record: ResultRecord | None = None
+    called_ms: int = 0
+
+    @property
+    def id(self) -> UnitId:
+        return unit_id(self.task, self.name)
+
+    @property
+    def owner(self) -> NodeId | None:
+        return NodeId(self.award.owner) if self.award and self.state == "working" else None
+
+
+@dataclass(slots=True)
+class Chain:
+    """One plan and its execution. It ends in one vote, or fails and never votes."""
+
+    index: int
+    plan: Plan | None = None
+    fallback: str = ""
+    vote: Vote | None = None
+    final: Unit | None = None
+    failure: tuple[str, str] | None = None  # (error code, text)
+
+    @property
+    def ended(self) -> bool:
+        return self.vote is not None or self.failure is not None
+
+
+@dataclass(slots=True)
+class Call:
+    """One beacon that is out: whom it asked, who has answered, and what they offered."""
+
+    beacon: bytes
+    units: tuple[Unit, ...]
+    asked: frozenset[NodeId]
+    answered: set[NodeId] = field(default_factory=set)
+    bids: dict[UnitId, list[Candidate]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An accepted result with the text it commits to: what a receipt can open."""
+
+    unit: str
+    entry: Entry
+    salt: bytes
+    text: str
+
+
+@dataclass(slots=True)
+class TaskRun:
+    """Everything a conductor knows about one of its tasks."""
+
+    task: TaskId
+    salt: bytes
+    spec: TaskSpec
+    started_ms: int
+    chains: list[Chain]
+    units: dict[UnitId, Unit] = field(default_factory=dict)
+    calls: dict[bytes, Call] = field(default_factory=dict)
+    parked: list[Unit] = field(default_factory=list)  # wait for the vectors of their skills
+    latest_lineage: dict[int, str] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)  # task, awards, results, as they came
+    listings: dict[EntryId, Listing] = field(default_factory=dict)  # of all bidders
+    opened: dict[str, Opened] = field(default_factory=dict)
+    tokens_used: int = 0
+    tokens_reserved: int = 0
+    failovers: int = 0
+    planned_ms: int = 0
+    voted_ms: int = 0
+    award_waits_ms: list[int] = field(default_factory=list)
+    ended: bool = False
+
+    def add_unit(self, unit: Unit) -> Unit:
+        self.units[unit.id] = unit
+        return unit
+
+    def affordable(self, tokens: int) -> bool:
+        """Would one more call of so many tokens stay within the budget? Reserved before called."""
+        return self.tokens_used + self.tokens_reserved + tokens <= self.spec.budget_tokens
+
+    def release(self, unit: Unit) -> None:
+        """Give a unit's reservation back."""
+        self.tokens_reserved -= unit.reserved_tokens
+        unit.reserved_tokens = 0
+
+    @property
+    def votes(self) -> list[Vote]:
+        return [chain.vote for chain in self.chains if chain.vote is not None]
+
+    @property
+    def outstanding(self) -> int:
+        return sum(not chain.ended for chain in self.chains)

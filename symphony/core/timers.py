@@ -1,0 +1,93 @@
+"""Timers are values: the core hands them out in `SetTimer`, the edge feeds them back when due.
+
+A timer that is no longer wanted is not cancelled; it fires and the core sees from its own state
+that it means nothing any more. So a late or repeated timer is harmless by construction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symphony.core.ids import Epoch, TaskId, UnitId
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOver:
+    """The bid window of a beacon ends."""
+
+    task: TaskId
+    beacon: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CallAgain:
+    """Units that found no owner are called for once more."""
+
+    task: TaskId
+    units: tuple[UnitId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseOver:
+    """Conductor: the owner of this epoch has been silent for 1.1 lease."""
+
+    task: TaskId
+    unit: UnitId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerLetsGo:
+    """Owner: nothing was acknowledged for 0.9 lease."""
+
+    unit: UnitId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Owner: time to renew the lease."""
+
+    unit: UnitId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineOver:
+    """The task's own deadline."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceDue:
+    """Say that we are here."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncDue:
+    """Compare heads with a random peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishDue:
+    """Gossip the own entries that have gathered."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilitiesDue:
+    """Own capability records are about to expire."""
+
+
+Timer = (
+    WindowOver
+    | CallAgain
+    | LeaseOver
+    | OwnerLetsGo
+    | Renew
+    | DeadlineOver
+    | PresenceDue
+    | SyncDue
+    | PublishDue
+    | CapabilitiesDue
+)

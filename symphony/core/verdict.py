@@ -1,0 +1,107 @@
+"""The end of a task: the tally, the verdict entry, the receipt, and the last event."""
+
+from __future__ import annotations
+
+from ledger import Kind
+from symphony.core.bundle import bundle, receipt_digest
+from symphony.core.effects import KeepReceipt
+from symphony.core.events import BallotView, TaskEnded
+from symphony.core.ids import NodeId, salted_digest
+from symphony.core.journal import Journal
+from symphony.core.outbox import Outbox
+from symphony.core.records import VERDICT, Ballot, Outcome, VerdictRecord
+from symphony.core.task_run import TaskRun
+from symphony.core.vote import Class, Vote, tally
+
+
+def conclude(run: TaskRun, outcome: Outcome, stop: str, journal: Journal, out: Outbox) -> None:
+    """Write the verdict down, bundle the receipt, and tell everybody who waits."""
+    classes = tally(run.votes)
+    answered = bool(classes) and outcome in ("answered", "not_certified")
+    record = VerdictRecord(
+        task=run.task,
+        outcome=outcome,
+        rule=run.spec.rule,
+        ballots=tuple(_ballot(run, vote) for vote in sorted(run.votes, key=lambda v: v.chain)),
+        stop=stop[:300],
+        tokens=run.tokens_used,
+        failovers=run.failovers,
+        winner=_class_digest(run, classes[0].key) if answered else None,
+    )
+    entry = journal.write(Kind.VERDICT, VERDICT.encode(record), refs=(run.entries[0].id,))
+    run.entries.append(entry)
+    receipt = bundle(run, journal.swarm_id)
+    out.do(KeepReceipt(run.task, receipt))
+    out.tell(_ended(run, outcome, stop, classes if answered else [], receipt, out.now_ms))
+
+
+def _ballot(run: TaskRun, vote: Vote) -> Ballot:
+    final = run.chains[vote.chain].final
+    assert final is not None
+    assert final.result is not None
+    assert final.award is not None
+    return Ballot(
+        chain=vote.chain,
+        result=final.result.id,
+        owner=final.award.owner,
+        answer=_class_digest(run, vote.key),
+        weight=vote.weight,
+    )
+
+
+def _class_digest(run: TaskRun, key: str) -> bytes:
+    return salted_digest("answer", run.salt, key.encode())
+
+
+def _ended(
+    run: TaskRun, outcome: Outcome, stop: str, classes: list[Class], receipt: bytes, now_ms: int
+) -> TaskEnded:
+    total_ms = now_ms - run.started_ms
+    waits = sorted(run.award_waits_ms)
+    phases = {
+        "plan": run.planned_ms,
+        "steps": max(0, run.voted_ms - run.planned_ms),
+        "vote": total_ms - max(run.voted_ms, run.planned_ms),
+        "total": total_ms,
+        "award_p50": waits[len(waits) // 2] if waits else 0,
+    }
+    code, message = _error(run, outcome, stop)
+    return TaskEnded(
+        task=run.task,
+        at_ms=total_ms,
+        outcome=outcome,
+        answer=classes[0].answer if classes else "",
+        ballots=tuple(_view(run, vote) for vote in sorted(run.votes, key=lambda v: v.chain)),
+        stop=stop,
+        error=code,
+        message=message,
+        owner_failovers=run.failovers,
+        tokens=run.tokens_used,
+        receipt=receipt_digest(receipt),
+        phases_ms=phases,
+    )
+
+
+def _view(run: TaskRun, vote: Vote) -> BallotView:
+    final = run.chains[vote.chain].final
+    assert final is not None
+    assert final.award is not None
+    model = final.record.model if final.record else ""
+    return BallotView(vote.chain, NodeId(final.award.owner), model, vote.answer, vote.weight)
+
+
+def _error(run: TaskRun, outcome: Outcome, stop: str) -> tuple[str, str]:
+    """The code of `symphony.errors` and the text for an outcome that is no answer."""
+    failures = [chain.failure for chain in run.chains if chain.failure is not None]
+    match outcome:
+        case "answered":
+            return "", ""
+        case "not_certified":
+            return "not_certified", stop
+        case "cancelled":
+            return "cancelled", stop
+        case "expired":
+            awarded = any(unit.attempts for unit in run.units.values())
+            return ("budget_exhausted", stop) if awarded else ("no_bids", "nobody bid in time")
+        case "failed":
+            return failures[0] if failures else ("task_failed", stop)

@@ -1,0 +1,325 @@
+"""The owner's side: bidding for units, doing them, and letting go in time.
+
+A node bids with each of its agents that may own a unit, says how busy they are and nothing about
+how good they are. Work is accepted only with the award that grants it, a ledger entry signed by
+the conductor that names this node and agent. Epochs fence: of one unit, only the highest award
+seen is worked on. While it works the owner renews its lease; without an acknowledgement for 0.9
+lease it aborts, because by then somebody else may own the unit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from ledger import Entry, Kind
+from ledger.errors import DecodeError
+from symphony.core import limits
+from symphony.core.directory import Directory, Listing
+from symphony.core.effects import CancelWork, Reject, StartWork
+from symphony.core.ids import EntryId, Epoch, NodeId, UnitId, salted_digest
+from symphony.core.inputs import WorkDone, WorkFailed, WorkMoved
+from symphony.core.journal import Journal
+from symphony.core.lease import owner_until_ms, renew_every_ms
+from symphony.core.match import eligible
+from symphony.core.messages import (
+    Beacon,
+    Bid,
+    Bids,
+    Done,
+    Order,
+    Progress,
+    Refused,
+    Renewed,
+    Stop,
+    Work,
+    encode_order,
+)
+from symphony.core.outbox import Outbox
+from symphony.core.records import AWARD, RESULT, Award, ResultRecord
+from symphony.core.signing import Notary
+from symphony.core.timers import OwnerLetsGo, Renew
+
+
+@dataclass(slots=True)
+class Job:
+    """One unit that this node owns, or owned until a moment ago."""
+
+    conductor: NodeId
+    task: bytes
+    award: Award
+    award_id: EntryId
+    order: Order
+    salt: bytes
+    deadline_ms: int
+    running: bool = False
+    renewals: int = 0
+    sent_ms: dict[int, int] = field(default_factory=dict)
+    until_ms: int = 0
+    spoke_ms: int = 0
+    text: str = ""
+
+    @property
+    def unit(self) -> UnitId:
+        return UnitId(self.award.unit)
+
+    @property
+    def epoch(self) -> Epoch:
+        return Epoch(self.award.epoch)
+
+
+class Worker:
+    """All the work that this node's agents do for the swarm, itself included."""
+
+    def __init__(
+        self, me: NodeId, journal: Journal, directory: Directory, notary: Notary, out: Outbox
+    ) -> None:
+        self._me = me
+        self._journal = journal
+        self._directory = directory
+        self._notary = notary
+        self._out = out
+        self._agents: tuple[str, ...] = ()
+        self._jobs: dict[UnitId, Job] = {}
+        self._waiting: dict[str, deque[UnitId]] = {}
+        self._fences: dict[UnitId, Epoch] = {}
+
+    # --- bidding ------------------------------------------------------------------------------
+
+    def host(self, agents: tuple[str, ...]) -> None:
+        """The agents that this node hosts now, by name."""
+        self._agents = agents
+        for agent in agents:
+            self._waiting.setdefault(agent, deque())
+
+    @property
+    def running(self) -> int:
+        return sum(job.running for job in self._jobs.values())
+
+    @property
+    def queued(self) -> int:
+        return len(self._jobs) - self.running
+
+    @property
+    def slots(self) -> int:
+        return sum(listing.capability.concurrency for listing in self._hosted())
+
+    def _hosted(self) -> list[Listing]:
+        found = (self._directory.get(self._me, agent) for agent in self._agents)
+        return [listing for listing in found if listing is not None]
+
+    def _busy(self, agent: str) -> int:
+        return sum(job.award.agent == agent for job in self._jobs.values())
+
+    def answer(self, peer: NodeId, beacon: Beacon) -> None:
+        """Bid for what our agents may own; an empty answer says no at once."""
+        if beacon.conductor != peer or not self._notary.holds(peer, beacon):
+            self._out.do(Reject(peer, "beacon: not signed by its conductor"))
+            return
+        bids: list[Bid] = []
+        for call in beacon.calls:
+            fitting = [
+                listing
+                for listing in self._hosted()
+                if eligible(listing.capability, call.requirement)
+                and (call.requirement.privacy != "local" or peer == self._me)
+            ]
+            for listing in fitting[: limits.MAX_BIDS_PER_NODE]:
+                agent = listing.capability.agent
+                free = max(0, listing.capability.concurrency - self._busy(agent))
+                queued = len(self._waiting[agent])
+                if free == 0 and queued >= limits.MAX_QUEUE_PER_AGENT:
+                    continue
+                bids.append(Bid(call.unit, agent, listing.id, free, queued, 0))
+        self._out.send(peer, self._notary.sign_bids(Bids(beacon.beacon, tuple(bids))))
+
+    # --- working ------------------------------------------------------------------------------
+
+    def take(self, peer: NodeId, work: Work) -> None:
+        """Check the award and start, or queue, the work; otherwise say why not."""
+        found = self._award(peer, work)
+        if isinstance(found, str):
+            self._out.send(peer, Refused(work.unit, work.epoch, found))
+            return
+        entry, task, award = found
+        unit, epoch = UnitId(work.unit), Epoch(work.epoch)
+        if epoch <= self._fences.get(unit, 0):
+            self._out.send(peer, Refused(unit, epoch, "a newer award of this unit is known"))
+            return
+        self._fence(unit, epoch)
+        listing = self._directory.get(self._me, award.agent)
+        if listing is None or award.agent not in self._agents:
+            self._out.send(peer, Refused(unit, epoch, "no such agent here"))
+            return
+        queue = self._waiting[award.agent]
+        if len(queue) >= limits.MAX_QUEUE_PER_AGENT:
+            self._out.send(peer, Refused(unit, epoch, "the queue is full"))
+            return
+        deadline_ms = self._out.now_ms + work.deadline_ms
+        job = Job(peer, task, award, EntryId(entry.id), work.order, work.salt, deadline_ms)
+        job.until_ms = owner_until_ms(self._out.now_ms, award.lease_ms)
+        self._jobs[unit] = job
+        self._out.timer(Renew(unit, epoch), renew_every_ms(award.lease_ms))
+        self._out.timer(OwnerLetsGo(unit, epoch), job.until_ms - self._out.now_ms)
+        queue.append(unit)
+        self._start(award.agent, listing)
+
+    def _award(self, peer: NodeId, work: Work) -> tuple[Entry, bytes, Award] | str:
+        """The award that entitles us, or why there is none."""
+        entry = self._journal.take(peer, work.entry)
+        if entry is None or entry.kind != Kind.AWARD or entry.body is None:
+            return "no award entry"
+        if entry.author != peer:
+            return "the award is not by the sender"
+        try:
+            record = AWARD.decode(entry.body)
+        except DecodeError as error:
+            return f"award: {error}"[:300]
+        for award in record.awards:
+            if (award.unit, award.epoch, award.owner) == (work.unit, work.epoch, self._me):
+                return entry, record.task, award
+        return "the award does not name this node"
+
+    def _fence(self, unit: UnitId, epoch: Epoch) -> None:
+        """Remember the highest epoch of a unit, and drop what an older one was doing."""
+        old = self._jobs.pop(unit, None)
+        if old is not None:
+            self._abort(old)
+        self._fences[unit] = epoch
+        while len(self._fences) > limits.MAX_FENCES:
+            del self._fences[next(iter(self._fences))]
+
+    def _start(self, agent: str, listing: Listing | None = None) -> None:
+        """Start queued work as long as the agent has a free slot."""
+        listing = listing or self._directory.get(self._me, agent)
+        slots = listing.capability.concurrency if listing else 0
+        queue = self._waiting[agent]
+        busy = sum(job.running and job.award.agent == agent for job in self._jobs.values())
+        while queue and busy < slots:
+            job = self._jobs.get(queue.popleft())
+            if job is None:
+                continue
+            job.running = True
+            busy += 1
+            self._out.do(StartWork(job.unit, job.epoch, agent, job.order, job.deadline_ms))
+
+    def moved(self, moved: WorkMoved) -> None:
+        """New text: it travels with the next renewal, or soon after the last one."""
+        job = self._current(moved.unit, moved.epoch)
+        if job is None:
+            return
+        job.text = (job.text + moved.text)[-limits.MAX_PROGRESS_CHARS :]
+        if self._out.now_ms - job.spoke_ms >= limits.PROGRESS_EVERY_MS:
+            self._speak(job)
+
+    def done(self, done: WorkDone) -> None:
+        """Commit to the output in the own log, then hand it over."""
+        job = self._current(done.unit, done.epoch)
+        if job is None:
+            return
+        output = done.output.encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
+        record = ResultRecord(
+            task=job.task,
+            unit=job.unit,
+            epoch=job.epoch,
+            award=job.award_id,
+            agent=job.award.agent,
+            status="ok",
+            input=salted_digest("input", job.salt, encode_order(job.order)),
+            output=salted_digest("output", job.salt, output.encode()),
+            model=done.model[:64] or "unknown",
+            engine=done.engine[:64] or "unknown",
+            seed=job.order.seed,
+            prompt_tokens=done.prompt_tokens,
+            completion_tokens=done.completion_tokens,
+            elapsed_ms=done.elapsed_ms,
+            logprob_milli=done.logprob_milli,
+        )
+        self._hand_over(job, record, output)
+
+    def failed(self, failed: WorkFailed) -> None:
+        """A typed failure is a result too: it is logged, and the next bidder gets the unit."""
+        job = self._current(failed.unit, failed.epoch)
+        if job is None:
+            return
+        listing = self._directory.get(self._me, job.award.agent)
+        record = ResultRecord(
+            task=job.task,
+            unit=job.unit,
+            epoch=job.epoch,
+            award=job.award_id,
+            agent=job.award.agent,
+            status="failed",
+            input=salted_digest("input", job.salt, encode_order(job.order)),
+            output=salted_digest("output", job.salt, b""),
+            model=listing.capability.model if listing else "unknown",
+            engine=listing.capability.engine if listing else "unknown",
+            seed=job.order.seed,
+            prompt_tokens=0,
+            completion_tokens=0,
+            elapsed_ms=failed.elapsed_ms,
+            reason=failed.reason[:300],
+        )
+        self._hand_over(job, record, "")
+
+    def _hand_over(self, job: Job, record: ResultRecord, output: str) -> None:
+        refs = (job.award_id,)
+        entry = self._journal.write(Kind.RESULT, RESULT.encode(record), refs=refs)
+        self._out.send(job.conductor, Done(entry.encode(), job.unit, job.epoch, output))
+        del self._jobs[job.unit]
+        self._start(job.award.agent)
+
+    # --- leases -------------------------------------------------------------------------------
+
+    def renew(self, timer: Renew) -> None:
+        job = self._current(timer.unit, timer.epoch)
+        if job is not None:
+            self._speak(job)
+            self._out.timer(timer, renew_every_ms(job.award.lease_ms))
+
+    def _speak(self, job: Job) -> None:
+        job.renewals += 1
+        job.spoke_ms = self._out.now_ms
+        job.sent_ms[job.renewals] = self._out.now_ms
+        while len(job.sent_ms) > limits.MAX_OPEN_RENEWALS:
+            del job.sent_ms[next(iter(job.sent_ms))]
+        text, job.text = job.text, ""
+        self._out.send(job.conductor, Progress(job.unit, job.epoch, job.renewals, text))
+
+    def renewed(self, peer: NodeId, renewed: Renewed) -> None:
+        job = self._current(UnitId(renewed.unit), Epoch(renewed.epoch))
+        if job is None or job.conductor != peer:
+            return
+        sent_ms = job.sent_ms.pop(renewed.number, None)
+        if sent_ms is not None:
+            job.until_ms = max(job.until_ms, owner_until_ms(sent_ms, job.award.lease_ms))
+
+    def let_go(self, timer: OwnerLetsGo) -> None:
+        """The lease ran out unless a renewal was acknowledged since the timer was set."""
+        job = self._current(timer.unit, timer.epoch)
+        if job is None:
+            return
+        if self._out.now_ms < job.until_ms:
+            self._out.timer(timer, job.until_ms - self._out.now_ms)
+            return
+        self._drop(job)
+
+    def stop(self, peer: NodeId, stop: Stop) -> None:
+        job = self._current(UnitId(stop.unit), Epoch(stop.epoch))
+        if job is not None and job.conductor == peer:
+            self._drop(job)
+
+    def _drop(self, job: Job) -> None:
+        del self._jobs[job.unit]
+        self._abort(job)
+        self._start(job.award.agent)
+
+    def _abort(self, job: Job) -> None:
+        if job.running:
+            self._out.do(CancelWork(job.unit, job.epoch))
+        elif job.unit in self._waiting[job.award.agent]:
+            self._waiting[job.award.agent].remove(job.unit)
+
+    def _current(self, unit: UnitId, epoch: Epoch) -> Job | None:
+        job = self._jobs.get(unit)
+        return job if job is not None and job.epoch == epoch else None
