@@ -1,1 +1,34 @@
-"""See docs."""
+"""The network: the only room that speaks libp2p.
+
+Settings, events and topics are light. `open_network` and `Network` load libp2p (about a second
+and 85 MB) when they are first asked for, so that the command line stays instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from symphony.net.events import Channel as Channel
+from symphony.net.events import FrameSeen as FrameSeen
+from symphony.net.events import GossipSeen as GossipSeen
+from symphony.net.events import NetEvent as NetEvent
+from symphony.net.events import PeerDown as PeerDown
+from symphony.net.events import PeerInfo as PeerInfo
+from symphony.net.events import PeerUp as PeerUp
+from symphony.net.settings import NetSettings as NetSettings
+from symphony.net.settings import Preset as Preset
+from symphony.net.topics import Topics as Topics
+from symphony.net.topics import topics as topics
+
+if TYPE_CHECKING:
+    from symphony.net.network import Network as Network
+    from symphony.net.opening import open_network as open_network
+
+_LAZY = {"Network": "symphony.net.network", "open_network": "symphony.net.opening"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
