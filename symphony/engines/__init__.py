@@ -1,1 +1,63 @@
-"""See docs."""
+"""The room that speaks to models; see `symphony.engines.base` for its protocol.
+
+Public here is what the composition root needs: the protocol's values, `open_engine`, and the
+models. Everything else is reached by its module.
+"""
+
+from symphony.engines.base import (
+    Choice as Choice,
+)
+from symphony.engines.base import (
+    Chunk as Chunk,
+)
+from symphony.engines.base import (
+    Constraint as Constraint,
+)
+from symphony.engines.base import (
+    Description as Description,
+)
+from symphony.engines.base import (
+    Engine as Engine,
+)
+from symphony.engines.base import (
+    Event as Event,
+)
+from symphony.engines.base import (
+    Feature as Feature,
+)
+from symphony.engines.base import (
+    Finished as Finished,
+)
+from symphony.engines.base import (
+    Grammar as Grammar,
+)
+from symphony.engines.base import (
+    Health as Health,
+)
+from symphony.engines.base import (
+    JsonSchema as JsonSchema,
+)
+from symphony.engines.base import (
+    Message as Message,
+)
+from symphony.engines.base import (
+    NoConstraint as NoConstraint,
+)
+from symphony.engines.base import (
+    Regex as Regex,
+)
+from symphony.engines.base import (
+    Request as Request,
+)
+from symphony.engines.registry import (
+    EngineChoice as EngineChoice,
+)
+from symphony.engines.registry import (
+    EngineSpec as EngineSpec,
+)
+from symphony.engines.registry import (
+    explain_choice as explain_choice,
+)
+from symphony.engines.registry import (
+    open_engine as open_engine,
+)

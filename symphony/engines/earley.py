@@ -18,7 +18,7 @@ _Item = tuple[int, Body, int, int]
 """Rule, one of its bodies, the place of the dot in it, and where in the text it began."""
 
 
-class TooHard(Exception):  # noqa: N818 - a verdict on the work, not somebody's fault
+class TooHard(Exception):
     """The check would take more steps than `limits.GRAMMAR_STEPS`."""
 
 

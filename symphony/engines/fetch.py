@@ -43,7 +43,7 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-class SourceFailed(Exception):  # noqa: N818 - one source of several; the pull may still succeed
+class SourceFailed(Exception):
     """The file did not come from there; the text says why."""
 
 

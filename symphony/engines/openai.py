@@ -22,6 +22,7 @@ import trio
 
 from symphony.engines import limits
 from symphony.engines.base import Description, Event, Health, NoConstraint, Request
+from symphony.engines.catalog import lineage_of
 from symphony.engines.chat_stream import ChatStream, refusal
 from symphony.engines.constraints import check_constraint
 from symphony.engines.dialect import Dialect
@@ -48,7 +49,7 @@ class OpenAIEngine:
         *,
         model: str | None = None,
         kind: str = "openai",
-        lineage: str = "unknown",
+        lineage: str | None = None,
         context_tokens: int | None = None,
         concurrency: int = limits.CONCURRENCY,
         dialect: Dialect | None = None,
@@ -82,7 +83,7 @@ class OpenAIEngine:
         return Description(
             engine=self._kind,
             model=str(listed["id"]),
-            lineage=self._lineage,
+            lineage=self._lineage or lineage_of(str(listed["id"])),
             context_tokens=context,
             concurrency=self._concurrency,
             features=(await self._measured_dialect()).features,
