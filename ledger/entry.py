@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger import codec
-from ledger.errors import InvalidEntry, KeyRefused, Reason
+from ledger.errors import InvalidEntry, Reason
 from ledger.keys import SIGNATURE_BYTES, Signer, Verifier
 from ledger.limits import (
     MAX_BODY_BYTES,
@@ -250,11 +250,7 @@ def parse_header(header_bytes: bytes) -> Header:
 
 def check_entry(entry: Entry, swarm_id: bytes, verify: Verifier) -> None:
     """Raise `InvalidEntry` unless the entry's author signed it for this swarm."""
-    try:
-        signed = verify(entry.author, SIGN_CONTEXT, swarm_id + entry.header_bytes, entry.signature)
-    except KeyRefused as error:
-        raise InvalidEntry(str(error), reason=Reason.KEY) from error
-    if not signed:
+    if not verify(entry.author, SIGN_CONTEXT, swarm_id + entry.header_bytes, entry.signature):
         raise InvalidEntry(
             "the signature is not the author's, or is for another swarm",
             reason=Reason.BAD_SIGNATURE,

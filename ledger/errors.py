@@ -14,8 +14,6 @@
 an hlc that does not grow in `seal`) raise `TypeError` or `ValueError`: they are bugs, not events.
 """
 
-# ruff: noqa: N818  (names say what happened; every one of them is an error)
-
 from __future__ import annotations
 
 from enum import StrEnum
@@ -26,7 +24,6 @@ class Reason(StrEnum):
 
     MALFORMED = "malformed"
     OVERSIZE = "oversize"
-    KEY = "key"
     BAD_SIGNATURE = "bad_signature"
     BAD_BODY = "bad_body"
     NO_BODY = "no_body"

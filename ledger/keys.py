@@ -65,7 +65,7 @@ class Signer(Protocol):
 
 
 Verifier = Callable[[bytes, str, bytes, bytes], bool]
-"""`(public, context, message, signature) -> bool`, as `verify` below."""
+"""`(public, context, message, signature) -> bool`, as `verify` below; it never raises."""
 
 
 def signed_bytes(context: str, message: bytes) -> bytes:

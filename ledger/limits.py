@@ -23,7 +23,7 @@ MAX_UINT63 = 2**63 - 1
 hlc it is the year 6429."""
 
 MAX_HEADER_BYTES = 512
-"""Format. All fields at their longest, with 8 refs, take 468 bytes."""
+"""Format. All fields at their longest, with 8 refs, take 426 bytes."""
 
 MAX_BODY_BYTES = 16 * KIB
 """Format. A verdict with 64 ballots is about 10 KiB; larger things travel as blobs by hash."""

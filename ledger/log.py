@@ -13,7 +13,10 @@ _UNITS = 1000
 
 
 class TokenBucket:
-    """At most `burst` at once, `rate_per_s` in the long run. Time going back gives nothing."""
+    """At most `burst` at once, `rate_per_s` in the long run.
+
+    When the clock is set back nothing is gained, and counting goes on from there.
+    """
 
     __slots__ = ("_burst", "_last_ms", "_rate_per_s", "_units")
 

@@ -1,0 +1,154 @@
+"""Keys: frozen edge cases, admission against slow arithmetic, and the text forms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger import (
+    KeyRefused,
+    PrivateKey,
+    admit_public_key,
+    did_key,
+    parse_did_key,
+    parse_peer_id,
+    peer_id,
+    verify,
+)
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "v1"
+EDGE = json.loads((VECTORS / "ed25519_edge.json").read_text())["cases"]
+P = 2**255 - 19
+D = -121665 * pow(121666, -1, P) % P
+
+
+def on_curve(y: int) -> int | None:
+    """An x that goes with y, found by trying the two candidate roots."""
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    root = pow(square, (P + 3) // 8, P)
+    for x in (root, root * pow(2, (P - 1) // 4, P) % P):
+        if x * x % P == square:
+            return x
+    return None
+
+
+def double(point: tuple[int, int]) -> tuple[int, int]:
+    x, y = point
+    t = D * x * x * y * y
+    return 2 * x * y * pow(1 + t, -1, P) % P, (y * y + x * x) * pow(1 - t, -1, P) % P
+
+
+def admitted_by_arithmetic(public: bytes) -> bool:
+    """Canonical, on the curve, and eight times the point is not the identity."""
+    y = int.from_bytes(public, "little") % 2**255
+    x = on_curve(y) if y < P else None
+    return x is not None and double(double(double((x, y)))) != (0, 1)
+
+
+def is_admitted(public: bytes) -> bool:
+    try:
+        return admit_public_key(public) == public
+    except KeyRefused:
+        return False
+
+
+@pytest.mark.parametrize("case", EDGE, ids=[case["name"] for case in EDGE])
+def test_edge_case(case):
+    public, message, signature = (
+        bytes.fromhex(case[field]) for field in ("public", "message", "signature")
+    )
+    assert is_admitted(public) is case["admitted"]
+    assert verify(public, case["context"], message, signature) is case["valid"]
+
+
+def test_the_edge_cases_meet_every_rule():
+    assert sum("small order" in case["name"] for case in EDGE) == 8
+    assert sum(case["valid"] for case in EDGE) == 3
+    for case in EDGE:
+        public = bytes.fromhex(case["public"])
+        if len(public) == 32:
+            assert admitted_by_arithmetic(public) is case["admitted"], case["name"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.binary(min_size=32, max_size=32))
+def test_admission_agrees_with_slow_arithmetic(public):
+    assert is_admitted(public) is admitted_by_arithmetic(public)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=200))
+def test_signatures_are_bound_to_key_context_and_message(seed, message):
+    key = PrivateKey.from_seed(seed)
+    signature = key.sign("entry", message)
+    assert verify(key.public, "entry", message, signature)
+    assert not verify(key.public, "bid", message, signature)
+    assert not verify(key.public, "entry", message + b"x", signature)
+    other = PrivateKey.from_seed(seed[::-1] + b"" if seed != seed[::-1] else bytes(32))
+    if other.public != key.public:
+        assert not verify(other.public, "entry", message, signature)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.binary(min_size=32, max_size=32))
+def test_text_forms_come_back(seed):
+    public = PrivateKey.from_seed(seed).public
+    assert did_key(public).startswith("did:key:z6Mk")
+    assert peer_id(public).startswith("12D3KooW")
+    assert parse_did_key(did_key(public)) == public
+    assert parse_peer_id(peer_id(public)) == public
+
+
+@pytest.mark.parametrize("parse", [parse_did_key, parse_peer_id])
+@settings(deadline=None, max_examples=100)
+@given(st.text(max_size=80))
+def test_other_text_is_refused(parse, text):
+    for candidate in (text, "did:key:z" + text, "12D3KooW" + text):
+        with pytest.raises(KeyRefused):
+            parse(candidate)
+
+
+def test_text_forms_have_one_spelling():
+    public = PrivateKey.from_seed(bytes(32)).public
+    peer, did = peer_id(public), did_key(public)
+    refused = [
+        (parse_peer_id, text)
+        for text in ("1" + peer, peer[1:], peer + "1", peer + "\n", " " + peer, peer.lower(), did)
+    ] + [
+        (parse_did_key, text)
+        for text in (did.removeprefix("did:key:z"), did.replace(":z", ":z1"), did.upper(), peer)
+    ]
+    for parse, text in refused:
+        with pytest.raises(KeyRefused):
+            parse(text)
+    with pytest.raises(KeyRefused):
+        did_key(bytes(32))
+
+
+def test_libp2p_writes_the_same_peer_id():
+    ed25519 = pytest.importorskip("libp2p.crypto.ed25519")
+    ids = pytest.importorskip("libp2p.peer.id")
+    key = PrivateKey.from_seed(b"\x07" * 32)
+    theirs = ids.ID.from_pubkey(ed25519.Ed25519PublicKey.from_bytes(key.public))
+    assert theirs.to_base58() == peer_id(key.public)
+
+
+def test_the_seed_is_not_printed_and_has_32_bytes():
+    asked: list[int] = []
+
+    def source(size: int) -> bytes:
+        asked.append(size)
+        return b"\xab" * size
+
+    key = PrivateKey.generate(source)
+    assert asked == [32]
+    assert key.seed == b"\xab" * 32
+    assert "abab" not in repr(key)
+    assert key.public.hex() in repr(key)
+    for size in (31, 33):
+        with pytest.raises(ValueError, match="32"):
+            PrivateKey.from_seed(bytes(size))
