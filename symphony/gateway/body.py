@@ -12,7 +12,9 @@ also be reset before the client has read why it was refused.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TypeVar, cast
 
 import trio
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -40,10 +42,11 @@ async def read_body(request: Request) -> bytes:
     parts = bytearray()
     try:
         with trio.fail_after(limits.BODY_S):
-            async for part in request.stream():
-                parts += part
-                if len(parts) > limits.MAX_BODY_BYTES:
-                    raise _too_large()
+            async with aclosing(cast("AsyncGenerator[bytes, None]", request.stream())) as stream:
+                async for part in stream:
+                    parts += part
+                    if len(parts) > limits.MAX_BODY_BYTES:
+                        raise _too_large()
     except trio.TooSlowError:
         raise Refused("the body took too long to arrive", status=408) from None
     except ClientDisconnect:

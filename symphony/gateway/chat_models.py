@@ -111,7 +111,7 @@ class ChatRequest(StrictModel):
     # Accepted in their neutral form only.
     n: Literal[1] | None = None
     logprobs: Literal[False] | None = None
-    tools: Annotated[tuple[Any, ...], Len(0, 0)] | None = None
+    tools: Annotated[list[Any], Len(0, 0)] | None = None
     tool_choice: Literal["none", "auto"] | None = None
     parallel_tool_calls: bool | None = None
     presence_penalty: Annotated[float, Interval(ge=0, le=0)] | None = None

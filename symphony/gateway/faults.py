@@ -58,7 +58,7 @@ _OPENAI_TYPES = {
 }
 
 
-class Refused(UsageError):  # noqa: N818
+class Refused(UsageError):
     """A request that HTTP itself refuses. `status` is the HTTP status, `param` the bad field."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Refused(UsageError):  # noqa: N818
         self.param = param
 
 
-class TaskFailed(TaskError):  # noqa: N818
+class TaskFailed(TaskError):
     """A task ended without an answer; `ended` is its last event, whose code goes on the wire."""
 
     def __init__(self, ended: TaskEnded) -> None:

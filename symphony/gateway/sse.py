@@ -25,6 +25,8 @@ from symphony.gateway.faults import error_body, respond
 
 T = TypeVar("T")
 
+HELLO = b": symphony\n\n"
+
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -91,7 +93,7 @@ class EventStream(Response):
             nursery.start_soon(_keep_alive, writer)
             try:
                 if self._eager:
-                    await writer.write(b": symphony\n\n")
+                    await writer.write(HELLO)
                 await self._produce(writer)
             except SymphonyError as error:
                 # Raised here it would leave the nursery wrapped in a group.

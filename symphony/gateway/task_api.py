@@ -26,7 +26,7 @@ from symphony.core.ids import TASK_ID_BYTES, TaskId
 from symphony.gateway.body import read_model
 from symphony.gateway.faults import Refused
 from symphony.gateway.port import NodePort
-from symphony.gateway.sse import EventStream, Writer, unless_gone
+from symphony.gateway.sse import HELLO, EventStream, Writer, unless_gone
 from symphony.gateway.submissions import Submissions, tied, verdict
 from symphony.gateway.task_models import TaskBody
 
@@ -83,7 +83,7 @@ class TaskApi:
         return JSONResponse({"cancelled": await self._port.cancel(self._known(request))})
 
     async def all_events(self, _: Request) -> Response:
-        return EventStream(self._follow_all)
+        return EventStream(self._follow_all, eager=False)
 
     async def _await(self, task: TaskId, detach: bool) -> TaskEnded:
         async with tied(self._port, task, detach=detach) as tie:
@@ -115,6 +115,7 @@ class TaskApi:
 
     async def _follow_all(self, out: Writer) -> None:
         async with self._port.watch() as events:
+            await out.write(HELLO)  # now, and not before, no event can be missed
             async for event in events:
                 await out.event(as_json(event), name=event.type)
 

@@ -1,0 +1,1 @@
+"""The gateway over a real socket, in front of a scripted port."""
