@@ -8,10 +8,12 @@ Gossip is lossy; this is what makes the ledgers of a swarm converge. One round, 
     B       admit(…, solicited=True)      every entry is checked as if it came by gossip
 
 A log in which both sides hold different ids for one number is a suspect: fetch the peer's entry
-of that number; admitting it (or `Book.conflicts`) yields the proof, which then travels as an entry
-of kind `FORK` in the finder's log, so that the lowest proof reaches everybody. Frozen logs are
-compared only up to where they are frozen, so a settled fork costs nothing. All lists are bounded; what does
-not fit follows in the next round, because by then the heads have moved.
+of that number; admitting it (or `Book.conflicts`) yields the proof, which then travels as an
+entry of kind `FORK` in the finder's log, so that the lowest proof reaches everybody. Frozen logs
+are compared only up to where they are frozen, so a settled fork costs nothing.
+
+All lists are bounded; what does not fit follows in the next round, because by then the heads
+have moved.
 
 What is compared are heads, not sets of entries, so that pruning can never disturb it.
 """

@@ -12,8 +12,8 @@ from ledger import (
     Book,
     DecodeError,
     Duplicate,
-    ForkProof,
     Forked,
+    ForkProof,
     Head,
     InvalidEntry,
     MemoryStore,
@@ -56,6 +56,12 @@ class Peer:
                 proof = self.book.conflicts(entry, stored, head=before[0].head if before else None)
                 if proof:
                     self.store.add_fork(proof)
+
+    def hear(self, proof: ForkProof) -> None:
+        """A proof that came as the body of somebody's entry of kind `FORK`."""
+        before = self.store.range(proof.author, proof.frozen_at, proof.frozen_at, 1 << 20)
+        if self.book.freeze(proof, head=before[0].head if before else None):
+            self.store.add_fork(proof)
 
     def sync_from(self, other: Peer) -> int:
         """One round; returns how many entries came."""
