@@ -40,6 +40,10 @@ class EngineSettings(_Table):
     model: str | None = Field(default=None, description="the one model that every agent here uses")
     api_key: SecretStr | None = Field(default=None, description="the key of that server")
 
+    nodes_on_machine: Annotated[int, Interval(ge=1, le=64)] = Field(
+        default=1, description="how many nodes share this machine's cores, this one included"
+    )
+
     @field_validator("url")
     @classmethod
     def _http(cls, url: str | None) -> str | None:

@@ -18,6 +18,7 @@ from ledger import (
     Duplicate,
     Entry,
     Forked,
+    ForkProof,
     Head,
     Held,
     HybridClock,
@@ -64,10 +65,10 @@ class Journal:
     def me(self) -> NodeId:
         return NodeId(self._signer.public)
 
-    def restore(self, heads: Iterable[Head]) -> None:
+    def restore(self, heads: Iterable[Head], forks: Iterable[ForkProof] = ()) -> None:
         """Take over the heads that the store holds; the clock goes on from the latest own entry."""
         heads = list(heads)
-        self.book.restore(heads, ())
+        self.book.restore(heads, forks)
         self.book.vouch(self.me)
         for head in heads:
             if head.author == self.me:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from ledger import Entry, Head, Kind, Signer, Verifier
+from ledger import Entry, ForkProof, Head, Kind, Signer, Verifier
 from ledger.errors import DecodeError
 from symphony.core import limits
 from symphony.core.calls import Surroundings
@@ -93,6 +93,7 @@ class Swarm:
         swarm_id: SwarmId,
         chance: Chance,
         heads: Iterable[Head] = (),
+        forks: Iterable[ForkProof] = (),
     ) -> None:
         self.me = NodeId(signer.public)
         self.directory = Directory()
@@ -101,7 +102,7 @@ class Swarm:
         self._wall_minus_now_ms = 0
         self._vectors = Vectors()
         self.journal = Journal(signer, verify, swarm_id, self._out, self._learn)
-        self.journal.restore(heads)
+        self.journal.restore(heads, forks)
         self.members = Members(self.me, self._out)
         notary = Notary(signer, verify)
         around = Surroundings(

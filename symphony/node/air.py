@@ -1,0 +1,164 @@
+"""Between the core's messages and the network's bytes, in both directions.
+
+Bytes become typed messages here, once; what can't be parsed never reaches the core. Over gossip
+only what is meant for everybody is accepted. A peer that keeps breaking rules is parted with.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+import trio
+
+from ledger import DecodeError, Store
+from symphony.core import messages
+from symphony.core.effects import Publish, Reject, Send, SendRange
+from symphony.core.ids import NodeId
+from symphony.core.inputs import Heard, Input, PeerDown, PeerUp
+from symphony.core.messages import Beacon, Entries, Heads, Presence, Want
+from symphony.net import Channel, FrameSeen, GossipSeen, NetEvent, Network, Topics
+from symphony.net import PeerDown as NetDown
+from symphony.net import PeerUp as NetUp
+from symphony.node import limits
+
+_log = structlog.get_logger("symphony.air")
+
+T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """What the air needs of the loop."""
+
+    async def feed(self, happened: Input) -> None: ...
+
+    async def on_disk(self, work: Callable[[], T]) -> T: ...
+
+
+class NetworkAir:
+    """Messages over libp2p."""
+
+    def __init__(
+        self, network: Network, topics: Topics, store: Store, loop: Owner, nursery: trio.Nursery
+    ) -> None:
+        self._network = network
+        self._topics = topics
+        self._store = store
+        self._loop = loop
+        self._nursery = nursery
+        self._rejects: Counter[bytes] = Counter()
+        self._ranges = trio.CapacityLimiter(limits.RANGES_AT_ONCE)
+        sender, receiver = trio.open_memory_channel[tuple[str, bytes]](limits.OUTGOING_GOSSIP)
+        self._gossip_in, self._gossip_out = sender, receiver
+
+    # --- out ----------------------------------------------------------------------------------
+
+    def send(self, effect: Send) -> None:
+        bulk = isinstance(effect.message, Heads | Want | Entries)
+        channel = Channel.SYNC if bulk else Channel.DIRECT
+        data = messages.encode(effect.message)
+        if not self._network.send(effect.peer, data, channel=channel):
+            _log.debug("not_sent", peer=effect.peer.hex()[:8], type=effect.message.type)
+
+    def publish(self, effect: Publish) -> None:
+        topic = getattr(self._topics, effect.topic)
+        try:
+            self._gossip_in.send_nowait((topic, messages.encode(effect.message)))
+        except trio.WouldBlock:
+            _log.warning("gossip_queue_full", topic=effect.topic)
+
+    def send_range(self, effect: SendRange) -> None:
+        self._nursery.start_soon(self._send_range, effect)
+
+    def reject(self, effect: Reject) -> None:
+        _log.warning("rejected", peer=effect.peer.hex()[:8], reason=effect.reason)
+        self._count_reject(effect.peer)
+
+    def _count_reject(self, peer: bytes) -> None:
+        self._rejects[peer] += 1
+        if self._rejects[peer] >= limits.REJECTS_BEFORE_BAN:
+            del self._rejects[peer]
+            _log.warning("banned", peer=peer.hex()[:8], seconds=limits.BAN_S)
+            self._network.ban(peer, limits.BAN_S)
+
+    async def _send_range(self, effect: SendRange) -> None:
+        """Read a range from the store and send it in bounded frames, as fast as the peer reads."""
+        async with self._ranges:
+            first = effect.first
+            while first <= effect.last:
+                read = partial(
+                    self._store.range,
+                    effect.author,
+                    first,
+                    effect.last,
+                    limits.RANGE_FRAME_BYTES,
+                )
+                entries = await self._loop.on_disk(read)
+                if not entries:
+                    return
+                raw = tuple(entry.encode() for entry in entries)
+                frame = messages.encode(Entries(raw, asked=True))
+                if not await self._patiently(effect.peer, frame):
+                    return
+                first = entries[-1].seq + 1
+
+    async def _patiently(self, peer: NodeId, frame: bytes) -> bool:
+        """Queue a frame once there is room. False if the peer is gone or doesn't read."""
+        give_up_at = trio.current_time() + limits.RANGE_WAIT_S
+        pause_s = 0.005
+        while not self._network.send(peer, frame, channel=Channel.SYNC):
+            gone = all(info.node_id != peer for info in self._network.peers())
+            if gone or trio.current_time() > give_up_at:
+                return False
+            await trio.sleep(pause_s)
+            pause_s = min(0.2, pause_s * 2)
+        return True
+
+    async def run_gossip(self) -> None:
+        """Publish what is queued, one message after the other."""
+        async for topic, data in self._gossip_out:
+            await self._network.publish(topic, data)
+
+    async def forget_rejects(self) -> None:
+        """A minute of good behaviour is a clean slate."""
+        while True:
+            await trio.sleep(60)
+            self._rejects.clear()
+
+    # --- in -----------------------------------------------------------------------------------
+
+    async def listen(self) -> None:
+        """Turn network events into inputs, in order, until the network closes."""
+        async for event in self._network.events:
+            happened = self._parse(event)
+            if happened is not None:
+                await self._loop.feed(happened)
+
+    def _parse(self, event: NetEvent) -> Input | None:
+        match event:
+            case NetUp(peer, _, rtt_ms):
+                return PeerUp(NodeId(peer), rtt_ms)
+            case NetDown(peer, reason):
+                _log.info("peer_down", peer=peer.hex()[:8], reason=reason)
+                self._rejects.pop(peer, None)
+                return PeerDown(NodeId(peer))
+            case FrameSeen(peer, _, data):
+                return self._heard(peer, data, gossip=False)
+            case GossipSeen(_, author, data):
+                return self._heard(author, data, gossip=True)
+
+    def _heard(self, peer: bytes, data: bytes, *, gossip: bool) -> Heard | None:
+        try:
+            message = messages.decode(data)
+        except DecodeError as error:
+            _log.warning("unreadable", peer=peer.hex()[:8], reason=str(error))
+            self._count_reject(peer)
+            return None
+        if gossip and not isinstance(message, Presence | Entries | Beacon):
+            _log.warning("not_for_gossip", peer=peer.hex()[:8], type=message.type)
+            self._count_reject(peer)
+            return None
+        return Heard(NodeId(peer), message)

@@ -1,0 +1,290 @@
+"""The node as its gateway sees it: implements `symphony.gateway.port.NodePort`.
+
+Everything here runs in the node's own trio loop, so reading the core's state between two inputs
+is safe; changing it goes through the loop's inbox like everything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from ledger import PrivateKey, Store, did_key, peer_id
+from symphony.core import limits as core_limits
+from symphony.core.admission import Genesis, make_invite
+from symphony.core.events import Event
+from symphony.core.ids import TASK_ID_BYTES, NodeId, TaskId
+from symphony.core.inputs import Cancel, Submit, TaskSpec
+from symphony.engines.base import (
+    Chunk,
+    Constraint,
+    Finished,
+    JsonSchema,
+    Message,
+    NoConstraint,
+    Request,
+)
+from symphony.errors import AdmissionDenied, ModelError, UsageError
+from symphony.gateway.port import (
+    AgentView,
+    ChatEnd,
+    ChatEvent,
+    ChatMessage,
+    ChatOptions,
+    ChatText,
+    EntryView,
+    InviteScope,
+    InviteView,
+    PeerView,
+    StatusView,
+    TaskView,
+)
+from symphony.net import PeerInfo
+from symphony.node.hub import Hub
+from symphony.node.loop import Loop
+from symphony.node.views import agent_view, entry_view, peer_view, task_view
+from symphony.node.workshop import HostedAgent, Workshop
+from symphony.version import __version__
+
+
+class Desk:
+    """One node's front office."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        store: Store,
+        hub: Hub,
+        workshop: Workshop,
+        key: PrivateKey,
+        genesis: Genesis,
+        receipts: Path,
+    ) -> None:
+        self._loop = loop
+        self._store = store
+        self._hub = hub
+        self._workshop = workshop
+        self._key = key
+        self._genesis = genesis
+        self._receipts = receipts
+        self._started = trio.current_time()
+        self.addresses: tuple[str, ...] = ()
+        self.net_peers: Callable[[], tuple[PeerInfo, ...]] = tuple
+        self.warnings: tuple[str, ...] = ()
+
+    @property
+    def _me(self) -> NodeId:
+        return self._loop.swarm.me
+
+    # --- tasks --------------------------------------------------------------------------------
+
+    async def submit(self, spec: TaskSpec) -> TaskId:
+        check_spec(spec)
+        task = TaskId(os.urandom(TASK_ID_BYTES))
+        self._hub.begin(task, spec, time.time_ns() // 1_000_000)
+        await self._loop.feed(Submit(task, os.urandom(16), spec))
+        return task
+
+    def watch(
+        self, task: TaskId | None = None
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
+        return self._hub.watch(task)
+
+    async def cancel(self, task: TaskId) -> bool:
+        story = self._hub.story(task)
+        if story is None or story.ended is not None:
+            return False
+        await self._loop.feed(Cancel(task))
+        return True
+
+    def task(self, task: TaskId) -> TaskView | None:
+        story = self._hub.story(task)
+        return task_view(task, story, self._me) if story is not None else None
+
+    def tasks(self) -> tuple[TaskView, ...]:
+        return tuple(task_view(task, story, self._me) for task, story in self._hub.stories())
+
+    async def receipt(self, digest: bytes) -> bytes | None:
+        """By task id (16 bytes), or by the SHA-256 of the file (32 bytes)."""
+        if len(digest) == TASK_ID_BYTES:
+            return await self._loop.on_disk(lambda: self._read(f"{digest.hex()}.receipt"))
+        for task, story in self._hub.stories():
+            if story.ended is not None and story.ended.receipt == digest:
+                return await self.receipt(task)
+        return await self._loop.on_disk(lambda: self._search(digest))
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return (self._receipts / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _search(self, digest: bytes) -> bytes | None:
+        """Older receipts are named by their tasks: look into each, newest first."""
+        files = sorted(self._receipts.glob("*.receipt"), key=lambda p: -p.stat().st_mtime)
+        for path in files[:10_000]:
+            data = path.read_bytes()
+            if hashlib.sha256(data).digest() == digest:
+                return data
+        return None
+
+    # --- views --------------------------------------------------------------------------------
+
+    def status(self) -> StatusView:
+        swarm = self._loop.swarm
+        stories = self._hub.stories()
+        running = sum(story.ended is None for _, story in stories)
+        book = swarm.journal.book
+        return StatusView(
+            node=did_key(self._me),
+            peer_id=peer_id(self._me),
+            swarm=self._genesis.swarm_id.hex(),
+            swarm_name=self._genesis.name,
+            version=__version__,
+            addresses=self.addresses,
+            peers=len(self.net_peers()),
+            agents=len(self._workshop.agents),
+            tasks_running=running,
+            tasks_ended=len(stories) - running,
+            ledger_entries=sum(head.seq for head in book.heads().values()),
+            uptime_ms=round((trio.current_time() - self._started) * 1000),
+            own_log_frozen=book.frozen_at(self._me) is not None,
+            warnings=self.warnings,
+        )
+
+    def peers(self) -> tuple[PeerView, ...]:
+        directory = self._loop.swarm.directory
+        return tuple(peer_view(info, directory) for info in self.net_peers())
+
+    def agents(self) -> tuple[AgentView, ...]:
+        swarm = self._loop.swarm
+        alive = swarm.members.alive()
+        return tuple(
+            agent_view(listing, self._me, alive)
+            for listing in swarm.directory
+            if not listing.capability.withdrawn
+        )
+
+    async def ledger(
+        self, *, author: bytes | None, limit: int, after: int = 0
+    ) -> tuple[EntryView, ...]:
+        rows = await self._loop.on_disk(
+            lambda: self._store.entries(author=author, limit=limit, after=after)
+        )
+        return tuple(entry_view(position, entry) for position, entry in rows)
+
+    # --- pass-through and invites -------------------------------------------------------------
+
+    def complete(
+        self, model: str, messages: tuple[ChatMessage, ...], options: ChatOptions
+    ) -> AbstractAsyncContextManager[AsyncIterator[ChatEvent]]:
+        return self._complete(model, messages, options)
+
+    @asynccontextmanager
+    async def _complete(
+        self, model: str, messages: tuple[ChatMessage, ...], options: ChatOptions
+    ) -> AsyncIterator[AsyncIterator[ChatEvent]]:
+        agent = self._hosting(model)
+        request = _chat_request(agent, messages, options)
+        async with agent.engine.generate(request) as stream:
+
+            async def events() -> AsyncIterator[ChatEvent]:
+                async for event in stream:
+                    match event:
+                        case Chunk(text=text):
+                            yield ChatText(text)
+                        case Finished():
+                            yield ChatEnd(
+                                event.reason, event.prompt_tokens, event.completion_tokens
+                            )
+
+            yield events()
+
+    def _hosting(self, model: str) -> HostedAgent:
+        for agent in self._workshop.agents.values():
+            if agent.description.model == model:
+                return agent
+        known = ", ".join(sorted({a.description.model for a in self._workshop.agents.values()}))
+        raise ModelError(
+            f"no agent of this node runs {model!r}",
+            hint=f"hosted here: {known or 'nothing'}",
+        )
+
+    async def invite(self, minutes: int, scope: InviteScope) -> InviteView:
+        if self._genesis.founder != self._me:
+            raise AdmissionDenied(
+                "only the founder of a swarm can invite",
+                hint="ask whoever created the swarm, or create one of your own",
+            )
+        now_ms = time.time_ns() // 1_000_000
+        expires_ms = now_ms + minutes * 60_000
+        invite = make_invite(
+            self._genesis,
+            founder=self._key,
+            secret=os.urandom(32),
+            issued_ms=now_ms,
+            expires_ms=expires_ms,
+            scope=scope,
+            bootstrap=self.addresses,
+        )
+        return InviteView(invite.token(), scope, expires_ms)
+
+
+def _chat_request(
+    agent: HostedAgent, messages: tuple[ChatMessage, ...], options: ChatOptions
+) -> Request:
+    sampling = agent.manifest.sampling
+    constraint: Constraint = NoConstraint()
+    if options.answer_schema:
+        constraint = JsonSchema(json.loads(options.answer_schema))
+    return Request(
+        messages=tuple(Message(turn.role, turn.content) for turn in messages),
+        max_tokens=options.max_tokens or sampling.max_tokens,
+        temperature=sampling.temperature if options.temperature is None else options.temperature,
+        top_p=sampling.top_p if options.top_p is None else options.top_p,
+        seed=options.seed,
+        stop=options.stop or sampling.stop,
+        constraint=constraint,
+        deadline_ms=options.deadline_ms,
+    )
+
+
+def check_spec(spec: TaskSpec) -> None:
+    """Raises `UsageError` for a task that is outside the protocol's limits."""
+    prompt_bytes = len(spec.prompt.encode())
+    rules = (
+        (bool(spec.prompt.strip()), "a task needs a question"),
+        (
+            prompt_bytes <= core_limits.MAX_PROMPT_BYTES,
+            f"a question has at most {core_limits.MAX_PROMPT_BYTES} bytes, this has {prompt_bytes}",
+        ),
+        (
+            1 <= spec.chains <= core_limits.MAX_CHAINS,
+            f"a task has 1 to {core_limits.MAX_CHAINS} chains",
+        ),
+        (
+            1 <= spec.deadline_ms <= core_limits.MAX_DEADLINE_MS,
+            "the deadline is between 1 ms and a day",
+        ),
+        (1 <= spec.budget_tokens < 2**32, "the budget is at least one token"),
+        (1 <= spec.max_tokens <= 32_768, "an output has 1 to 32768 tokens"),
+        (len(spec.skill) <= core_limits.MAX_SKILL_CHARS, "the skill is too long"),
+        (
+            spec.answer_type != "choice" or len(spec.choices) >= 2,
+            "an answer by choice needs at least two choices",
+        ),
+        (
+            len(spec.choices) <= 64 and all(1 <= len(choice) <= 300 for choice in spec.choices),
+            "choices are at most 64, of 1 to 300 characters",
+        ),
+    )
+    for holds, text in rules:
+        if not holds:
+            raise UsageError(text, hint="see `symphony submit --help`")

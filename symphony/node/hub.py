@@ -1,0 +1,149 @@
+"""Where events go: to the log, to whoever watches, and into each task's bounded history.
+
+A watcher that joins late first gets what happened. One that reads slowly loses token events,
+which are for the eye only, but never the end of a task. Only one that stops reading altogether
+is let go; its channel then ends without a `TaskEnded`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+
+from symphony.core.events import Event, TaskAccepted, TaskEnded, TokensSeen, as_json
+from symphony.core.ids import TaskId
+from symphony.core.inputs import TaskSpec
+from symphony.node import limits
+
+_log = structlog.get_logger("symphony.events")
+
+
+@dataclass(slots=True)
+class TaskStory:
+    """What this node remembers of one task that it conducts or conducted."""
+
+    spec: TaskSpec
+    submitted_wall_ms: int
+    events: deque[Event] = field(default_factory=deque)
+    ended: TaskEnded | None = None
+    ended_event: trio.Event = field(default_factory=trio.Event)
+
+
+@dataclass(slots=True, eq=False)
+class _Watcher:
+    task: TaskId | None
+    waiting: deque[Event] = field(default_factory=deque)
+    news: trio.Event = field(default_factory=trio.Event)
+    over: bool = False
+
+
+class Hub:
+    """The one place that events pass through."""
+
+    def __init__(self) -> None:
+        self._stories: OrderedDict[TaskId, TaskStory] = OrderedDict()
+        self._watchers: set[_Watcher] = set()
+        self.failovers = 0
+
+    def begin(self, task: TaskId, spec: TaskSpec, wall_ms: int) -> None:
+        """A task was submitted; from here on its story is kept."""
+        self._stories[task] = TaskStory(spec, wall_ms)
+
+    def story(self, task: TaskId) -> TaskStory | None:
+        return self._stories.get(task)
+
+    def stories(self) -> list[tuple[TaskId, TaskStory]]:
+        """Newest first."""
+        return list(reversed(self._stories.items()))
+
+    def tell(self, event: Event) -> None:
+        """Log the event, remember it, and pass it on. Never waits."""
+        task: TaskId | None = getattr(event, "task", None)
+        if not isinstance(event, TokensSeen):
+            plain = as_json(event)
+            _log.info(plain.pop("type"), **{key: plain[key] for key in plain if key != "output"})
+        story = self._stories.get(task) if task is not None else None
+        if story is not None:
+            _remember(story, event)
+        for watcher in list(self._watchers):
+            if watcher.task is None or watcher.task == task:
+                _offer(watcher, event)
+        if isinstance(event, TaskEnded) and story is not None:
+            story.ended_event.set()
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        ended = [task for task, story in self._stories.items() if story.ended is not None]
+        for task in ended[: max(0, len(ended) - limits.ENDED_TASKS)]:
+            del self._stories[task]
+
+    @asynccontextmanager
+    async def watch(
+        self, task: TaskId | None = None
+    ) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
+        """The events of a task from its start, or everybody's from now on."""
+        sender, receiver = trio.open_memory_channel[Event](0)
+        watcher = _Watcher(task)
+        story = self._stories.get(task) if task is not None else None
+        if story is not None:
+            watcher.waiting.extend(story.events)
+            watcher.over = story.ended is not None
+        elif task is not None:
+            watcher.over = True
+        watcher.news.set()
+        self._watchers.add(watcher)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_pump, watcher, sender)
+                with receiver:
+                    yield receiver
+                nursery.cancel_scope.cancel()
+        finally:
+            self._watchers.discard(watcher)
+
+
+def _remember(story: TaskStory, event: Event) -> None:
+    if isinstance(event, TaskEnded):
+        story.ended = event
+    if len(story.events) >= limits.HISTORY_EVENTS:
+        if isinstance(event, TokensSeen):
+            return
+        drop = next((old for old in story.events if isinstance(old, TokensSeen)), None)
+        if drop is not None:
+            story.events.remove(drop)
+        elif not isinstance(event, TaskEnded | TaskAccepted):
+            return
+    story.events.append(event)
+
+
+def _offer(watcher: _Watcher, event: Event) -> None:
+    waiting = len(watcher.waiting)
+    if isinstance(event, TokensSeen) and waiting >= limits.WATCHER_EVENTS:
+        return
+    if waiting >= limits.WATCHER_MUST:
+        watcher.over = True
+    else:
+        watcher.waiting.append(event)
+        if watcher.task is not None and isinstance(event, TaskEnded):
+            watcher.over = True
+    watcher.news.set()
+
+
+async def _pump(watcher: _Watcher, sender: trio.MemorySendChannel[Event]) -> None:
+    """Hand a watcher what waits for it, until its task is over."""
+    with sender:
+        while True:
+            await watcher.news.wait()
+            watcher.news = trio.Event()
+            while watcher.waiting:
+                try:
+                    await sender.send(watcher.waiting.popleft())
+                except trio.BrokenResourceError:
+                    return
+            if watcher.over:
+                return

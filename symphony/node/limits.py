@@ -1,0 +1,21 @@
+"""The bounds of a running node, each with its reason."""
+
+from __future__ import annotations
+
+INBOX = 1024  # inputs waiting for the core; beyond it whoever brings one has to wait
+BATCH = 128  # inputs handled between two commits: bounds how long a commit is put off
+OUTGOING_GOSSIP = 256  # messages waiting to be gossiped; gossip may lose what doesn't fit
+RANGE_FRAME_BYTES = 128 * 1024  # entries per frame in answer to a `Want`
+RANGE_WAIT_S = 20.0  # a peer that doesn't read its range for so long doesn't get the rest
+RANGES_AT_ONCE = 4  # ranges that are read and sent side by side
+HISTORY_EVENTS = 4_000  # remembered per running task; token events are dropped first
+ENDED_TASKS = 256  # ended tasks whose history is kept
+WATCHER_EVENTS = 1_024  # waiting for one slow watcher before it loses token events
+WATCHER_MUST = 4_096  # and before it is given up altogether
+REJECTS_BEFORE_BAN = 50  # broken rules by one peer within a minute: no honest peer comes near
+BAN_S = 300.0
+WALL_CLOCK_EVERY_S = 10.0  # how often the core is told the wall-clock time
+RESTORE_PAGE = 1_000  # capability entries read at once when a node opens
+CLOSE_S = 5.0  # for a clean shutdown of engines and network, each
+EMBED_AT_ONCE = 64  # texts per call of the encoder
+EMBED_WAIT_S = 10.0  # then the texts are matched by their words

@@ -1,0 +1,288 @@
+"""The composition root: opens a node's parts in order, runs them in one nursery, closes them.
+
+    lock → key → ledger → core → engines → network → loop → gateway → "ready"
+
+Closing goes the other way round: first no new tasks (gateway), then the peers see us go
+(network), then the engines end their servers, then the store closes. Whatever was appended is
+on disk by then; a kill −9 at any point loses nothing that was ever said.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+import trio
+
+from ledger import Kind, PrivateKey, did_key, peer_id, verify
+from ledger.sqlite import SqliteStore, lock_directory
+from symphony.config import make_home
+from symphony.core.admission import Membership, parse_token
+from symphony.core.effects import Embed
+from symphony.core.ids import SwarmId
+from symphony.core.inputs import Embedded, EntriesStored, Started, WallClock
+from symphony.core.swarm import Swarm
+from symphony.engines.embedding import Encoder, open_encoder
+from symphony.errors import ConfigError, ProtocolMismatch, SymphonyError
+from symphony.errors import ConnectionError as Unreachable
+from symphony.gateway.discovery import advertised
+from symphony.gateway.serve import GatewaySettings, Serving, serve_gateway
+from symphony.identity import (
+    SwarmFile,
+    accept_invite,
+    create_identity,
+    has_identity,
+    load_identity,
+    new_genesis,
+    read_swarm,
+    write_swarm,
+)
+from symphony.net import NetSettings, Preset, open_network, topics
+from symphony.node import limits
+from symphony.node.air import NetworkAir
+from symphony.node.desk import Desk
+from symphony.node.hosting import Household, move_in
+from symphony.node.hub import Hub
+from symphony.node.loop import Loop
+from symphony.node.workshop import Workshop
+from symphony.settings import GATEWAY_PORT, NodeSettings
+from symphony.version import __version__
+
+_log = structlog.get_logger("symphony.node")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A node that serves: what its one ready line says."""
+
+    node: str
+    peer_id: str
+    swarm: str
+    swarm_name: str
+    addresses: tuple[str, ...]
+    peers: int
+    agents: tuple[str, ...]
+    gateway: str | None
+    warnings: tuple[str, ...]
+
+
+def monotonic_ms() -> int:
+    """The core's clock. `time.monotonic`, so that it also moves between two of trio's ticks."""
+    return time.monotonic_ns() // 1_000_000
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def prepare_home(settings: NodeSettings) -> tuple[PrivateKey, SwarmFile]:
+    """The key and the swarm of this home; made on first use. An invite is accepted here."""
+    make_home(settings.home)
+    key = load_identity(settings.home) if has_identity(settings.home) else None
+    key = key or create_identity(settings.home)
+    if settings.invite is not None:
+        invite = parse_token(settings.invite.get_secret_value())
+        return key, accept_invite(settings.home, key, invite)
+    swarm = read_swarm(settings.home)
+    if swarm is None:
+        swarm = SwarmFile(new_genesis("home", "invite", key))
+        write_swarm(settings.home, swarm)
+    return key, swarm
+
+
+async def run_node(settings: NodeSettings, on_ready: Callable[[Ready], None]) -> None:
+    """Run a node until cancelled. Raises the errors of `symphony.errors`."""
+    make_home(settings.home)
+    with lock_directory(settings.home):
+        key, swarm_file = prepare_home(settings)
+        store = SqliteStore.open(settings.home / "ledger.sqlite", swarm_file.swarm_id)
+        try:
+            async with AsyncExitStack() as stack:
+                await _run(settings, key, swarm_file, store, stack, on_ready)
+        except BaseExceptionGroup as group:
+            raise _single(group) from group
+        finally:
+            store.close()
+
+
+def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """One typed error out of a nursery's group; the group itself if it holds anything else."""
+    matching = group.subgroup(SymphonyError)
+    rest = group.subgroup(lambda error: not isinstance(error, SymphonyError | trio.Cancelled))
+    if matching is None or (rest is not None and rest.exceptions):
+        return group
+    error: BaseException = matching
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _run(
+    settings: NodeSettings,
+    key: PrivateKey,
+    swarm_file: SwarmFile,
+    store: SqliteStore,
+    stack: AsyncExitStack,
+    on_ready: Callable[[Ready], None],
+) -> None:
+    receipts = settings.home / "receipts"
+    receipts.mkdir(mode=0o700, exist_ok=True)
+    hub = Hub()
+    swarm = Swarm(
+        key,
+        verify,
+        SwarmId(swarm_file.swarm_id),
+        random.SystemRandom(),
+        store.heads(),
+        store.forks(),
+    )
+    loop = Loop(swarm, store, hub, monotonic_ms, receipts)
+    encoder = await open_encoder()
+    household = await move_in(settings, encoder, stack)
+    membership = Membership(swarm_file.genesis, swarm_file.proof)
+    network = await stack.enter_async_context(
+        open_network(
+            _net_settings(settings, swarm_file),
+            seed=key.seed,
+            membership=membership,
+            topics=tuple(topics(swarm_file.swarm_id)),
+            agent_version=f"symphony/{__version__}",
+        )
+    )
+    async with trio.open_nursery() as nursery:
+        air = NetworkAir(network, topics(swarm_file.swarm_id), store, loop, nursery)
+        loop.air = air
+        loop.workshop = Workshop(nursery, loop.feed, monotonic_ms)
+        loop.workshop.host(household.agents)
+        loop.embed = _embedder(encoder, loop, nursery)
+        _begin(swarm, store)
+        desk = Desk(loop, store, hub, loop.workshop, key, swarm_file.genesis, receipts)
+        desk.addresses = network.addresses
+        desk.net_peers = network.peers
+        desk.warnings = tuple(household.warnings)
+        nursery.start_soon(loop.run)
+        nursery.start_soon(air.run_gossip)
+        nursery.start_soon(air.listen)
+        nursery.start_soon(air.forget_rejects)
+        nursery.start_soon(_read_clock, loop)
+        incarnation = wall_ms()
+        await loop.feed(Started(household.capabilities, incarnation))
+        await _dial_all(network.dial, settings, swarm_file)
+        serving = await _open_gateway(settings, desk, nursery, stack)
+        on_ready(_ready(key, swarm_file, network.addresses, network.peers, household, serving))
+        await trio.sleep_forever()
+
+
+def _begin(swarm: Swarm, store: SqliteStore) -> None:
+    """Tell the core the time and what the ledger says about agents, before anything else."""
+    effects = swarm.handle(monotonic_ms(), WallClock(wall_ms()))
+    after = 0
+    while page := store.by_kind(Kind.CAPABILITY, after_rowid=after, limit=limits.RESTORE_PAGE):
+        effects += swarm.handle(monotonic_ms(), EntriesStored(tuple(e for _, e in page)))
+        after = page[-1][0]
+    _log.debug("restored", agents=len(swarm.directory), effects=len(effects))
+
+
+def _net_settings(settings: NodeSettings, swarm_file: SwarmFile) -> NetSettings:
+    bootstrap = tuple(dict.fromkeys((*settings.peers, *swarm_file.bootstrap)))
+    return NetSettings(
+        listen=settings.listen_addresses,
+        bootstrap=tuple(address for address in bootstrap if "/p2p/" in address),
+        address_book=settings.home / "address_book.json",
+        preset=Preset(settings.preset),
+    )
+
+
+async def _dial_all(
+    dial: Callable[[str], Awaitable[bytes]], settings: NodeSettings, swarm_file: SwarmFile
+) -> None:
+    """Meet the peers that were named. Being refused is an error; so is reaching none of those
+    that this very call named. Remembered ones that are away are tried again for ever.
+    """
+    named = settings.invite is not None or bool(settings.peers)
+    addresses = tuple(dict.fromkeys((*settings.peers, *swarm_file.bootstrap)))
+    failures: list[SymphonyError] = []
+
+    async def meet(address: str) -> None:
+        try:
+            await dial(address)
+        except Unreachable as error:
+            failures.append(error)
+            _log.warning("peer_unreachable", address=address, reason=error.message)
+
+    async with trio.open_nursery() as nursery:
+        for address in addresses:
+            nursery.start_soon(meet, address)
+    mismatch = next((f for f in failures if isinstance(f, ProtocolMismatch)), None)
+    if mismatch is not None:
+        raise mismatch
+    if named and addresses and len(failures) == len(addresses):
+        raise failures[0]
+
+
+async def _open_gateway(
+    settings: NodeSettings, desk: Desk, nursery: trio.Nursery, stack: AsyncExitStack
+) -> Serving | None:
+    if not settings.gateway.enabled:
+        return None
+    wanted = settings.gateway
+    stop = trio.Event()
+    try:
+        chosen = GatewaySettings(host=wanted.host, port=wanted.port)
+        serving: Serving = await nursery.start(partial(serve_gateway, desk, chosen, stop=stop))
+    except ConfigError:
+        if wanted.port != GATEWAY_PORT:
+            raise
+        chosen = GatewaySettings(host=wanted.host, port=0)  # another node has the usual port
+        serving = await nursery.start(partial(serve_gateway, desk, chosen, stop=stop))
+    stack.enter_context(advertised(settings.home, serving))
+    return serving
+
+
+def _embedder(
+    encoder: Encoder | None, loop: Loop, nursery: trio.Nursery
+) -> Callable[[Embed], None]:
+    """Runs `Embed` effects; without an encoder the answer is that there are no vectors."""
+
+    async def run(effect: Embed) -> None:
+        vectors: dict[str, bytes] = {}
+        name: str | None = None
+        if encoder is not None:
+            with trio.move_on_after(limits.EMBED_WAIT_S):
+                found = await encoder.encode(effect.texts)
+                name, vectors = encoder.id, dict(zip(effect.texts, found, strict=True))
+        await loop.feed(Embedded(name, effect.texts, vectors))
+
+    return lambda effect: nursery.start_soon(run, effect)
+
+
+async def _read_clock(loop: Loop) -> None:
+    while True:
+        await trio.sleep(limits.WALL_CLOCK_EVERY_S)
+        await loop.feed(WallClock(wall_ms()))
+
+
+def _ready(
+    key: PrivateKey,
+    swarm_file: SwarmFile,
+    addresses: tuple[str, ...],
+    peers: Callable[[], Sequence[object]],
+    household: Household,
+    serving: Serving | None,
+) -> Ready:
+    return Ready(
+        node=did_key(key.public),
+        peer_id=peer_id(key.public),
+        swarm=swarm_file.swarm_id.hex(),
+        swarm_name=swarm_file.genesis.name,
+        addresses=addresses,
+        peers=len(peers()),
+        agents=tuple(household.agents),
+        gateway=serving.url if serving is not None else None,
+        warnings=tuple(household.warnings),
+    )

@@ -1,0 +1,162 @@
+"""Where the work is done: runs hosted agents on their engines, for `StartWork` effects.
+
+Each unit runs as a task of its own inside a cancel scope; leaving the scope aborts the
+generation in the model server. Whatever goes wrong becomes a `WorkFailed` with a reason, so the
+conductor always learns that it has to look elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+import trio
+
+from symphony.core import prompts
+from symphony.core.effects import StartWork
+from symphony.core.ids import Epoch, UnitId
+from symphony.core.inputs import Input, WorkDone, WorkFailed, WorkMoved
+from symphony.core.messages import Order
+from symphony.core.plan import plan_schema
+from symphony.engines.base import (
+    Chunk,
+    Constraint,
+    Description,
+    Engine,
+    Feature,
+    Finished,
+    JsonSchema,
+    Message,
+    NoConstraint,
+    Request,
+)
+from symphony.errors import EngineError, SymphonyError
+from symphony.manifests import AgentManifest
+
+_log = structlog.get_logger("symphony.work")
+
+Feed = Callable[[Input], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class HostedAgent:
+    """A manifest with the engine that runs it."""
+
+    manifest: AgentManifest
+    engine: Engine
+    description: Description
+
+
+class Workshop:
+    """All engines of this node, and what they are doing."""
+
+    def __init__(self, nursery: trio.Nursery, feed: Feed, now_ms: Callable[[], int]) -> None:
+        self._nursery = nursery
+        self._feed = feed
+        self._now_ms = now_ms
+        self._agents: dict[str, HostedAgent] = {}
+        self._running: dict[tuple[UnitId, Epoch], trio.CancelScope] = {}
+
+    def host(self, agents: Mapping[str, HostedAgent]) -> None:
+        self._agents = dict(agents)
+
+    @property
+    def agents(self) -> Mapping[str, HostedAgent]:
+        return self._agents
+
+    def start(self, work: StartWork) -> None:
+        """Begin a unit; never waits."""
+        scope = trio.CancelScope()
+        self._running[work.unit, work.epoch] = scope
+        self._nursery.start_soon(self._work, work, scope)
+
+    def cancel(self, unit: UnitId, epoch: Epoch) -> None:
+        """Abort a unit if it still runs; nothing is reported for it any more."""
+        scope = self._running.get((unit, epoch))
+        if scope is not None:
+            scope.cancel()
+
+    async def _work(self, work: StartWork, scope: trio.CancelScope) -> None:
+        started_ms = self._now_ms()
+        outcome: Input | None = None
+        with scope:
+            try:
+                outcome = await self._generate(work, started_ms)
+            except SymphonyError as error:
+                outcome = self._failed(work, started_ms, f"{error.code}: {error.message}")
+            except Exception as error:  # noqa: BLE001 - one agent's bug must not end the node
+                _log.exception("agent_broke", agent=work.agent)
+                outcome = self._failed(work, started_ms, f"internal: {type(error).__name__}")
+        self._running.pop((work.unit, work.epoch), None)
+        if outcome is not None:
+            await self._feed(outcome)
+
+    def _failed(self, work: StartWork, started_ms: int, reason: str) -> WorkFailed:
+        _log.warning("work_failed", agent=work.agent, reason=reason)
+        return WorkFailed(work.unit, work.epoch, reason, self._now_ms() - started_ms)
+
+    async def _generate(self, work: StartWork, started_ms: int) -> WorkDone:
+        agent = self._agents.get(work.agent)
+        if agent is None:
+            raise EngineError(f"no agent {work.agent} here")
+        request = request_for(agent, work.order, work.deadline_ms - started_ms)
+        parts: list[str] = []
+        async with agent.engine.generate(request) as stream:
+            async for event in stream:
+                match event:
+                    case Chunk(text=text):
+                        parts.append(text)
+                        await self._feed(WorkMoved(work.unit, work.epoch, text))
+                    case Finished():
+                        return _done(work, "".join(parts), event, self._now_ms() - started_ms)
+        raise EngineError("the engine's stream ended without saying that it is complete")
+
+
+def _done(work: StartWork, output: str, end: Finished, elapsed_ms: int) -> WorkDone:
+    logprob = end.mean_logprob
+    milli = None
+    if logprob is not None and math.isfinite(logprob):
+        milli = max(-1_000_000, min(0, round(logprob * 1000)))
+    return WorkDone(
+        unit=work.unit,
+        epoch=work.epoch,
+        output=output,
+        model=end.model,
+        engine=end.engine,
+        prompt_tokens=end.prompt_tokens,
+        completion_tokens=end.completion_tokens,
+        elapsed_ms=elapsed_ms,
+        logprob_milli=milli,
+    )
+
+
+def request_for(agent: HostedAgent, order: Order, left_ms: int) -> Request:
+    """The engine request for an order. Raises `UsageError` for one that can't be made."""
+    sampling = agent.manifest.sampling
+    return Request(
+        messages=(
+            Message("system", agent.manifest.instructions),
+            Message("user", prompts.user_message(order)),
+        ),
+        max_tokens=min(order.max_tokens, sampling.max_tokens),
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        stop=sampling.stop,
+        seed=order.seed,
+        constraint=_constraint(order, agent.description),
+        deadline_ms=max(1, left_ms),
+    )
+
+
+def _constraint(order: Order, description: Description) -> Constraint:
+    """Plans and JSON answers are forced where the engine can; they are checked in any case."""
+    if Feature.JSON_SCHEMA not in description.features:
+        return NoConstraint()
+    if order.role == "plan":
+        return JsonSchema(plan_schema(order.skills))
+    if order.answer_type == "json" and order.answer_schema:
+        return JsonSchema(json.loads(order.answer_schema))
+    return NoConstraint()
