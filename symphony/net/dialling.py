@@ -60,10 +60,10 @@ async def connect(host: Any, info: PeerInfo, address: str) -> list[Any]:
     try:
         connections: list[Any] = await network.dial_peer(info.peer_id)
     except (BaseLibp2pError, OSError) as error:
-        if "mismatch" in str(error.__cause__):
+        if "handshake failed" in str(error.__cause__):
             raise ConnectionError(
-                f"another node answers at {address}",
-                hint="the node there has a new key; ask for its present address",
+                f"something else than this node answers at {address}",
+                hint="if it is the right machine, its node has a new key: ask for its address",
             ) from error
         raise no_answer(address) from error
     return connections

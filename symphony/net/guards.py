@@ -13,8 +13,10 @@ These patches replace private methods, so the exact version is asserted at start
     6  only Noise is offered: stock also accepts plaintext, where a peer id is not proven (`host`)
     7  a peer that has gone silent is noticed: unanswered pings close the connection
     8  a stream's receive window is enforced: stock only logs and goes on buffering
+    9  nothing is dialled behind our back: stock dials every peer it has heard of up to half its
+       limit of connections, whatever the low watermark says
 
-Traps 1 to 3 are patched for the whole process, once (`install`); 4, 7 and 8 belong to one host.
+Traps 1 to 3 are patched for the whole process, once (`install`); the others belong to one host.
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ def guard_tasks() -> None:
         name: str | None = None,
         _internal: bool = False,
     ) -> None:
-        place: str = name or getattr(async_fn, "__qualname__", "task")
+        place = str(name or getattr(async_fn, "__qualname__", "task"))
         if _internal:
             original(self, async_fn, *args, daemon=daemon, name=name, _internal=True)
             return
@@ -154,9 +156,13 @@ async def _close_quietly(closer: Any) -> None:
 
 
 def guard_host(host: Any, doorman: Doorman) -> None:
-    """Trap 4, for one host, before it runs."""
+    """Traps 3, 4 and 9, for one host, before it runs."""
     network = host.get_network()
     network.symphony_doorman = doorman
+
+    async def dial_nobody() -> None: ...
+
+    network.auto_connector.maybe_connect = dial_nobody
     inner = network.common_stream_handler
     living: Counter[int] = Counter()
 

@@ -46,20 +46,23 @@ async def open_network(
     failure: Exception | None = None
     async with network.host.run(listen_addrs=[]):
         try:
-            await _listen(network)
-            async with (
-                background_trio_service(network.gossip),
-                background_trio_service(network.router),
-                trio.open_nursery() as nursery,
-            ):
-                await network.gossip.wait_until_ready()
-                await _start(network, nursery)
-                try:
-                    yield network
-                except Exception as error:  # noqa: BLE001  # raised again below, not in a group
-                    failure = error
-                network.closing = True
-                nursery.cancel_scope.cancel()
+            try:
+                await _listen(network)
+                async with (
+                    background_trio_service(network.gossip),
+                    background_trio_service(network.router),
+                    trio.open_nursery() as nursery,
+                ):
+                    await network.gossip.wait_until_ready()
+                    await _start(network, nursery)
+                    try:
+                        yield network
+                    except Exception as error:  # noqa: BLE001  # raised below, not in a group
+                        failure = error
+                    network.closing = True
+                    nursery.cancel_scope.cancel()
+            except ConfigError as error:
+                failure = error
         finally:
             with trio.CancelScope(deadline=trio.current_time() + limits.CLOSE_S, shield=True):
                 await network.host.close()

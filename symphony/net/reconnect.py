@@ -40,6 +40,8 @@ class Reconnect:
         self._redial = redial
         self._bootstrap = bootstrap
         self._dial = dial
+        self.failures = 0
+        """Dials that did not succeed, since the start."""
         self._dialling: set[bytes] = set()
         self._poked = trio.Event()
 
@@ -88,8 +90,10 @@ class Reconnect:
         try:
             await self._dial(address)
         except (AdmissionDenied, ProtocolMismatch):
+            self.failures += 1
             self._redial.rest(address, trio.current_time())
         except ConnectionError:
+            self.failures += 1
             self._redial.failed(address, trio.current_time())
         else:
             self._redial.succeeded(address)
