@@ -45,7 +45,16 @@ MAX_CONFIG_BYTES = 64 * 1024  # a hundred times what a full configuration takes
 DIR_MODE = 0o700
 FILE_MODE = 0o600
 
-_OTHERS_ENV = frozenset({"SYMPHONY_HOME", "SYMPHONY_CONFIG", "SYMPHONY_URL", "SYMPHONY_API_KEY"})
+_OTHERS_ENV = frozenset(
+    {
+        "SYMPHONY_HOME",
+        "SYMPHONY_CONFIG",
+        "SYMPHONY_URL",
+        "SYMPHONY_API_KEY",
+        "SYMPHONY_MODELS",
+        "SYMPHONY_INVITE_FILE",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +194,14 @@ def setting_names() -> tuple[str, ...]:
 def _from_env(env: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
     variables = {ENV_PREFIX + name.upper().replace(".", "_"): name for name in setting_names()}
     del variables["SYMPHONY_HOME"]  # resolved before the file is looked for
+    tails = {variable.removeprefix(ENV_PREFIX): variable for variable in variables}
     for variable in env:
-        if not variable.startswith(ENV_PREFIX) or variable in variables | dict.fromkeys(
-            _OTHERS_ENV
-        ):
+        if not variable.startswith(ENV_PREFIX) or variable in {*variables, *_OTHERS_ENV}:
             continue
-        near = nearest(variable, variables)
-        if near is not None:  # others may use the prefix; a misspelt setting is refused
-            raise ConfigError(f"{variable}: no such setting", hint=f"did you mean {near}?")
+        # Others may use the prefix too, so only what looks like a misspelt setting is refused.
+        near = nearest(variable.removeprefix(ENV_PREFIX), tails, cutoff=0.8)
+        if near is not None:
+            raise ConfigError(f"{variable}: no such setting", hint=f"did you mean {tails[near]}?")
     lists = {"listen", "peers", "agents"}
     return {
         name: (_split(env[variable]) if name in lists else env[variable], variable)

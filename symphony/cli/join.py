@@ -1,0 +1,169 @@
+"""`symphony join`: run this machine as a node until it is interrupted.
+
+An invite is a secret. It may come as a file, on stdin (`-`) or in `SYMPHONY_INVITE`; as a plain
+argument it works too, but every process of the machine could read it there, so we say so.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from symphony.cli.options import ConfigOption, HomeOption, JsonOption, global_home
+from symphony.cli.show import note, out, out_json
+
+if TYPE_CHECKING:
+    from symphony.config import NodeSettings
+
+MAX_TOKEN_CHARS = 64 * 1024  # an invite to the largest closed swarm has 40 000
+
+
+def join(  # noqa: PLR0917
+    token: Annotated[
+        str | None,
+        typer.Argument(help="The invite, or - to read it from stdin.", show_default=False),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the invite.", metavar="FILE", show_default=False),
+    ] = None,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(help="A node to dial, as /ip4/…/tcp/…/p2p/…", metavar="MADDR"),
+    ] = None,
+    listen: Annotated[
+        list[str] | None, typer.Option(help="An address to listen on.", metavar="MADDR")
+    ] = None,
+    preset: Annotated[
+        Literal["local", "lan", "wan"] | None,
+        typer.Option(help="How far to listen: this machine (default), the LAN, the world."),
+    ] = None,
+    agents: Annotated[
+        list[Path] | None,
+        typer.Option(help="An agent, or a folder of them, instead of the shipped ones."),
+    ] = None,
+    engine: Annotated[
+        Literal["auto", "vllm", "llamacpp", "openai", "replay"] | None,
+        typer.Option(help="What serves the models on this machine."),
+    ] = None,
+    engine_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible server.", metavar="URL")
+    ] = None,
+    engine_model: Annotated[
+        str | None, typer.Option(help="One model for all agents here.", metavar="NAME")
+    ] = None,
+    gateway_port: Annotated[
+        int | None, typer.Option(help="The port of the local gateway.", show_default=False)
+    ] = None,
+    gateway: Annotated[
+        bool | None, typer.Option("--gateway/--no-gateway", help="Open the local gateway.")
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None, typer.Option(help="How much to log.")
+    ] = None,
+    log_format: Annotated[
+        Literal["human", "json"] | None, typer.Option(help="How to log, on stderr.")
+    ] = None,
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add this machine to a swarm and host its agents. Prints one ready line, then runs."""
+    from symphony.config import load_settings
+
+    flags = {
+        "invite": read_token(token, token_file),
+        "peers": peer or None,
+        "listen": listen or None,
+        "preset": preset,
+        "agents": agents or None,
+        "engine.kind": engine,
+        "engine.url": engine_url,
+        "engine.model": engine_model,
+        "gateway.port": gateway_port,
+        "gateway.enabled": gateway,
+        "log.level": log_level,
+        "log.format": log_format,
+    }
+    settings = load_settings(flags, home=home or global_home(), config=config).settings
+    prepare(settings)
+    run(settings, as_json=as_json)
+
+
+def read_token(token: str | None, file: Path | None) -> str | None:
+    """The invite from wherever it is. None leaves it to `SYMPHONY_INVITE` and the file."""
+    from symphony.errors import UsageError
+
+    if token is not None and file is not None:
+        raise UsageError("two invites were given", hint="give TOKEN or --token-file, not both")
+    if file is not None:
+        return file.read_text(encoding="utf-8")[:MAX_TOKEN_CHARS].strip()
+    if token == "-":  # noqa: S105
+        return sys.stdin.read(MAX_TOKEN_CHARS).strip()
+    if token is not None:
+        note("note: other users of this machine can see arguments; prefer --token-file, or -")
+    return token
+
+
+def prepare(settings: NodeSettings) -> None:
+    """Make sure that there is an identity and something to join."""
+    import time
+
+    from symphony.core.admission import parse_token
+    from symphony.errors import AdmissionDenied, ConfigError
+    from symphony.identity import (
+        accept_invite,
+        create_identity,
+        has_identity,
+        load_identity,
+        read_swarm,
+    )
+
+    home = settings.home
+    if settings.invite is None:
+        load_identity(home)
+        if read_swarm(home) is None:
+            raise ConfigError(
+                f"{home}: this node belongs to no swarm yet",
+                hint="join with an invite: symphony join -   (it also says whom to dial)",
+            )
+        return
+    invite = parse_token(settings.invite.get_secret_value())
+    if time.time() * 1000 >= invite.parsed_grant().expires_ms:
+        raise AdmissionDenied("this invite has expired", hint="ask for a new one")
+    key = load_identity(home) if has_identity(home) else create_identity(home)
+    accept_invite(home, key, invite)
+
+
+def run(settings: NodeSettings, *, as_json: bool) -> None:
+    """The node itself, in the foreground."""
+    import trio
+
+    from symphony.core.events import as_json as plain
+    from symphony.node import run_node
+    from symphony.node.logs import configure_logging
+
+    configure_logging(settings.log)
+
+    def ready(state: Any) -> None:
+        values = plain(state)
+        if as_json:
+            out_json(values)
+        else:
+            out(ready_line(values))
+
+    trio.run(run_node, settings, ready)
+
+
+def ready_line(values: dict[str, Any]) -> str:
+    """The one line for people: `ready` and what they may want to copy."""
+    shown = []
+    for name, value in values.items():
+        if value in (None, "", [], {}):
+            continue
+        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        shown.append(f"{name.replace('_', ' ')}: {text}")
+    return "ready  " + "  |  ".join(shown)

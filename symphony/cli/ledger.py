@@ -1,0 +1,185 @@
+"""`symphony ledger`: look at the log of signed entries, and check every one. Needs no node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from symphony.cli.options import HomeOption, JsonOption, home_of
+from symphony.cli.show import out, out_json, table
+
+if TYPE_CHECKING:
+    from ledger.entry import Entry
+    from ledger.sqlite import SqliteStore
+
+LEDGER_NAME = "ledger.sqlite"
+PAGE = 500  # entries read at once
+ledger = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The signed log: look at it, verify it."
+)
+
+
+@ledger.command()
+def log(
+    limit: Annotated[int, typer.Option("--limit", "-n", help="At most so many.", min=1)] = 50,
+    author: Annotated[
+        str | None, typer.Option(help="Only of this node (did:key, peer id or hexadecimal).")
+    ] = None,
+    after: Annotated[int, typer.Option(help="Only after this position.", min=0)] = 0,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Entries in the order in which they came here, oldest first; NDJSON with --json."""
+    rows: list[tuple[int, Entry]] = []
+    key = None if author is None else _key(author)
+    with _opened(home_of(home)) as (store, _):
+        while len(rows) < limit:
+            page = store.entries(author=key, limit=min(PAGE, limit - len(rows)), after=after)
+            rows += page
+            if not page:
+                break
+            after = page[-1][0]
+    if as_json:
+        for position, entry in rows:
+            out_json(_plain(position, entry))
+        return
+    table(
+        ("position", "when", "author", "seq", "kind", "bytes", "id"),
+        (
+            (
+                position,
+                _when(entry.hlc),
+                entry.author.hex()[:8],
+                entry.seq,
+                _kind(entry.kind),
+                entry.header.body_bytes,
+                entry.id.hex()[:16],
+            )
+            for position, entry in rows
+        ),
+        empty="the ledger is empty",
+    )
+
+
+@ledger.command()
+def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Check every hash, link and signature that is stored here. Exits 7 if one does not hold."""
+    from ledger.keys import did_key
+    from ledger.keys import verify as check
+    from symphony.errors import LedgerInvalid
+
+    with _opened(home_of(home)) as (store, _):
+        problems = list(store.verify_all(check))
+        heads = store.heads()
+        forks = len(store.forks()) if not problems else None
+    entries = sum(head.seq for head in heads)
+    if as_json:
+        out_json(
+            {
+                "ok": not problems,
+                "logs": len(heads),
+                "entries": entries,
+                "forks": forks,
+                "problems": [
+                    {"author": p.author.hex(), "seq": p.seq, "text": p.text} for p in problems
+                ],
+            }
+        )
+    elif not problems:
+        out(f"ok: {entries} entries in {len(heads)} logs, {forks} proven forks")
+    if problems:
+        first = problems[0]
+        author = first.author.hex()[:8] if len(first.author) != 32 else did_key(first.author)
+        raise LedgerInvalid(
+            f"{len(problems)} problems; the first: entry {first.seq} of {author}: {first.text}",
+            hint="stop the node, move ledger.sqlite away, and let it fetch the ledger anew",
+        )
+
+
+@contextmanager
+def _opened(home: Path) -> Iterator[tuple[SqliteStore, bytes]]:
+    from ledger.sqlite import SqliteStore
+    from symphony.errors import ConfigError
+    from symphony.identity import read_swarm
+
+    swarm = read_swarm(home)
+    path = home / LEDGER_NAME
+    if swarm is None or not path.exists():
+        raise ConfigError(f"{home}: no ledger here", hint="it is made by: symphony join")
+    store = SqliteStore.open_readonly(path, swarm.swarm_id)
+    try:
+        yield store, swarm.swarm_id
+    finally:
+        store.close()
+
+
+def _plain(position: int, entry: Entry) -> dict[str, Any]:
+    """An entry as JSON: hexadecimal ids, the body decoded generically."""
+    return {
+        "position": position,
+        "entry": entry.id.hex(),
+        "author": entry.author.hex(),
+        "seq": entry.seq,
+        "kind": _kind(entry.kind),
+        "wall_ms": entry.hlc >> 16,
+        "size_bytes": entry.header.body_bytes,
+        "body": _body(entry.body),
+    }
+
+
+def _body(body: bytes | None) -> Any:
+    from ledger.codec import loads
+    from ledger.errors import DecodeError
+
+    if body is None:
+        return None
+    try:
+        return json_ready(loads(body))
+    except DecodeError:
+        return body.hex()
+
+
+def json_ready(value: Any) -> Any:
+    """A decoded CBOR value as JSON: bytes as hexadecimal, keys as text."""
+    match value:
+        case bytes():
+            return value.hex()
+        case dict():
+            return {
+                key.hex() if isinstance(key, bytes) else str(key): json_ready(inner)
+                for key, inner in value.items()
+            }
+        case list():
+            return [json_ready(inner) for inner in value]
+        case _:
+            return value
+
+
+def _kind(number: int) -> str:
+    from ledger.kinds import Kind
+
+    return Kind(number).name.lower() if number in list(Kind) else str(number)
+
+
+def _when(hlc: int) -> str:
+    return datetime.fromtimestamp((hlc >> 16) / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _key(text: str) -> bytes:
+    from ledger.errors import KeyRefused
+    from ledger.keys import admit_public_key, parse_did_key, parse_peer_id
+    from symphony.errors import UsageError
+
+    try:
+        if text.startswith("did:"):
+            return parse_did_key(text)
+        if len(text) == 64:
+            return admit_public_key(bytes.fromhex(text))
+        return parse_peer_id(text)
+    except (KeyRefused, ValueError) as error:
+        raise UsageError(f"--author: {error}", hint="`symphony peers` shows the ids") from None

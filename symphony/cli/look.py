@@ -1,0 +1,76 @@
+"""What the running node knows: `status`, `peers`, `agents`."""
+
+from __future__ import annotations
+
+from symphony.cli.options import HomeOption, JsonOption, home_of
+from symphony.cli.show import duration, facts, out, out_json, short_node, table
+
+
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """The running node at a glance. Exits 3 if none runs."""
+    from symphony.cli.door import connected
+
+    with connected(home_of(home)) as door:
+        state = door.get("/api/status")
+    if as_json:
+        out_json(state)
+        return
+    shown = {name.replace("_", " "): value for name, value in state.items() if value != []}
+    uptime = shown.pop("uptime ms", None)
+    warnings = shown.pop("warnings", [])
+    shown["up for"] = duration(uptime)
+    facts(shown)
+    for warning in warnings:
+        out(f"warning: {warning}")
+
+
+def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """The other nodes of the swarm."""
+    from symphony.cli.door import connected
+
+    with connected(home_of(home)) as door:
+        rows = door.get("/api/peers")["peers"]
+    if as_json:
+        out_json(rows)
+        return
+    table(
+        ("node", "peer id", "connected", "rtt", "agents", "addresses"),
+        (
+            (
+                short_node(row["node"]),
+                row["peer_id"],
+                "yes" if row["connected"] else "no",
+                duration(row["rtt_ms"]),
+                row["agents"],
+                " ".join(row["addresses"]),
+            )
+            for row in rows
+        ),
+        empty="no other nodes: let one in with `symphony invite create`",
+    )
+
+
+def agents(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """The agents of the swarm, and what they say they can do."""
+    from symphony.cli.door import connected
+
+    with connected(home_of(home)) as door:
+        rows = door.get("/api/agents")["agents"]
+    if as_json:
+        out_json(rows)
+        return
+    table(
+        ("agent", "on", "roles", "model", "engine", "skills"),
+        (
+            (
+                row["agent"],
+                "here" if row["local"] else short_node(row["node"]),
+                " ".join(row["roles"]),
+                row["model"],
+                row["engine"],
+                " ".join(skill["name"] for skill in row["skills"]),
+            )
+            for row in rows
+        ),
+        empty="no agents: symphony doctor says why",
+    )

@@ -1,0 +1,92 @@
+"""Printing: JSON for programs, tables for people, never an escape sequence from a stranger.
+
+Agents' names, models' outputs and error texts come from other machines. `visible` takes out
+what a terminal would obey, and nothing printed here is read as markup.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_KEPT = frozenset("\n\t")
+
+
+def visible(text: object) -> str:
+    """`text` without control and format characters, which could move the cursor or lie."""
+    return "".join(
+        char if char in _KEPT or unicodedata.category(char) not in ("Cc", "Cf", "Cs") else "\ufffd"
+        for char in str(text)
+    )
+
+
+def out_json(value: Any) -> None:
+    """One JSON document on one line: pretty-printing is `jq`'s work, and NDJSON needs lines."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def out(text: object = "") -> None:
+    """A line for people on stdout."""
+    sys.stdout.write(visible(text) + "\n")
+
+
+def note(text: object) -> None:
+    """A remark on stderr."""
+    sys.stderr.write(visible(text) + "\n")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console that reads nothing as markup. Honours NO_COLOR, as rich does."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """A table on stdout, or the sentence `empty` when there are no rows."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        view.add_column(column, overflow="fold")
+    for row in rows:
+        view.add_row(*(Text(visible(cell)) for cell in row))
+    if view.row_count:
+        console().print(view)
+    else:
+        out(empty)
+
+
+def facts(values: Mapping[str, object]) -> None:
+    """Name and value, one a line, aligned."""
+    width = max((len(name) for name in values), default=0)
+    for name, value in values.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        out(f"{name:<{width}}  {shown}")
+
+
+def short_node(node: str) -> str:
+    """Enough of a node's id to tell it from its neighbours."""
+    return node[-8:] if node.startswith("did:key:") else node[:8]
+
+
+def duration(ms: int | None) -> str:
+    """Milliseconds as a person reads them."""
+    if ms is None:
+        return "-"
+    if ms < 1000:
+        return f"{ms} ms"
+    seconds = ms / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,210 @@
+"""`symphony submit`: one question, one answer, and how it came about.
+
+The answer goes to stdout and nothing else does, so `symphony submit … | wc` works; the rest is
+on stderr. A running node does the work; without one, this process becomes the node for as long
+as this one task takes (`--no-start` refuses that).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from symphony.cli.durations import milliseconds
+from symphony.cli.options import HomeOption, JsonOption, home_of
+from symphony.cli.show import duration, note, out, out_json
+
+if TYPE_CHECKING:
+    from symphony.cli.door import Door
+
+MAX_PROMPT_CHARS = 64 * 1024
+
+
+def submit(  # noqa: PLR0917
+    prompt: Annotated[str, typer.Argument(help="The question, or - to read it from stdin.")],
+    chains: Annotated[
+        int | None, typer.Option(help="Independent attempts, each with one vote.", min=1, max=16)
+    ] = None,
+    rule: Annotated[
+        Literal["match", "majority"] | None, typer.Option(help="How ballots are weighed.")
+    ] = None,
+    plan: Annotated[
+        Literal["auto", "always", "never"] | None, typer.Option(help="Split the task into steps?")
+    ] = None,
+    answer_type: Annotated[
+        Literal["text", "number", "boolean", "choice", "json"] | None,
+        typer.Option(help="What an answer is; equal ones are counted together."),
+    ] = None,
+    choice: Annotated[
+        list[str] | None, typer.Option(help="A possible answer; give it several times.")
+    ] = None,
+    skill: Annotated[
+        str | None, typer.Option(help="What the task needs, in a few words.", metavar="TEXT")
+    ] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(help="Tokens that may be spent.", min=1, show_default=False)
+    ] = None,
+    deadline: Annotated[
+        str | None, typer.Option(help="Time that may be spent: 60s, 5m.", metavar="TIME")
+    ] = None,
+    privacy: Annotated[
+        Literal["local", "swarm", "open"] | None, typer.Option(help="Who may see the question.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show how it comes about.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Print the task's id and do not wait.")
+    ] = False,
+    receipt: Annotated[
+        Path | None, typer.Option(help="Save the receipt there.", metavar="FILE")
+    ] = None,
+    start: Annotated[
+        bool, typer.Option("--start/--no-start", help="Become a node if none runs here.")
+    ] = True,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the swarm. Exits 6 when there is an answer, but not a certified one."""
+    from symphony.cli.door import connected, find, opened
+    from symphony.errors import UsageError
+
+    text = sys.stdin.read(MAX_PROMPT_CHARS) if prompt == "-" else prompt
+    if not text.strip():
+        raise UsageError("the question is empty", hint='symphony submit "How many …?"')
+    if choice and answer_type not in (None, "choice"):
+        raise UsageError("--choice goes with --answer-type choice", hint="leave one of them out")
+    body: dict[str, object] = {
+        "prompt": text,
+        "chains": chains,
+        "rule": rule,
+        "planning": plan,
+        "answer_type": "choice" if choice else answer_type,
+        "choices": choice or None,
+        "skill": skill,
+        "budget_tokens": budget_tokens,
+        "deadline_ms": None if deadline is None else milliseconds(deadline),
+        "privacy": privacy,
+    }
+    asked = {name: value for name, value in body.items() if value is not None}
+    place = home_of(home)
+
+    def ask(door: Door) -> dict[str, Any]:
+        verdict = follow(door.events("POST", "/api/tasks", asked, wait=True, tokens=watch),
+                         watch=watch, as_json=as_json)  # fmt: skip
+        if receipt is not None and verdict["receipt"]:
+            save_receipt(door, verdict, receipt)
+        return verdict
+
+    address = find(place)
+    if detach or address is not None or not start:
+        with connected(place) if address is None else opened(address) as door:
+            if detach:
+                _print_started(door.post("/api/tasks", asked | {"detach": True}), as_json)
+                return
+            verdict = ask(door)
+    else:
+        from symphony.cli.oneshot import with_node
+
+        verdict = with_node(place, ask)
+    conclude(verdict, as_json=as_json)
+
+
+def _print_started(started: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        out_json(started)
+        return
+    out(started["id"])
+    note(f"follow it: symphony task watch {started['id'][:8]}")
+
+
+def follow(events: Iterator[dict[str, Any]], *, watch: bool, as_json: bool) -> dict[str, Any]:
+    """Show events as asked and return the verdict. Raises `ConnectionError` without one."""
+    from symphony.errors import ConnectionError as Unreachable
+
+    verdict: dict[str, Any] | None = None
+    if watch and not as_json:
+        from symphony.cli.live import view
+
+        with view() as screen:
+            for event in events:
+                screen.event(event)
+                verdict = event if event["type"] == "verdict" else verdict
+    else:
+        for event in events:
+            if watch:
+                out_json(event)
+            verdict = event if event["type"] == "verdict" else verdict
+    if verdict is None:
+        raise Unreachable(
+            "the node stopped before the verdict", hint="look at the node's log, then ask again"
+        )
+    if as_json and not watch:
+        out_json(verdict)
+    return verdict
+
+
+def conclude(verdict: dict[str, Any], *, as_json: bool) -> None:
+    """Print the answer, say how sure it is, and leave with the exit code of the outcome."""
+    from symphony.cli.door import error_for
+
+    if not as_json:
+        if verdict["answer"]:
+            out(verdict["answer"])
+        note(summary(verdict))
+    if verdict["error"]:
+        raise error_for(
+            verdict["error"],
+            verdict["message"] or f"the task ended as {verdict['outcome']}",
+            _next_step(verdict),
+        )
+
+
+def summary(verdict: dict[str, Any]) -> str:
+    """One line: the outcome, the vote, the cost, the receipt."""
+    ballots = verdict["ballots"]
+    parts = [
+        verdict["outcome"],
+        f"{len(ballots)} ballot{'s' if len(ballots) != 1 else ''}",
+        verdict["stop"],
+        f"{verdict['tokens']} tokens",
+        duration(verdict["at_ms"]),
+    ]
+    if verdict["owner_failovers"]:
+        parts.append(f"{verdict['owner_failovers']} failovers")
+    if verdict["receipt"]:
+        parts.append(f"receipt {verdict['receipt'][:16]}")
+    return " | ".join(part for part in parts if part)
+
+
+def _next_step(verdict: dict[str, Any]) -> str:
+    match verdict["error"]:
+        case "no_bids":
+            return "symphony agents shows who is there; symphony doctor, why one is not"
+        case "budget_exhausted":
+            return "give it more: --budget-tokens N, --deadline TIME"
+        case "not_certified":
+            return (
+                "the answer above is the best one; more --chains, or another --rule, may settle it"
+            )
+        case "cancelled":
+            return ""
+        case _:
+            return "symphony submit --watch shows where it fails"
+
+
+def save_receipt(door: Door, verdict: dict[str, Any], file: Path) -> None:
+    """Write the receipt, after checking that it is the one the verdict names."""
+    import hashlib
+
+    from symphony.errors import ReceiptInvalid
+
+    data = door.receipt(verdict["receipt"])
+    if hashlib.sha256(data).hexdigest() != verdict["receipt"]:
+        raise ReceiptInvalid(
+            "the node gave another receipt than the verdict names", hint="do not trust this node"
+        )
+    file.write_bytes(data)
+    note(f"receipt saved: symphony receipt verify {file}")
