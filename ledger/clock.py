@@ -21,7 +21,7 @@ COUNTER_BITS = 16
 
 def pack(ms: int, counter: int = 0) -> int:
     """The stamp of the `counter`-th event in millisecond `ms`."""
-    assert ms >= 0
+    assert 0 <= ms < 1 << 47
     assert 0 <= counter < 1 << COUNTER_BITS
     return ms << COUNTER_BITS | counter
 

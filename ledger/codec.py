@@ -11,9 +11,10 @@ The rule it keeps: `dumps(loads(data)) == data` for every `data` that `loads` ac
 Written by hand rather than on top of a general CBOR library: those sort map keys by RFC 7049
 (length first), build tagged objects while they decode, and allow deep recursion. Sizes are
 checked before anything is built, and containers grow one decoded item at a time, so a short
-message can't claim a huge array. Map keys are integers, byte strings and text only: Python holds
-`1` and `True` to be the same dictionary key, and a reader that asks for field 1 must not be given
-the field `true`.
+message can't claim a huge array; all items together are counted.
+
+Map keys are integers, byte strings and text only: Python holds `1` and `True` to be the same
+dictionary key, and a reader that asks for field 1 must not be given the field `true`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from ledger.errors import DecodeError
-from ledger.limits import MAX_DEPTH, MAX_VALUE_BYTES
+from ledger.limits import MAX_DEPTH, MAX_ITEMS, MAX_VALUE_BYTES
 
 Key: TypeAlias = "int | bytes | str"
 Value: TypeAlias = "bool | int | bytes | str | list[Value] | dict[Key, Value] | None"
@@ -54,12 +55,14 @@ def dumps(value: Encodable) -> bytes:
     return b"".join(out)
 
 
-def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES) -> Value:
-    """The value that `data` is the one encoding of. Raises `DecodeError` for anything else."""
+def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_items: int = MAX_ITEMS) -> Value:
+    """The value that `data` is the one encoding of. Raises `DecodeError` for anything else, and
+    for more than `max_items` items in all its arrays and maps together (a pair counts as one).
+    """
     if len(data) > max_bytes:
         raise DecodeError(f"{len(data)} bytes, at most {max_bytes} are allowed")
     try:
-        value, end = _read(data, 0, MAX_DEPTH)
+        value, end = _read(data, 0, MAX_DEPTH, [max_items])
     except IndexError:
         raise DecodeError("ends in the middle of a value") from None
     except UnicodeDecodeError:
@@ -152,8 +155,10 @@ def _argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
     return arg, end
 
 
-def _read(data: bytes, pos: int, depth: int) -> tuple[Value, int]:
-    """The value that starts at `pos`, and where it ends."""
+def _read(data: bytes, pos: int, depth: int, left: list[int]) -> tuple[Value, int]:
+    """The value that starts at `pos`, and where it ends. `left` holds one number: how many more
+    items may come.
+    """
     initial = data[pos]
     major = initial >> 5
     arg = initial & 31
@@ -180,12 +185,12 @@ def _read(data: bytes, pos: int, depth: int) -> tuple[Value, int]:
             raise IndexError
         return data[pos:end].decode(), end
     if major == _MAP:
-        return _read_map(data, pos, arg, _deeper(depth))
+        return _read_map(data, pos, arg, _deeper(depth, arg, left), left)
     if major == _ARRAY:
-        depth = _deeper(depth)
+        depth = _deeper(depth, arg, left)
         items: list[Value] = []
         for _ in range(arg):
-            item, pos = _read(data, pos, depth)
+            item, pos = _read(data, pos, depth, left)
             items.append(item)
         return items, pos
     if major == _NINT:
@@ -193,7 +198,7 @@ def _read(data: bytes, pos: int, depth: int) -> tuple[Value, int]:
     raise DecodeError("a tag")
 
 
-def _read_map(data: bytes, pos: int, size: int, depth: int) -> tuple[Value, int]:
+def _read_map(data: bytes, pos: int, size: int, depth: int, left: list[int]) -> tuple[Value, int]:
     """A map of `size` pairs, whose encoded keys must ascend."""
     result: dict[Key, Value] = {}
     last = b""
@@ -203,7 +208,7 @@ def _read_map(data: bytes, pos: int, size: int, depth: int) -> tuple[Value, int]
         if initial < 24:  # a small unsigned integer, as in all our records
             key, end = initial, pos + 1
         elif initial < _FIRST_NOT_KEY:
-            key, end = _read(data, pos, depth)
+            key, end = _read(data, pos, depth, left)
         else:
             raise DecodeError("a map key that is not an integer, a byte string or text")
         encoded = data[pos:end]
@@ -211,13 +216,17 @@ def _read_map(data: bytes, pos: int, size: int, depth: int) -> tuple[Value, int]
             raise DecodeError("map keys out of order, or one of them twice")
         last = encoded
         assert isinstance(key, int | bytes | str)
-        result[key], pos = _read(data, end, depth)
+        result[key], pos = _read(data, end, depth, left)
     return result, pos
 
 
-def _deeper(depth: int) -> int:
+def _deeper(depth: int, size: int, left: list[int]) -> int:
+    """Open a container of `size` items; how many may be opened inside it."""
     if depth == 0:
         raise DecodeError(f"more than {MAX_DEPTH} nested containers")
+    left[0] -= size
+    if left[0] < 0:
+        raise DecodeError("too many items")
     return depth - 1
 
 

@@ -92,7 +92,7 @@ class Head:
     hlc: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Entry:
     """A link of a chain. Made by `seal`, `parse_entry` and `assemble` only, so that `header`,
     `header_bytes` and `id` always agree, and a body that is there always fits its hash.
@@ -140,6 +140,12 @@ class Entry:
     def head(self) -> Head:
         """The entry as the end of its log."""
         return Head(self.author, self.seq, self.id, self.hlc)
+
+    def __repr__(self) -> str:
+        """Short, because entries stand in messages and in failed tests."""
+        return (
+            f"<Entry {self.seq} of {self.author.hex()[:8]}, kind {self.kind}, {self.id.hex()[:8]}>"
+        )
 
     def encode(self) -> bytes:
         """The wire form."""

@@ -80,7 +80,7 @@ class ForkDetected(LedgerError):
 class StoreError(LedgerError):
     """The database cannot be opened, read or written."""
 
-    default_hint = "check the disk's space and health, then `symphony ledger verify`"
+    default_hint = "check the disk's space and health, then verify the ledger"
 
 
 class DirectoryLocked(StoreError):

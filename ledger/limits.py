@@ -18,6 +18,10 @@ MAX_DEPTH = 8
 MAX_VALUE_BYTES = 64 * KIB
 """One decoded value: a network frame. Four times the largest body."""
 
+MAX_ITEMS = 8192
+"""Items in all arrays and maps of one decoded value: bounds the time and memory that 64 KiB of
+one-byte items could take to about 10 ms and 1 MiB. A full page of heads has 2 560."""
+
 MAX_UINT63 = 2**63 - 1
 """Format. Largest seq, hlc, kind and expiry: fits the signed integers of any database. As an
 hlc it is the year 6429."""
@@ -74,11 +78,11 @@ class Limits:
     unknown_authors: int = 4096
     """Logs that nobody vouched for: stops a crowd of invented keys from filling the disk."""
 
-    known_authors: int = 65_536
-    """Logs that the application vouched for: its members."""
+    known_authors: int = 16_384
+    """Logs that the application vouched for: its members. At 8 KiB each, 128 MiB."""
 
     recent_per_author: int = 8
-    """Latest headers kept per log, to meet a fork without asking the store; about 3 KiB."""
+    """Latest headers kept per log, to meet a fork without asking the store; about 8 KiB."""
 
     rate_per_s: int = 20
     """Entries per second and author. A busy conductor writes about 15 a task."""

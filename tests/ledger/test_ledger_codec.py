@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from types import MappingProxyType
 
@@ -10,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ledger.codec import dumps, loads
+from ledger.codec import Value, dumps, loads
 from ledger.errors import DecodeError
-from ledger.limits import MAX_DEPTH, MAX_VALUE_BYTES
+from ledger.limits import MAX_DEPTH, MAX_ITEMS, MAX_VALUE_BYTES
 
 INTS = st.integers(-(2**64), 2**64 - 1) | st.sampled_from(
     [
@@ -137,11 +138,11 @@ def test_the_library_agrees_on_every_accepted_value(raw):
         ("a1 f6 00", "key"),
         ("a1 80 00", "key"),
         ("a1 a0 00", "key"),
-        ("9b ffffffffffffffff", "middle"),
-        ("bb ffffffffffffffff", "middle"),
+        ("9b ffffffffffffffff", "items"),
+        ("bb ffffffffffffffff", "items"),
         ("5b ffffffffffffffff", "middle"),
         ("7b ffffffffffffffff", "middle"),
-        ("9a 7fffffff 00", "middle"),
+        ("9a 7fffffff 00", "items"),
     ],
 )
 def test_refused(raw, why):
@@ -170,16 +171,36 @@ def test_depth_is_bounded_at_both_ends():
 @pytest.mark.parametrize(("limit", "head_bytes"), [(100, 2), (MAX_VALUE_BYTES, 3)])
 def test_size_is_bounded_before_anything_is_read(limit, head_bytes):
     for size in (limit - 1, limit, limit + 1):
-        zeros = [0] * (size - head_bytes)
-        raw = dumps(zeros)
+        text = b"x" * (size - head_bytes)
+        raw = dumps(text)
         assert len(raw) == size
         if size <= limit:
-            assert loads(raw, max_bytes=limit) == zeros
+            assert loads(raw, max_bytes=limit) == text
         else:
             with pytest.raises(DecodeError, match="at most"):
                 loads(raw, max_bytes=limit)
     with pytest.raises(DecodeError, match="at most"):
         loads(b"\xff" * (MAX_VALUE_BYTES + 1))
+
+
+def test_items_are_counted_over_all_containers():
+    def shapes(count: int) -> Iterator[Value]:
+        yield [0] * count
+        yield dict.fromkeys(range(count), 0)
+        yield [[0] * (count - 2), []]
+        yield [dict.fromkeys(range(count - 3), 0), [0]]
+
+    for count in (99, 100, 101):
+        for value in shapes(count):
+            raw = dumps(value)
+            if count <= 100:
+                assert loads(raw, max_items=100) == value
+            else:
+                with pytest.raises(DecodeError, match="items"):
+                    loads(raw, max_items=100)
+    assert len(loads(dumps([0] * MAX_ITEMS))) == MAX_ITEMS
+    with pytest.raises(DecodeError, match="items"):
+        loads(dumps([0] * (MAX_ITEMS + 1)))
 
 
 def test_integers_have_64_bits():

@@ -270,6 +270,16 @@ def test_a_damaged_row_is_never_served(path):
     store.close()
 
 
+def test_an_audit_goes_through_all_pages(path, monkeypatch):
+    filled(path)
+    tamper(path, "UPDATE entry SET signature = zeroblob(64) WHERE seq = 2")
+    for page_rows in (1, 2, 3, 9):
+        monkeypatch.setattr("ledger.sqlite.store.PAGE_ROWS", page_rows)
+        store = SqliteStore.open_readonly(path, SWARM)
+        assert [problem.seq for problem in store.verify_all(fake_verify)] == [2, 2]
+        store.close()
+
+
 def test_real_keys_all_the_way(path):
     key = PrivateKey.from_seed(b"\x05" * 32)
     store = SqliteStore.open(path, SWARM)
