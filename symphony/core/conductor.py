@@ -10,10 +10,9 @@ ends, at its deadline at the latest, with a verdict entry that says how.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from ledger import Entry, Kind
-from ledger.errors import DecodeError
+from ledger import Kind
 from symphony.core import limits
 from symphony.core.answers import canonical, extract
 from symphony.core.calls import Calls, Surroundings
@@ -32,11 +31,12 @@ from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId, salted_dig
 from symphony.core.inputs import Submit
 from symphony.core.lease import conductor_until_ms
 from symphony.core.match import match
-from symphony.core.messages import Bids, Done, Order, Progress, Refused, Renewed, Stop, encode_order
+from symphony.core.messages import Bids, Done, Order, Progress, Refused, Renewed, Stop
 from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, Plan, direct_plan, parse_plan
 from symphony.core.prompts import DIRECT_SKILL, PLAN_SKILL
-from symphony.core.records import RESULT, TASK, Outcome, ResultRecord, TaskRecord
+from symphony.core.records import TASK, Outcome, TaskRecord
+from symphony.core.results import checked
 from symphony.core.task_run import Chain, Opened, TaskRun, Unit
 from symphony.core.timers import CallAgain, DeadlineOver, LeaseOver, WindowOver
 from symphony.core.verdict import conclude
@@ -54,6 +54,11 @@ class Conductor:
 
     def __len__(self) -> int:
         return len(self._runs)
+
+    @property
+    def runs(self) -> Mapping[TaskId, TaskRun]:
+        """The tasks under way, for inspection."""
+        return self._runs
 
     # --- beginning ----------------------------------------------------------------------------
 
@@ -186,7 +191,7 @@ class Conductor:
         if found is None or entry is None:
             return
         run, unit = found
-        record = self._checked(peer, unit, entry, done)
+        record = checked(peer, unit, entry, done)
         if isinstance(record, str):
             self._out.do(Reject(peer, f"result: {record}"))
             self._fail_over(run, unit, record)
@@ -199,24 +204,6 @@ class Conductor:
             return
         unit.output, unit.result, unit.record = done.output, entry, record
         self._unit_done(run, unit, peer)
-
-    def _checked(self, peer: NodeId, unit: Unit, entry: Entry, done: Done) -> ResultRecord | str:
-        """The record in a result entry, or what is wrong with it."""
-        if entry.author != peer or entry.kind != Kind.RESULT or entry.body is None:
-            return "not a result entry of the owner"
-        try:
-            record = RESULT.decode(entry.body)
-        except DecodeError as error:
-            return str(error)[:300]
-        assert unit.order is not None
-        expected = salted_digest("output", unit.salt, done.output.encode())
-        given = salted_digest("input", unit.salt, encode_order(unit.order))
-        same = (record.unit, record.epoch, record.award, record.task)
-        if same != (unit.id, unit.epoch, unit.award_id, unit.task):
-            return "for another award"
-        if record.output != expected or record.input != given:
-            return "does not commit to this input and output"
-        return record
 
     def refused(self, peer: NodeId, refused: Refused) -> None:
         found = self._owned(peer, UnitId(refused.unit), Epoch(refused.epoch))
@@ -368,7 +355,7 @@ class Conductor:
             return
         chain.failure = (code, text)
         self._out.tell(ChainFailed(run.task, self._at(run), chain.index, text))
-        self._stop_units([u for u in run.units.values() if u.chain == chain.index])
+        self._stop_units(run, [u for u in run.units.values() if u.chain == chain.index])
         self._maybe_finish(run)
 
     def _maybe_finish(self, run: TaskRun) -> None:
@@ -386,12 +373,14 @@ class Conductor:
 
     def _finish(self, run: TaskRun, outcome: Outcome, stop: str) -> None:
         run.ended = True
-        self._stop_units(list(run.units.values()))
+        self._stop_units(run, list(run.units.values()))
         conclude(run, outcome, stop, self._around.journal, self._out)
         del self._runs[run.task]
 
-    def _stop_units(self, units: list[Unit]) -> None:
+    def _stop_units(self, run: TaskRun, units: list[Unit]) -> None:
+        """Nobody is to work on these any more; what they had reserved is free again."""
         for unit in units:
+            run.release(unit)
             if unit.owner is not None:
                 self._out.send(unit.owner, Stop(unit.id, unit.epoch))
             if unit.state in ("waiting", "calling", "working"):

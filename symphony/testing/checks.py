@@ -1,0 +1,178 @@
+"""What must hold in every run: the invariants, and the numbers that describe a run.
+
+Safety, checked as it happens:
+
+- no node signs two entries of one sequence number, across all its lives;
+- one verdict entry per task; one `TaskEnded` per task, within its deadline;
+- every receipt holds, and says what the task's last event said;
+- tokens: never more used than the budget, and nothing stays reserved when a task ends;
+- an agent never runs more than its slots, nor one award twice;
+- a lease that the conductor gave up is no longer worked on by its owner;
+- among honest nodes nobody is ever rejected, and no log forks.
+
+Liveness, checked after healing: every task whose conductor lived has ended, all ledgers and
+directories are equal, and nobody works any more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ledger import Entry, Kind, Verifier
+from symphony.core.events import BeaconSent, Event, FailedOver, TaskEnded, UnitAwarded
+from symphony.core.ids import TaskId
+from symphony.core.receipt import verify_receipt
+from symphony.core.records import VERDICT
+from symphony.core.task_run import TaskRun
+from symphony.errors import ReceiptInvalid
+from symphony.testing.scenario import TaskScript
+
+SLACK_MS = 100
+"""How much later than its deadline a task may end: rounding, and clocks that drift."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """What is known about one submitted task."""
+
+    script: TaskScript
+    submitted_ms: int
+    run: TaskRun | None
+    ended: list[TaskEnded] = field(default_factory=list)
+    verdicts: int = 0
+    receipts: list[bytes] = field(default_factory=list)
+    lost: bool = False  # its conductor crashed
+    slack_ms: int = SLACK_MS
+    called_ms: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Checks:
+    """Collects violations, marks and measures of one run."""
+
+    verify: Verifier
+    violations: list[str] = field(default_factory=list)
+    marks: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+    award_ms: list[int] = field(default_factory=list)
+    tasks: dict[TaskId, Watch] = field(default_factory=dict)
+    _signed: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
+
+    def violate(self, text: str) -> None:
+        self.violations.append(text)
+
+    def appended(self, entry: Entry, *, own: bool) -> None:
+        """An entry was stored; `own` by its author."""
+        if not own:
+            return
+        first = self._signed.setdefault((entry.author, entry.seq), entry.id)
+        if first != entry.id:
+            self.violate(f"two entries {entry.seq} of {entry.author.hex()[:8]}")
+        if entry.kind == Kind.VERDICT and entry.body is not None:
+            watch = self.tasks[TaskId(VERDICT.decode(entry.body).task)]
+            watch.verdicts += 1
+            if watch.verdicts > 1:
+                self.violate(f"a second verdict for task {_name(watch)}")
+
+    def told(self, now_ms: int, event: Event) -> None:
+        """An event of any node: marks, measures, and the end of tasks."""
+        match event:
+            case BeaconSent(task, at_ms, units, _):
+                called = self.tasks[task].called_ms
+                for unit in units:
+                    if unit in called:
+                        self.marks.add("called again")
+                    called.setdefault(unit, at_ms)
+            case UnitAwarded():
+                called_ms = self.tasks[event.task].called_ms.pop(event.unit, event.at_ms)
+                self.award_ms.append(event.at_ms - called_ms)
+                self.counts["awards"] += 1
+                self.counts["bids"] += event.bids
+            case FailedOver():
+                self.tasks[event.task].called_ms.setdefault(event.unit, event.at_ms)
+                self._mark_failover(event.reason)
+            case TaskEnded():
+                self._ended(now_ms, event)
+            case _:
+                self._mark_other(event)
+
+    def _mark_failover(self, reason: str) -> None:
+        for part, mark in (
+            ("connection broke", "failover: connection broke"),
+            ("silent", "failover: silent for a lease"),
+            ("engine", "failover: engine failed"),
+            ("refused", "failover: refused"),
+            ("bad plan", "bad plan"),
+        ):
+            if reason.startswith(part) or part in reason:
+                self.marks.add(mark)
+
+    def _mark_other(self, event: Event) -> None:
+        match event.type:
+            case "plan" if event.fallback:
+                self.marks.add("plan fell back")
+            case "own_log_forked":
+                self.violate("an honest node's own log forked")
+            case _:
+                pass
+
+    def _ended(self, now_ms: int, event: TaskEnded) -> None:
+        watch = self.tasks[event.task]
+        watch.ended.append(event)
+        name = _name(watch)
+        if len(watch.ended) > 1:
+            self.violate(f"task {name} ended twice")
+        late_ms = now_ms - watch.submitted_ms - watch.script.spec.deadline_ms
+        if late_ms > watch.slack_ms:
+            self.violate(f"task {name} ended {late_ms} ms after its deadline")
+        self._mark_end(event)
+        run = watch.run
+        if run is None:
+            return
+        if run.tokens_reserved != 0:
+            self.violate(f"task {name} ended with {run.tokens_reserved} tokens reserved")
+        if run.tokens_used > watch.script.spec.budget_tokens:
+            self.violate(f"task {name} used {run.tokens_used} tokens, more than its budget")
+        self._check_receipt(watch, event)
+
+    def _mark_end(self, event: TaskEnded) -> None:
+        self.counts[f"tasks {event.outcome}"] += 1
+        if event.stop.startswith("exact"):
+            self.marks.add("exact stop")
+        for mark, holds in (
+            ("answered", event.outcome == "answered"),
+            ("not certified", event.outcome == "not_certified"),
+            ("cancelled", event.outcome == "cancelled"),
+            ("deadline", "deadline" in event.stop),
+            ("no bids", event.error == "no_bids"),
+            ("budget exhausted", event.error == "budget_exhausted"),
+        ):
+            if holds:
+                self.marks.add(mark)
+
+    def _check_receipt(self, watch: Watch, event: TaskEnded) -> None:
+        name = _name(watch)
+        if len(watch.receipts) != 1:
+            self.violate(f"task {name} has {len(watch.receipts)} receipts")
+            return
+        try:
+            report = verify_receipt(watch.receipts[0], verify=self.verify)
+        except ReceiptInvalid as error:
+            self.violate(f"the receipt of task {name} does not hold: {error.message}")
+            return
+        said = (event.outcome, event.answer or None, len(event.ballots))
+        if said != (report.outcome, report.answer, len(report.ballots)):
+            self.violate(f"the receipt of task {name} says otherwise than its last event")
+
+    def finished(self) -> None:
+        """After the second phase: did every task end?"""
+        for watch in self.tasks.values():
+            if not watch.ended and not watch.lost:
+                self.violate(f"task {_name(watch)} never ended")
+            if watch.ended and watch.run is not None and watch.verdicts != 1:
+                self.violate(f"task {_name(watch)} ended with {watch.verdicts} verdicts")
+
+
+def _name(watch: Watch) -> str:
+    return f"at node {watch.script.node}, {watch.script.at_ms} ms"

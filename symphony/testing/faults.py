@@ -1,0 +1,149 @@
+"""The menu of faults. Each kind is switched on or off per run (swarm testing).
+
+Switching kinds off matters as much as switching them on: a run in which everything fails at once
+hides the bug that needs crashes but no losses. What really happened leaves a *mark*; a batch of
+seeds reports the share of marks it hit, so that a simulator that stopped simulating is noticed.
+
+Theory: Groce et al., "Swarm Testing" (2012); marks after TigerBeetle's simulator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from symphony.testing.network import Weather
+
+KINDS = (
+    "loss",
+    "repeats",
+    "reorder",
+    "far",
+    "crash",
+    "partition",
+    "one_way",
+    "pause",
+    "drift",
+    "skew",
+    "engine_fails",
+    "engine_hangs",
+    "bad_plans",
+    "no_encoder",
+    "cancel",
+    "poor",
+    "hurry",
+    "crowd",
+)
+"""Every kind of fault, or of hard circumstance, that a run may have."""
+
+MARKS = (
+    "loss",
+    "repeat",
+    "overtaking",
+    "crash",
+    "crash of a conductor",
+    "crash of an owner",
+    "restart",
+    "partition",
+    "one-way partition",
+    "pause",
+    "clock drift",
+    "clock skew",
+    "engine failed",
+    "engine hung",
+    "work cancelled",
+    "failover: connection broke",
+    "failover: silent for a lease",
+    "failover: engine failed",
+    "failover: refused",
+    "bad plan",
+    "plan mended",
+    "plan fell back",
+    "called again",
+    "no bids",
+    "budget exhausted",
+    "deadline",
+    "cancelled",
+    "answered",
+    "not certified",
+    "exact stop",
+    "sync by heads",
+    "wire form",
+    "real keys",
+)
+"""Everything worth noticing that a batch of seeds should have run into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A node stops dead and comes back after `down_ms` with what it had stored."""
+
+    at_ms: int
+    node: int
+    down_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The nodes `apart` are cut off from all others, in one direction or both."""
+
+    at_ms: int
+    apart: frozenset[int]
+    both_ways: bool
+    for_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A node does nothing for a while, then goes on as if nothing had been (SIGSTOP, swapping)."""
+
+    at_ms: int
+    node: int
+    for_ms: int
+
+
+Action = Crash | Split | Pause
+
+
+def draw_kinds(random: Random, *, crash: bool) -> frozenset[str]:
+    """About a third of the menu; one run in eight has a clear sky."""
+    if random.random() < 0.125:
+        return frozenset()
+    kinds = frozenset(kind for kind in KINDS if random.random() < 0.35)
+    return kinds if crash else kinds - {"crash"}
+
+
+def draw_weather(random: Random, kinds: frozenset[str], loss: float | None) -> Weather:
+    """`loss` overrides the seed's rate."""
+    rate = random.choice((0.01, 0.05, 0.15)) if "loss" in kinds else 0.0
+    return Weather(
+        delay_ms=60 if "far" in kinds else 4,
+        jitter_ms=40 if "reorder" in kinds else 2,
+        loss=rate if loss is None else loss,
+        repeats=0.05 if "repeats" in kinds else 0.0,
+        reorders="reorder" in kinds,
+    )
+
+
+def draw_actions(
+    random: Random, kinds: frozenset[str], nodes: int, within_ms: int
+) -> tuple[Action, ...]:
+    """When which node crashes, pauses or is cut off, all over before `within_ms`."""
+    actions: list[Action] = []
+    if "crash" in kinds:
+        for _ in range(random.randint(1, 3)):
+            down_ms = random.choice((50, 1_000, 8_000))
+            at_ms = random.randrange(500, within_ms - 8_500)
+            actions.append(Crash(at_ms, random.randrange(nodes), down_ms))
+    for kind in ("partition", "one_way"):
+        if kind in kinds and nodes > 1:
+            size = random.randint(1, nodes - 1)
+            apart = frozenset(random.sample(range(nodes), size))
+            for_ms = random.choice((300, 4_000, 15_000))
+            at_ms = random.randrange(500, within_ms - 15_500)
+            actions.append(Split(at_ms, apart, kind == "partition", for_ms))
+    if "pause" in kinds:
+        for_ms = random.choice((500, 9_500, 15_000))
+        at_ms = random.randrange(500, within_ms - 15_500)
+        actions.append(Pause(at_ms, random.randrange(nodes), for_ms))
+    return tuple(sorted(actions, key=lambda action: action.at_ms))

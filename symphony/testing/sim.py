@@ -1,0 +1,319 @@
+"""The simulated world: one thread, one heap of events, everything from one seed.
+
+The world owns time, the network, the disks, the engines and all randomness; the protocol is the
+very code that ships (`symphony.core.swarm`). A run has two phases. First *safety*: tasks are
+submitted while things break. Then everything is healed and *liveness* is checked: within a
+bounded time every task has ended, all ledgers are equal and nobody works any more.
+
+The same seed gives the same run, event by event; `Report.digest` is a hash over all of them.
+
+After FoundationDB's simulation and TigerBeetle's VOPR, scaled down to a swarm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+
+from symphony.core import limits, messages
+from symphony.core.effects import Append, Effect
+from symphony.core.events import FailedOver
+from symphony.core.ids import NodeId, SwarmId, TaskId, unit_id
+from symphony.core.inputs import Cancel, Heard, Input, Submit
+from symphony.core.messages import Message
+from symphony.testing.checks import SLACK_MS, Checks, Watch
+from symphony.testing.faults import Crash, Pause, Split
+from symphony.testing.machine import Machine
+from symphony.testing.network import Network
+from symphony.testing.scenario import Scenario, TaskScript
+from symphony.testing.signing import FastKeys, KeyRing, RealKeys
+
+REST_MS = 180_000
+"""After healing, a swarm must have come to rest by then: a dozen rounds of comparing heads."""
+LOOK_EVERY_MS = 1_000
+MAX_EVENTS = 2_000_000
+
+Observer = Callable[[int, int, Input, Sequence[Effect]], None]
+"""Called with (world ms, machine, input, effects) for everything that a node handles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run: what was violated, which marks were hit, and what it measured."""
+
+    seed: int
+    violations: tuple[str, ...]
+    marks: frozenset[str]
+    counts: dict[str, int]
+    award_ms: tuple[int, ...]
+    events: int
+    sim_ms: int
+    digest: str
+
+
+class World:
+    """A run of one scenario."""
+
+    def __init__(self, scenario: Scenario, observer: Observer | None = None) -> None:
+        self.scenario = scenario
+        self.random = Random(f"world/{scenario.seed}")
+        self.now_ms = 0
+        self.keys: KeyRing = RealKeys() if scenario.real_keys else FastKeys()
+        self.swarm_id = SwarmId(hashlib.sha256(f"swarm/{scenario.seed}".encode()).digest())
+        self.checks = Checks(self.keys.verify)
+        self.network = Network(self.random, scenario.weather)
+        self.machines = [
+            Machine(self, index, script, self.keys.signer(self.random.randbytes(32)))
+            for index, script in enumerate(scenario.nodes)
+        ]
+        self.index_of = {machine.id: machine.index for machine in self.machines}
+        self._observer = observer
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._events = 0
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._link_version: dict[tuple[int, int], int] = {}
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def at(self, at_ms: int, act: Callable[[], None]) -> None:
+        """Do something at a world time; things of one time are done in the order of asking."""
+        self._events += 1
+        heapq.heappush(self._heap, (at_ms, self._events, act))
+
+    def _run_until(self, end_ms: int) -> None:
+        heap = self._heap
+        while heap and heap[0][0] <= end_ms:
+            self.now_ms, _, act = heapq.heappop(heap)
+            act()
+            if self._events > MAX_EVENTS:
+                self.checks.violate(f"more than {MAX_EVENTS} events: something runs in circles")
+                return
+        self.now_ms = end_ms
+
+    def run(self) -> Report:
+        """Both phases. Assertion errors of the core come through: they are bugs."""
+        if self.scenario.real_keys:
+            self.checks.marks.add("real keys")
+        for machine in self.machines:
+            self._mark_clock(machine)
+            self.at(self.random.randrange(200), partial(self._boot, machine))
+        for task in self.scenario.tasks:
+            self.at(task.at_ms, partial(self._submit, task))
+        for action in self.scenario.actions:
+            match action:
+                case Crash():
+                    self.at(action.at_ms, partial(self._crash, action))
+                case Split():
+                    self.at(action.at_ms, partial(self._split, action))
+                case Pause():
+                    self.at(action.at_ms, partial(self._pause, action))
+        self._run_until(self.scenario.faults_ms)
+        self._heal()
+        while self.now_ms < self.scenario.faults_ms + REST_MS and not self._at_rest():
+            self._run_until(self.now_ms + LOOK_EVERY_MS)
+        self._check_rest()
+        self.checks.finished()
+        return self._report()
+
+    # --- nodes --------------------------------------------------------------------------------
+
+    def _boot(self, machine: Machine) -> None:
+        if machine.alive:
+            return
+        if machine.incarnation:
+            self.checks.marks.add("restart")
+        machine.boot()
+        for other in self.machines:
+            self._link_changed(machine, other)
+
+    def _crash(self, crash: Crash) -> None:
+        machine = self.machines[crash.node]
+        if machine.swarm is None:
+            return
+        self.checks.marks.add("crash")
+        if machine.running:
+            self.checks.marks.add("crash of an owner")
+        if len(machine.swarm.conductor):
+            self.checks.marks.add("crash of a conductor")
+        for watch in self.checks.tasks.values():
+            if watch.script.node == crash.node and not watch.ended:
+                watch.lost = True
+        machine.crash()
+        for other in self.machines:
+            self._link_changed(machine, other)
+        self.at(self.now_ms + crash.down_ms, partial(self._boot, machine))
+
+    def _pause(self, pause: Pause) -> None:
+        machine = self.machines[pause.node]
+        machine.paused_until_ms = self.now_ms + pause.for_ms
+        self.checks.marks.add("pause")
+        for watch in self.checks.tasks.values():
+            if watch.script.node == pause.node:
+                watch.slack_ms += pause.for_ms
+
+    def _submit(self, script: TaskScript) -> None:
+        machine = self.machines[script.node]
+        if machine.swarm is None:
+            return
+        task = TaskId(self.random.randbytes(16))
+        watch = Watch(script, self.now_ms, None)
+        pause_ms = max(0, machine.paused_until_ms - self.now_ms)
+        watch.slack_ms += pause_ms + script.spec.deadline_ms * 5 // 100
+        self.checks.tasks[task] = watch
+        machine.give(Submit(task, self.random.randbytes(16), script.spec))
+        watch.run = machine.swarm.conductor.runs.get(task)
+        if script.cancel_after_ms is not None:
+            machine.later(self.now_ms + script.cancel_after_ms, Cancel(task))
+
+    # --- links --------------------------------------------------------------------------------
+
+    def _split(self, split: Split) -> None:
+        others = set(range(len(self.machines))) - split.apart
+        self.network.cut(set(split.apart), others, both_ways=split.both_ways)
+        self.checks.marks.add("partition" if split.both_ways else "one-way partition")
+        self._links_changed()
+        self.at(self.now_ms + split.for_ms, self._heal_links)
+
+    def _heal_links(self) -> None:
+        self.network.heal()
+        self._links_changed()
+
+    def _links_changed(self) -> None:
+        for machine in self.machines:
+            for other in self.machines[machine.index + 1 :]:
+                self._link_changed(machine, other)
+
+    def _link_changed(self, one: Machine, other: Machine) -> None:
+        """The two learn of it after a time, unless the link has changed again by then."""
+        if one is other:
+            return
+        pair = (min(one.index, other.index), max(one.index, other.index))
+        version = self._link_version.get(pair, 0) + 1
+        self._link_version[pair] = version
+        up = one.alive and other.alive and self.network.linked(*pair)
+        after_ms = self.random.randrange(1, 100) if up else self.random.randrange(50, 4_000)
+        self.at(self.now_ms + after_ms, partial(self._notice, pair, version, up))
+
+    def _notice(self, pair: tuple[int, int], version: int, up: bool) -> None:
+        if self._link_version[pair] != version:
+            return
+        one, other = self.machines[pair[0]], self.machines[pair[1]]
+        if up and (pair[1] in one.connected) == (pair[0] in other.connected):
+            one.connect(other)
+            other.connect(one)
+            return
+        one.disconnect(other)  # also when one side restarted before the other noticed
+        other.disconnect(one)
+        if up:
+            one.connect(other)
+            other.connect(one)
+
+    def send(self, source: Machine, target: int, message: Message) -> None:
+        """Put a message on its way; a sampled share passes through its wire form."""
+        if target not in source.connected:
+            self.checks.counts["undeliverable"] += 1
+            return
+        kind = message.type
+        self.checks.counts[f"sent {kind}"] += 1
+        if self.random.random() < self.scenario.wire_share:
+            self.checks.marks.add("wire form")
+            raw = messages.encode(message)
+            if len(raw) > limits.MAX_FRAME_BYTES:
+                self.checks.violate(f"a {kind} of {len(raw)} bytes is no frame")
+            message = messages.decode(raw)
+        receiver = self.machines[target]
+        incarnation = receiver.incarnation
+        for at_ms in self.network.arrivals(source.index, target, self.now_ms):
+            self.at(at_ms, partial(self._deliver, source, receiver, incarnation, message))
+
+    def _deliver(self, source: Machine, to: Machine, incarnation: int, message: Message) -> None:
+        """Only to the life that it was sent to, over a link that still stands."""
+        if to.incarnation == incarnation and source.index in to.connected:
+            if self.network.open(source.index, to.index):
+                to.give(Heard(source.id, message))
+
+    # --- checks -------------------------------------------------------------------------------
+
+    def trace(self, machine: Machine, happened: Input, effects: Sequence[Effect]) -> None:
+        """Fold what was handled into the digest of the run."""
+        line = f"{self.now_ms} {machine.index} {type(happened).__name__} "
+        line += " ".join(type(effect).__name__ for effect in effects)
+        self._digest.update(line.encode())
+        for effect in effects:
+            if isinstance(effect, Append):
+                self._digest.update(effect.entries[-1].id)
+        if self._observer is not None:
+            self._observer(self.now_ms, machine.index, happened, effects)
+
+    def rejected(self, machine: Machine, peer: NodeId, reason: str) -> None:
+        self.checks.violate(f"node {machine.index} rejected {self.index_of[peer]}: {reason}")
+
+    def check_let_go(self, conductor: Machine, event: FailedOver) -> None:
+        """A lease that ran out at the conductor must have run out at its owner before."""
+        owner = self.machines[self.index_of[event.owner]]
+        held = (unit_id(event.task, event.unit), event.epoch) in owner.running
+        if held and owner.paused_until_ms <= self.now_ms and owner is not conductor:
+            self.checks.violate(f"{event.unit} was given away while node {owner.index} held it")
+
+    def _mark_clock(self, machine: Machine) -> None:
+        if machine.script.drift_ppm:
+            self.checks.marks.add("clock drift")
+        if machine.script.skew_ms:
+            self.checks.marks.add("clock skew")
+
+    def _heal(self) -> None:
+        self.network.calm = True
+        self._heal_links()
+        for machine in self.machines:
+            self._boot(machine)
+
+    def _at_rest(self) -> bool:
+        return not any(self._unrest())
+
+    def _unrest(self) -> list[str]:
+        """What keeps the swarm from being at rest."""
+        found: list[str] = []
+        swarms = [machine.swarm for machine in self.machines if machine.swarm is not None]
+        if any(len(swarm.conductor) for swarm in swarms):
+            found.append("tasks that never ended")
+        if any(swarm.worker.running or swarm.worker.queued for swarm in swarms):
+            found.append("owners that still work")
+        if any(machine.running for machine in self.machines):
+            found.append("engines that still run")
+        if len({frozenset(swarm.journal.book.heads().items()) for swarm in swarms}) > 1:
+            found.append("ledgers that differ")
+        if len({frozenset(item.id for item in swarm.directory) for swarm in swarms}) > 1:
+            found.append("directories that differ")
+        return found
+
+    def _check_rest(self) -> None:
+        for text in self._unrest():
+            self.checks.violate(f"{REST_MS // 1000} s after healing: {text}")
+
+    def _report(self) -> Report:
+        for mark, count in (
+            ("loss", self.network.lost),
+            ("repeat", self.network.repeated),
+            ("overtaking", self.network.overtaken),
+        ):
+            if count:
+                self.checks.marks.add(mark)
+        return Report(
+            seed=self.scenario.seed,
+            violations=tuple(self.checks.violations),
+            marks=frozenset(self.checks.marks),
+            counts=dict(sorted(self.checks.counts.items())),
+            award_ms=tuple(self.checks.award_ms),
+            events=self._events,
+            sim_ms=self.now_ms,
+            digest=self._digest.hexdigest(),
+        )
+
+
+def simulate(scenario: Scenario, observer: Observer | None = None) -> Report:
+    """Run a scenario to its end."""
+    return World(scenario, observer).run()
