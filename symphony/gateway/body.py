@@ -12,9 +12,8 @@ also be reset before the client has read why it was refused.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import trio
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -42,7 +41,7 @@ async def read_body(request: Request) -> bytes:
     parts = bytearray()
     try:
         with trio.fail_after(limits.BODY_S):
-            async with aclosing(cast("AsyncGenerator[bytes, None]", request.stream())) as stream:
+            async with aclosing(request.stream()) as stream:
                 async for part in stream:
                     parts += part
                     if len(parts) > limits.MAX_BODY_BYTES:

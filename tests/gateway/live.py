@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,7 +79,8 @@ def live_gateway(settings: GatewaySettings | None = None) -> Iterator[Live]:
     try:
         yield live
     finally:
-        live.call(stop[0].set)
+        with contextlib.suppress(trio.RunFinishedError):
+            live.call(stop[0].set)
         thread.join(START_S)
         assert not thread.is_alive(), "the gateway did not stop"
         assert not failed, failed

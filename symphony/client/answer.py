@@ -1,0 +1,124 @@
+"""What a task gives back: an `Answer`, or the typed error of its last event.
+
+`verdict` is that event as JSON, as the gateway sends it. A task that ended without a voted
+answer is an exception: nobody should print the best guess of a failed vote by mistake. Its
+message tells the best answer so far, where there is one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from symphony.client.faults import error_of
+from symphony.errors import ConstraintViolated, SymphonyError, TaskError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+T = TypeVar("T")
+
+TaskEvent = Mapping[str, Any]
+"""One event of a task: `type` (task, plan, beacon, bid, award, token, result, failover,
+chain_failed, ballot, verdict), `task`, `at_ms`, and what the type brings along."""
+
+_SHOWN_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRef:
+    """Where the receipt is: `digest` is its SHA-256 in hexadecimal. `receipts.get(digest)`
+    fetches the bytes from the node; `path` is where a copy lies on this machine, if one does.
+    """
+
+    digest: str
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One counted ballot. `weight` is in parts per million, `owner` a key in hexadecimal."""
+
+    chain: int
+    owner: str
+    model: str
+    answer: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A voted answer.
+
+    `parsed` is the instance of `output_type`, or the JSON value of a "json" answer, or None.
+    `certificate` says why the vote stopped when it did. `phases_ms` are milliseconds by phase,
+    `tokens` the sum over all calls of all chains, `owner_failovers` how many owners were
+    replaced on the way.
+    """
+
+    text: str
+    parsed: T
+    outcome: str
+    ballots: tuple[Ballot, ...]
+    certificate: str
+    receipt: ReceiptRef | None
+    phases_ms: Mapping[str, int]
+    owner_failovers: int
+    tokens: int
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the caller wants an answer to be read as."""
+
+    json: bool = False
+    model: type[BaseModel] | None = None
+
+    def read(self, text: str) -> Any:
+        """The parsed form of an answer. Raises `ConstraintViolated`."""
+        try:
+            if self.model is not None:
+                return self.model.model_validate_json(text)
+            return json.loads(text) if self.json else None
+        except ValueError as error:
+            raise ConstraintViolated(
+                f"the voted answer is not of the wanted type: {str(error)[:_SHOWN_CHARS]}",
+                hint="loosen the type, or give the chains more max_tokens",
+            ) from error
+
+
+def answer_of(verdict: Mapping[str, Any], shape: Shape, home: Path | None = None) -> Answer[Any]:
+    """The answer in a verdict. Raises the task's error if it ended without one."""
+    if verdict["outcome"] != "answered":
+        raise task_error(verdict)
+    digest = verdict["receipt"]
+    path = None
+    if digest and home is not None:
+        kept = home / "receipts" / f"{verdict['task']}.receipt"
+        path = kept if kept.is_file() else None
+    return Answer(
+        text=verdict["answer"],
+        parsed=shape.read(verdict["answer"]),
+        outcome=verdict["outcome"],
+        ballots=tuple(Ballot(**ballot) for ballot in verdict["ballots"]),
+        certificate=verdict["stop"],
+        receipt=ReceiptRef(digest, path) if digest else None,
+        phases_ms=verdict["phases_ms"],
+        owner_failovers=verdict["owner_failovers"],
+        tokens=verdict["tokens"],
+        task_id=verdict["task"],
+    )
+
+
+def task_error(verdict: Mapping[str, Any]) -> SymphonyError:
+    """The error of a task that ended without a voted answer, by the code of its last event."""
+    message = verdict["message"] or f"the task ended as {verdict['outcome']}: {verdict['stop']}"
+    best = verdict["answer"]
+    if best:
+        message += f"; the best answer so far was {best[:_SHOWN_CHARS]!r}"
+    task = f"`symphony task show {verdict['task']}` tells how it went"
+    return error_of(verdict["error"] or TaskError.code, message, hint=task)
