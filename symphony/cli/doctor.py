@@ -180,23 +180,22 @@ def _network(settings: NodeSettings) -> Iterator[Finding]:
 
 
 def _gateway(settings: NodeSettings) -> Iterator[Finding]:
-    from symphony.cli.door import find, opened
+    from symphony.cli.door import connected, is_running
     from symphony.errors import ConnectionError as Unreachable
 
-    address = find(settings.home)
-    if address is None:
+    if not is_running(settings.home):
         yield Finding("gateway", "ok", "no node is running here now (symphony join starts it)")
         return
     try:
-        with opened(address) as door:
-            status = door.get("/api/status")
+        with connected(settings.home) as swarm:
+            status = swarm.status()
     except Unreachable as error:
         stale = settings.home / "gateway.json"
         yield Finding(
             "gateway", "fail", error.message, f"if the node crashed: rm {stale}; symphony join"
         )
         return
-    yield Finding("gateway", "ok", f"{address.url}, {status['peers']} peers")
+    yield Finding("gateway", "ok", f"answers; {status['peers']} peers, {status['agents']} agents")
 
 
 def _ledger(settings: NodeSettings) -> Iterator[Finding]:

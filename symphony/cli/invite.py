@@ -107,20 +107,19 @@ def revoke(
 
 
 def _running(home: Path) -> bool:
-    from symphony.cli.door import find
+    from symphony.cli.door import is_running
 
-    return find(home) is not None
+    return is_running(home)
 
 
 def _addresses(home: Path) -> tuple[str, ...]:
     """Where the running node says it can be dialled; nothing if it does not run."""
-    from symphony.cli.door import find, opened
+    from symphony.cli.door import connected
 
-    address = find(home)
-    if address is None:
+    if not _running(home):
         return ()
-    with opened(address) as door:
-        return tuple(door.get("/api/status")["addresses"])
+    with connected(home) as swarm:
+        return tuple(swarm.status()["addresses"])
 
 
 def _node(text: str) -> bytes:

@@ -10,8 +10,8 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """The running node at a glance. Exits 3 if none runs."""
     from symphony.cli.door import connected
 
-    with connected(home_of(home)) as door:
-        state = door.get("/api/status")
+    with connected(home_of(home)) as swarm:
+        state = swarm.status()
     if as_json:
         out_json(state)
         return
@@ -28,8 +28,8 @@ def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """The other nodes of the swarm."""
     from symphony.cli.door import connected
 
-    with connected(home_of(home)) as door:
-        rows = door.get("/api/peers")["peers"]
+    with connected(home_of(home)) as swarm:
+        rows = swarm.peers()
     if as_json:
         out_json(rows)
         return
@@ -54,8 +54,8 @@ def agents(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """The agents of the swarm, and what they say they can do."""
     from symphony.cli.door import connected
 
-    with connected(home_of(home)) as door:
-        rows = door.get("/api/agents")["agents"]
+    with connected(home_of(home)) as swarm:
+        rows = swarm.agents()
     if as_json:
         out_json(rows)
         return

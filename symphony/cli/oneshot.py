@@ -8,47 +8,48 @@ command is done, or fails, the node is shut down in order.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from symphony.cli.home import ensure_node
 from symphony.cli.show import note
-from symphony.errors import ConnectionError as Unreachable
 
 if TYPE_CHECKING:
-    from symphony.cli.door import Door
+    from symphony.client import Symphony
 
 T = TypeVar("T")
 
 
-def with_node(home: Path, work: Callable[[Door], T]) -> T:
+def with_node(home: Path, work: Callable[[Symphony], T]) -> T:
     """Run `work` against a node that lives only meanwhile. Raises what either of them raises."""
     import trio
 
-    from symphony.cli.door import find, opened
+    from symphony.cli.door import connected
     from symphony.config import load_settings
     from symphony.node import run_node
+    from symphony.node.logs import configure_logging
 
     ensure_node(home)
     # Any free port: the configured one is for the node that stays.
     flags = {"gateway.enabled": True, "gateway.port": 0, "log.level": "warning"}
     settings = load_settings(flags, home=home).settings
+    configure_logging(settings.log)
     note("no node runs here; starting one for this task")
     results: list[T] = []
 
     def in_thread() -> None:
-        address = find(home)
-        if address is None:
-            raise Unreachable("the node opened no gateway", hint="symphony doctor")
-        with opened(address) as door:
-            results.append(work(door))
+        with connected(home) as swarm:
+            results.append(work(swarm))
+
+    in_worker = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             ready = trio.Event()
             nursery.start_soon(run_node, settings, lambda _: ready.set())
             await ready.wait()
-            await trio.to_thread.run_sync(in_thread, abandon_on_cancel=True)
+            await in_worker(in_thread)
             nursery.cancel_scope.cancel()
 
     trio.run(main)

@@ -8,7 +8,7 @@ as this one task takes (`--no-start` refuses that).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,7 +19,7 @@ from symphony.cli.options import HomeOption, JsonOption, home_of
 from symphony.cli.show import duration, note, out, out_json
 
 if TYPE_CHECKING:
-    from symphony.cli.door import Door
+    from symphony.client import Symphony
 
 MAX_PROMPT_CHARS = 64 * 1024
 
@@ -68,7 +68,7 @@ def submit(  # noqa: PLR0917
     as_json: JsonOption = False,
 ) -> None:
     """Ask the swarm. Exits 6 when there is an answer, but not a certified one."""
-    from symphony.cli.door import connected, find, opened
+    from symphony.cli.door import connected, is_running
     from symphony.errors import UsageError
 
     text = sys.stdin.read(MAX_PROMPT_CHARS) if prompt == "-" else prompt
@@ -76,8 +76,7 @@ def submit(  # noqa: PLR0917
         raise UsageError("the question is empty", hint='symphony submit "How many …?"')
     if choice and answer_type not in (None, "choice"):
         raise UsageError("--choice goes with --answer-type choice", hint="leave one of them out")
-    body: dict[str, object] = {
-        "prompt": text,
+    options = {
         "chains": chains,
         "rule": rule,
         "planning": plan,
@@ -88,23 +87,27 @@ def submit(  # noqa: PLR0917
         "deadline_ms": None if deadline is None else milliseconds(deadline),
         "privacy": privacy,
     }
-    asked = {name: value for name, value in body.items() if value is not None}
+    asked = {name: value for name, value in options.items() if value is not None}
     place = home_of(home)
 
-    def ask(door: Door) -> dict[str, Any]:
-        verdict = follow(door.events("POST", "/api/tasks", asked, wait=True, tokens=watch),
-                         watch=watch, as_json=as_json)  # fmt: skip
+    def ask(swarm: Symphony) -> Mapping[str, Any]:
+        task = swarm.tasks.submit(text, **asked)  # type: ignore[arg-type]
+        verdict = None
+        try:
+            verdict = follow(task.events(tokens=watch), watch=watch, as_json=as_json)
+        finally:
+            if verdict is None:  # interrupted, or the stream is lost: nobody waits any more
+                task.cancel()
         if receipt is not None and verdict["receipt"]:
-            save_receipt(door, verdict, receipt)
+            save_receipt(swarm, verdict, receipt)
         return verdict
 
-    address = find(place)
-    if detach or address is not None or not start:
-        with connected(place) if address is None else opened(address) as door:
+    if detach or not start or is_running(place):
+        with connected(place) as swarm:
             if detach:
-                _print_started(door.post("/api/tasks", asked | {"detach": True}), as_json)
+                _print_started(swarm.tasks.submit(text, **asked).id, as_json)  # type: ignore[arg-type]
                 return
-            verdict = ask(door)
+            verdict = ask(swarm)
     else:
         from symphony.cli.oneshot import with_node
 
@@ -112,19 +115,19 @@ def submit(  # noqa: PLR0917
     conclude(verdict, as_json=as_json)
 
 
-def _print_started(started: dict[str, Any], as_json: bool) -> None:
+def _print_started(task: str, as_json: bool) -> None:
     if as_json:
-        out_json(started)
+        out_json({"id": task})
         return
-    out(started["id"])
-    note(f"follow it: symphony task watch {started['id'][:8]}")
+    out(task)
+    note(f"follow it: symphony task watch {task[:8]}")
 
 
-def follow(events: Iterator[dict[str, Any]], *, watch: bool, as_json: bool) -> dict[str, Any]:
+def follow(events: Iterable[Mapping[str, Any]], *, watch: bool, as_json: bool) -> Mapping[str, Any]:
     """Show events as asked and return the verdict. Raises `ConnectionError` without one."""
     from symphony.errors import ConnectionError as Unreachable
 
-    verdict: dict[str, Any] | None = None
+    verdict: Mapping[str, Any] | None = None
     if watch and not as_json:
         from symphony.cli.live import view
 
@@ -146,23 +149,23 @@ def follow(events: Iterator[dict[str, Any]], *, watch: bool, as_json: bool) -> d
     return verdict
 
 
-def conclude(verdict: dict[str, Any], *, as_json: bool) -> None:
+def conclude(verdict: Mapping[str, Any], *, as_json: bool) -> None:
     """Print the answer, say how sure it is, and leave with the exit code of the outcome."""
-    from symphony.cli.door import error_for
+    from symphony.client.faults import error_of
 
     if not as_json:
         if verdict["answer"]:
             out(verdict["answer"])
         note(summary(verdict))
     if verdict["error"]:
-        raise error_for(
+        raise error_of(
             verdict["error"],
             verdict["message"] or f"the task ended as {verdict['outcome']}",
-            _next_step(verdict),
+            hint=_next_step(verdict),
         )
 
 
-def summary(verdict: dict[str, Any]) -> str:
+def summary(verdict: Mapping[str, Any]) -> str:
     """One line: the outcome, the vote, the cost, the receipt."""
     ballots = verdict["ballots"]
     parts = [
@@ -179,7 +182,7 @@ def summary(verdict: dict[str, Any]) -> str:
     return " | ".join(part for part in parts if part)
 
 
-def _next_step(verdict: dict[str, Any]) -> str:
+def _next_step(verdict: Mapping[str, Any]) -> str:
     match verdict["error"]:
         case "no_bids":
             return "symphony agents shows who is there; symphony doctor, why one is not"
@@ -195,13 +198,13 @@ def _next_step(verdict: dict[str, Any]) -> str:
             return "symphony submit --watch shows where it fails"
 
 
-def save_receipt(door: Door, verdict: dict[str, Any], file: Path) -> None:
+def save_receipt(swarm: Symphony, verdict: Mapping[str, Any], file: Path) -> None:
     """Write the receipt, after checking that it is the one the verdict names."""
     import hashlib
 
     from symphony.errors import ReceiptInvalid
 
-    data = door.receipt(verdict["receipt"])
+    data = swarm.receipts.get(verdict["receipt"])
     if hashlib.sha256(data).hexdigest() != verdict["receipt"]:
         raise ReceiptInvalid(
             "the node gave another receipt than the verdict names", hint="do not trust this node"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from symphony.cli.options import HomeOption, JsonOption, home_of
 from symphony.cli.show import facts, note, out, out_json, table
 
 if TYPE_CHECKING:
-    from symphony.cli.door import Door
+    from symphony.client import Symphony
 
 TASK_HEX = 32
 task = typer.Typer(
@@ -23,8 +23,8 @@ def tasks(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """The running and the recent tasks of this node, newest first."""
     from symphony.cli.door import connected
 
-    with connected(home_of(home)) as door:
-        rows = door.get("/api/tasks")["tasks"]
+    with connected(home_of(home)) as swarm:
+        rows = swarm.tasks.list()
     if as_json:
         out_json(rows)
         return
@@ -50,8 +50,8 @@ def show(id: IdArgument, home: HomeOption = None, as_json: JsonOption = False) -
     """Everything this node knows of a task."""
     from symphony.cli.door import connected
 
-    with connected(home_of(home)) as door:
-        row = door.get(f"/api/tasks/{resolve(door, id)}")
+    with connected(home_of(home)) as swarm:
+        row = swarm.tasks.get(resolve(swarm, id)).info()
     if as_json:
         out_json(row)
         return
@@ -80,8 +80,8 @@ def watch(id: IdArgument, home: HomeOption = None, as_json: JsonOption = False) 
     from symphony.cli.door import connected
     from symphony.cli.submit import conclude, follow
 
-    with connected(home_of(home)) as door:
-        events = door.events("GET", f"/api/tasks/{resolve(door, id)}/events")
+    with connected(home_of(home)) as swarm:
+        events = swarm.tasks.get(resolve(swarm, id)).events()
         verdict = follow(events, watch=True, as_json=as_json)
     conclude(verdict, as_json=as_json)
 
@@ -91,23 +91,23 @@ def cancel(id: IdArgument, home: HomeOption = None, as_json: JsonOption = False)
     """Stop a task everywhere."""
     from symphony.cli.door import connected
 
-    with connected(home_of(home)) as door:
-        full = resolve(door, id)
-        answer: dict[str, Any] = door.post(f"/api/tasks/{full}/cancel")
+    with connected(home_of(home)) as swarm:
+        full = resolve(swarm, id)
+        cancelled = swarm.tasks.get(full).cancel()
     if as_json:
-        out_json(answer)
+        out_json({"cancelled": cancelled})
         return
-    note(f"cancelled {full[:8]}" if answer["cancelled"] else f"{full[:8]} had ended already")
+    note(f"cancelled {full[:8]}" if cancelled else f"{full[:8]} had ended already")
 
 
-def resolve(door: Door, prefix: str) -> str:
+def resolve(swarm: Symphony, prefix: str) -> str:
     """The full id of the one task that `prefix` begins. Raises `UsageError` otherwise."""
     from symphony.errors import UsageError
 
     wanted = prefix.lower()
     if len(wanted) == TASK_HEX:
         return wanted
-    found = [row["id"] for row in door.get("/api/tasks")["tasks"] if row["id"].startswith(wanted)]
+    found = [row["id"] for row in swarm.tasks.list() if row["id"].startswith(wanted)]
     if len(found) != 1 or not wanted:
         how_many = "no task" if not found else f"{len(found)} tasks"
         raise UsageError(f"{how_many} whose id begins with {prefix!r}", hint="symphony tasks")
