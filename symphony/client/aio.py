@@ -12,6 +12,7 @@ garbage collector: that is what makes leaving a loop early abort the request on 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -243,8 +244,15 @@ class _Wire:
             if response.status_code != httpx2.codes.OK:
                 reply = Reply(response.status_code, response.headers, await response.aread())
                 raise reply.error()
-            async with aclosing(response.aiter_bytes()) as chunks:
+            chunks = response.aiter_bytes()
+            try:
                 yield chunks
+            finally:
+                # Whoever left early: the connection goes, and the next step ends the library's
+                # nested generators in order. Closing only the outermost would leave one behind.
+                await response.aclose()
+                with contextlib.suppress(httpx2.HTTPError, httpx2.StreamError, StopAsyncIteration):
+                    await anext(chunks)
 
 
 async def _events_in(

@@ -8,8 +8,9 @@ message tells the best answer so far, where there is one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -30,12 +31,14 @@ _SHOWN_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRef:
-    """Where the receipt is: `digest` is its SHA-256 in hexadecimal. `receipts.get(digest)`
-    fetches the bytes from the node; `path` is where a copy lies on this machine, if one does.
+    """Where the receipt is: `digest` is its SHA-256 in hexadecimal, `path` where a copy lies on
+    this machine, if one does. `fetch()` gets the bytes from the node; under `AsyncSymphony` it
+    gives an awaitable of them.
     """
 
     digest: str
-    path: Path | None = None
+    path: Path | None
+    fetch: Callable[[], Any] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,9 @@ class Shape:
             ) from error
 
 
-def answer_of(verdict: Mapping[str, Any], shape: Shape, home: Path | None = None) -> Answer[Any]:
+def answer_of(
+    verdict: Mapping[str, Any], shape: Shape, home: Path | None, fetch: Callable[[str], Any]
+) -> Answer[Any]:
     """The answer in a verdict. Raises the task's error if it ended without one."""
     if verdict["outcome"] != "answered":
         raise task_error(verdict)
@@ -106,7 +111,7 @@ def answer_of(verdict: Mapping[str, Any], shape: Shape, home: Path | None = None
         outcome=verdict["outcome"],
         ballots=tuple(Ballot(**ballot) for ballot in verdict["ballots"]),
         certificate=verdict["stop"],
-        receipt=ReceiptRef(digest, path) if digest else None,
+        receipt=ReceiptRef(digest, path, partial(fetch, digest)) if digest else None,
         phases_ms=verdict["phases_ms"],
         owner_failovers=verdict["owner_failovers"],
         tokens=verdict["tokens"],

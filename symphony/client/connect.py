@@ -31,7 +31,7 @@ def unreachable(place: Place, error: httpx2.TransportError) -> Unreachable:
     if isinstance(error, httpx2.TimeoutException):
         said = f"no answer from {place.url} in time"
     else:
-        said = f"{place.url} can't be reached: {error or type(error).__name__}"
+        said = f"{place.url} can't be reached: {str(error) or type(error).__name__}"
     if place.file is not None:
         hint = f"is the node still running? {place.file} may be left over from one that is gone"
     else:

@@ -31,7 +31,7 @@ class ModelChat:
     async def complete(self, request: Request, asked: ChatRequest) -> Response:
         options = options_of(asked)
         if asked.stream:
-            return EventStream(partial(self._stream, asked, options), eager=False)
+            return EventStream(partial(self._stream, asked, options))
         answer = await unless_gone(request.receive, partial(self._whole, asked, options))
         return JSONResponse(answer) if answer is not None else Response(status_code=499)
 

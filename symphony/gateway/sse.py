@@ -25,7 +25,7 @@ from symphony.gateway.faults import error_body, respond
 
 T = TypeVar("T")
 
-HELLO = b": symphony\n\n"
+HELLO = b": symphony\n\n"  # sent at once, so that a client knows it has been heard
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -77,13 +77,13 @@ class EventStream(Response):
     """A streamed answer.
 
     A `SymphonyError` that the producer raises before it has written becomes an ordinary error
-    answer; a later one becomes the last event. With `eager` the stream begins at once.
+    answer; a later one becomes the last event. The producer runs up to its first wait even if
+    the client is gone already, so what it must undo, it can take hold of there.
     """
 
-    def __init__(self, produce: Producer, *, eager: bool = True) -> None:
+    def __init__(self, produce: Producer) -> None:
         super().__init__()
         self._produce = produce
-        self._eager = eager
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         writer = Writer(send)
@@ -92,8 +92,6 @@ class EventStream(Response):
             nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
             nursery.start_soon(_keep_alive, writer)
             try:
-                if self._eager:
-                    await writer.write(HELLO)
                 await self._produce(writer)
             except SymphonyError as error:
                 # Raised here it would leave the nursery wrapped in a group.

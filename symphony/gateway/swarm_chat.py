@@ -69,8 +69,8 @@ class SwarmChat:
     async def _stream(self, task: TaskId, asked: ChatRequest, out: Writer) -> None:
         completion = Completion(asked.model)
         progress = asked.symphony is not None and asked.symphony.progress
-        await out.event(completion.chunk(OPENING))
         async with tied(self._port, task) as tie:
+            await out.event(completion.chunk(OPENING))
             ended = await self._follow(task, completion if progress else None, out)
             tie.ended = True
         answered(ended)

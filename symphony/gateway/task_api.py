@@ -83,7 +83,7 @@ class TaskApi:
         return JSONResponse({"cancelled": await self._port.cancel(self._known(request))})
 
     async def all_events(self, _: Request) -> Response:
-        return EventStream(self._follow_all, eager=False)
+        return EventStream(self._follow_all)
 
     async def _await(self, task: TaskId, detach: bool) -> TaskEnded:
         async with tied(self._port, task, detach=detach) as tie:
@@ -101,6 +101,7 @@ class TaskApi:
         """Write the events after the numbered one `after`. True if the verdict came."""
         number = 0
         async with self._port.watch(task) as events:
+            await out.write(HELLO)
             async for event in events:
                 if isinstance(event, TokensSeen):
                     if tokens and number >= after:

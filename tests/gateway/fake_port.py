@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -86,6 +87,7 @@ class FakePort:
     def __init__(self) -> None:
         self.specs: list[TaskSpec] = []
         self.chats: list[tuple[str, tuple[ChatMessage, ...], ChatOptions]] = []
+        self.submitted = threading.Event()
         self.cancelled: queue.Queue[TaskId] = queue.Queue()
         self.aborted: queue.Queue[str] = queue.Queue()
         self.ends: Callable[[TaskId], TaskEnded] = ending
@@ -110,6 +112,7 @@ class FakePort:
             self.tell(event)
         if not self.holding:
             self.tell(self.ends(task))
+        self.submitted.set()
         return task
 
     def tell(self, event: Event) -> None:

@@ -27,6 +27,11 @@ class Live:
     token: trio.lowlevel.TrioToken
     stop: trio.Event
 
+    @property
+    def submitted(self) -> threading.Event:
+        """Set as soon as the port has got a task."""
+        return self.port.submitted
+
     def call(self, change: Callable[[], T]) -> T:
         """Run `change` in the server's loop."""
         return trio.from_thread.run_sync(change, trio_token=self.token)

@@ -210,3 +210,20 @@ def test_a_successors_gateway_json_is_left_alone(tmp_path: Path):
     with advertised(tmp_path, Serving("http://127.0.0.1:1", "k")) as path:
         path.write_text('{"pid": -1}')
     assert path.exists()
+
+
+@pytest.mark.parametrize("accept", [b"text/event-stream", b"application/json"])
+def test_a_client_that_leaves_at_once_leaves_no_task(live: Live, accept: bytes):
+    # The disconnect is in before the handler has even begun to wait for it.
+    live.port.holding = True
+    host, port = live.url.removeprefix("http://").split(":")
+    body = b'{"prompt": "p"}'
+    head = b"POST /api/tasks?wait=true HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\n" % accept
+    head += b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (
+        live.key.encode(),
+        len(body),
+    )
+    for number in range(1, 6):
+        with socket.create_connection((host, int(port)), timeout=WAIT_S) as connection:
+            connection.sendall(head + body)
+        assert live.port.cancelled.get(timeout=WAIT_S) == number.to_bytes(16, "big")
