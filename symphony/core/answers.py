@@ -53,7 +53,7 @@ def canonical(answer: str, kind: AnswerType) -> str:
         case "boolean":
             return "true" if answer.lower() in _YES else "false"
         case "json":
-            return json.dumps(_parsed_json(answer), sort_keys=True, separators=(",", ":"))
+            return _canonical_json(_parsed_json(answer))
         case "choice" | "text":
             folded = unicodedata.normalize("NFKC", answer).casefold()
             return " ".join(folded.split()).strip(" .!\"'")
@@ -109,6 +109,11 @@ def _chosen(text: str, choices: tuple[str, ...]) -> str | None:
 def _parsed_json(text: str) -> object | None:
     try:
         value: object = json.loads(text)
+        _canonical_json(value)
     except (ValueError, RecursionError):
         return None
     return value
+
+
+def _canonical_json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -17,16 +17,17 @@ from dataclasses import dataclass
 from ledger import Kind
 from symphony.core import limits
 from symphony.core.chance import Chance
-from symphony.core.directory import Directory
+from symphony.core.directory import Directory, Listing
 from symphony.core.effects import Embed, Reject
 from symphony.core.election import lineages_of_others, rank, score
 from symphony.core.events import BeaconSent, BidHeard, UnitAwarded
 from symphony.core.ids import EntryId, Epoch, NodeId, UnitId
 from symphony.core.journal import Journal
 from symphony.core.lease import conductor_until_ms
-from symphony.core.messages import Beacon, Bids, Order, UnitCall, Work
+from symphony.core.match import eligible
+from symphony.core.messages import Beacon, Bid, Bids, Order, UnitCall, Work
 from symphony.core.outbox import Outbox
-from symphony.core.records import AWARD, Award, AwardRecord, Candidate, Requirement
+from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord, Candidate, Requirement
 from symphony.core.signing import Notary
 from symphony.core.task_run import Call, TaskRun, Unit
 from symphony.core.timers import CallAgain, LeaseOver, WindowOver
@@ -93,9 +94,7 @@ class Calls:
         for unit in units:
             unit.calls += 1
             unit.requirement = self._requirement(run, unit)
-            alive = around.alive() - set(unit.avoided)
-            fitting = around.directory.fitting(unit.requirement, alive, self._out.wall_ms)
-            for fit, listing in fitting:
+            for fit, listing in self._fitting(run, unit, unit.requirement):
                 asked[listing.node] = max(fit, asked.get(listing.node, 0))
         chosen = self._whom(asked)
         beacon = around.chance.randbytes(16)
@@ -112,6 +111,23 @@ class Calls:
         self._out.timer(WindowOver(run.task, beacon), limits.BID_WINDOW_MS)
         for node in chosen:
             self._out.send(node, signed)
+
+    def _fitting(
+        self, run: TaskRun, unit: Unit, requirement: Requirement
+    ) -> list[tuple[int, Listing]]:
+        """Who may own the unit, best first; those who failed it only if there is nobody else."""
+        alive, wall_ms = self._reachable(run), self._out.wall_ms
+        directory = self._around.directory
+        fitting = directory.fitting(requirement, alive - set(unit.avoided), wall_ms)
+        if not fitting and unit.avoided:
+            unit.avoided.clear()  # attempts are bounded, so this ends
+            fitting = directory.fitting(requirement, alive, wall_ms)
+        return fitting
+
+    def _reachable(self, run: TaskRun) -> frozenset[NodeId]:
+        """Who may be asked at all: for a local task nobody but this node."""
+        around = self._around
+        return frozenset({around.me}) if run.spec.privacy == "local" else around.alive()
 
     def _whom(self, fit_of: dict[NodeId, int]) -> list[NodeId]:
         """The best by match, and a few at random from the rest."""
@@ -152,23 +168,31 @@ class Calls:
         agents: list[str] = []
         for bid in bids.bids:
             unit = units.get(UnitId(bid.unit))
-            listing = self._around.directory.find(EntryId(bid.capability))
-            if unit is None or listing is None or listing.node != peer:
-                continue
-            if listing.capability.agent != bid.agent:
+            listing = self._grounds(peer, bid)
+            if unit is None or listing is None:
                 continue
             requirement = self._needs(unit)
-            points = score(run.spec.selection, unit.id, peer, listing.capability, requirement)
             found = call.bids.setdefault(unit.id, [])
-            if len(found) < limits.MAX_BIDS_PER_UNIT:
-                found.append(Candidate(peer, bid.agent, listing.id, points, bid.free))
-                run.listings[listing.id] = listing
-                agents.append(bid.agent)
+            own = [candidate.agent for candidate in found if candidate.owner == peer]
+            full = len(found) >= limits.MAX_BIDS_PER_UNIT or len(own) >= limits.MAX_BIDS_PER_NODE
+            if full or bid.agent in own or not eligible(listing.capability, requirement):
+                continue
+            points = score(run.spec.selection, unit.id, peer, listing.capability, requirement)
+            found.append(Candidate(peer, bid.agent, listing.id, points, bid.free))
+            run.listings[listing.id] = listing
+            agents.append(bid.agent)
         heard = BidHeard(run.task, self._at(run), peer, tuple(dict.fromkeys(agents)), len(agents))
         self._out.tell(heard)
         enough = all(len(call.bids.get(u, ())) >= limits.BIDS_WANTED for u in units)
         if enough or call.answered == call.asked:
             self._close(run, call)
+
+    def _grounds(self, peer: NodeId, bid: Bid) -> Listing | None:
+        """The capability that a bid stands on: the bidder's own, of this agent, the newest."""
+        listing = self._around.directory.find(EntryId(bid.capability))
+        if listing is None or (listing.node, listing.capability.agent) != (peer, bid.agent):
+            return None
+        return listing if listing.expires_ms > self._out.wall_ms else None
 
     def gone(self, run: TaskRun, peer: NodeId) -> None:
         """A peer is down: nobody waits for its bids any more."""
@@ -232,7 +256,7 @@ class Calls:
             lease_ms=limits.LEASE_MS,
             requirement=self._needs(unit),
             candidates=unit.candidates,
-            avoided=tuple(unit.avoided),
+            avoided=tuple(c.owner for c in unit.candidates if c.owner in unit.avoided),
         )
         run.latest_lineage[unit.chain] = lineage_of[EntryId(winner.capability)]
         return True
@@ -250,10 +274,10 @@ class Calls:
 
     def _award(self, run: TaskRun, units: Sequence[Unit]) -> None:
         """Write the awards down, then send the work to its owners."""
-        for start in range(0, len(units), limits.MAX_AWARDS_PER_ENTRY):
-            batch = units[start : start + limits.MAX_AWARDS_PER_ENTRY]
-            awards = tuple(unit.award for unit in batch if unit.award is not None)
-            body = AWARD.encode(AwardRecord(run.task, awards))
+        left = list(units)
+        while left and not run.ended:
+            batch, body = self._fitting_entry(run, left)
+            left = left[len(batch) :]
             entry = self._around.journal.write(Kind.AWARD, body, refs=(run.entries[0].id,))
             run.entries.append(entry)
             raw = entry.encode()
@@ -262,6 +286,18 @@ class Calls:
                     continue  # giving up one unit may have ended the chain, or the task
                 unit.award_id = EntryId(entry.id)
                 self._hand_out(run, unit, raw)
+
+    @staticmethod
+    def _fitting_entry(run: TaskRun, units: Sequence[Unit]) -> tuple[Sequence[Unit], bytes]:
+        """As many of the awards as one entry can hold, and its body; one always fits."""
+        count = min(len(units), limits.MAX_AWARDS_PER_ENTRY)
+        while True:
+            awards = tuple(unit.award for unit in units[:count] if unit.award is not None)
+            body = AWARD.encode(AwardRecord(run.task, awards))
+            if len(body) <= MAX_BODY_BYTES:
+                return units[:count], body
+            assert count > 1, f"one award of {len(body)} bytes"
+            count -= 1
 
     def _hand_out(self, run: TaskRun, unit: Unit, raw: bytes) -> None:
         award = unit.award

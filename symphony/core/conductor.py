@@ -27,7 +27,7 @@ from symphony.core.events import (
     TokensSeen,
     UnitDone,
 )
-from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId, salted_digest
+from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId
 from symphony.core.inputs import Submit
 from symphony.core.lease import conductor_until_ms
 from symphony.core.match import match
@@ -35,8 +35,9 @@ from symphony.core.messages import Bids, Done, Order, Progress, Refused, Renewed
 from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, Plan, direct_plan, parse_plan
 from symphony.core.prompts import DIRECT_SKILL, PLAN_SKILL
-from symphony.core.records import TASK, Outcome, TaskRecord
+from symphony.core.records import TASK, Outcome
 from symphony.core.results import checked
+from symphony.core.submission import task_record
 from symphony.core.task_run import Chain, Opened, TaskRun, Unit
 from symphony.core.timers import CallAgain, DeadlineOver, LeaseOver, WindowOver
 from symphony.core.verdict import conclude
@@ -70,22 +71,13 @@ class Conductor:
                 submit, "overloaded", f"this node conducts {len(self._runs)} tasks already"
             )
             return
+        record = task_record(submit)
+        if isinstance(record, str):
+            self._refuse(submit, "usage", record)
+            return
         chains = [Chain(index) for index in range(spec.chains)]
         run = TaskRun(submit.task, submit.salt, spec, self._out.now_ms, chains)
         self._runs[run.task] = run
-        record = TaskRecord(
-            task=run.task,
-            prompt=salted_digest("prompt", run.salt, spec.prompt.encode()),
-            chains=spec.chains,
-            rule=spec.rule,
-            selection=spec.selection,
-            planning=spec.planning,
-            answer_type=spec.answer_type,
-            privacy=spec.privacy,
-            budget_tokens=spec.budget_tokens,
-            deadline_ms=spec.deadline_ms,
-            choices=spec.choices,
-        )
         run.entries.append(self._around.journal.write(Kind.TASK, TASK.encode(record)))
         self._out.timer(DeadlineOver(run.task), spec.deadline_ms)
         planned = spec.planning == "always" or (spec.planning == "auto" and self._has_planner(run))
@@ -187,7 +179,7 @@ class Conductor:
     def done(self, peer: NodeId, done: Done) -> None:
         """A result: check it against the award and the owner's signed entry, then go on."""
         found = self._owned(peer, UnitId(done.unit), Epoch(done.epoch))
-        entry = self._around.journal.take(peer, done.entry)
+        entry = self._around.journal.take_signed(peer, done.entry)
         if found is None or entry is None:
             return
         run, unit = found
@@ -196,8 +188,7 @@ class Conductor:
             self._out.do(Reject(peer, f"result: {record}"))
             self._fail_over(run, unit, record)
             return
-        run.release(unit)
-        run.tokens_used += record.prompt_tokens + record.completion_tokens
+        run.charge(unit, record.prompt_tokens + record.completion_tokens)
         run.entries.append(entry)
         if record.status == "failed":
             self._fail_over(run, unit, record.reason or "the owner's engine failed")
@@ -345,7 +336,8 @@ class Conductor:
         unit.state = "failed"
         run.release(unit)
         chain = run.chains[unit.chain]
-        if unit.role == "plan" and code == "task_failed":
+        planners_failed = code == "task_failed" or run.spec.planning == "auto"
+        if unit.role == "plan" and planners_failed and code != "budget_exhausted":
             self._fall_back(run, chain, text)
         else:
             self._chain_failed(run, chain, code, text)

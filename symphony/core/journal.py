@@ -27,6 +27,7 @@ from ledger import (
     Refused,
     Signer,
     Verifier,
+    check_entry,
     parse_entry,
     seal,
 )
@@ -118,10 +119,22 @@ class Journal:
             self._out.do(Publish("entries", Entries(tuple(batch))))
         self._unpublished.clear()
 
-    def take(self, peer: NodeId, raw: bytes, *, solicited: bool = False) -> Entry | None:
-        """Admit one entry in wire form. The entry comes back if its signature holds, also when
-        it can't be appended yet because earlier ones of its log are missing.
+    def take_signed(self, peer: NodeId, raw: bytes) -> Entry | None:
+        """Admit one entry that something is to be done about. It comes back if its author signed
+        it, also when it can't be appended yet because earlier ones of its log are missing.
         """
+        entry = self.take(peer, raw)
+        if entry is None:
+            return None
+        try:
+            check_entry(entry, self.swarm_id, self.verify)  # the book trusts a known id
+        except LedgerError as error:
+            self._out.do(Reject(peer, f"entry: {error}"))
+            return None
+        return entry
+
+    def take(self, peer: NodeId, raw: bytes, *, solicited: bool = False) -> Entry | None:
+        """Admit one entry in wire form; None if it was refused, or proved a fork."""
         try:
             entry = parse_entry(raw)
         except LedgerError as error:
@@ -142,6 +155,7 @@ class Journal:
                 self._out.do(KeepFork(proof))
                 if proof.author == self.me:
                     self._out.tell(OwnLogForked(proof.seq))
+                return None
             case Refused(_, text):
                 self._out.do(Reject(peer, f"entry: {text}"))
                 return None

@@ -226,12 +226,12 @@ def decode(data: bytes) -> Message:
     return _CODEC.decode(data)
 
 
-_ORDER: Codec[Order] = Codec(Order, max_bytes=limits.MAX_FRAME_BYTES)
+ORDER: Codec[Order] = Codec(Order, max_bytes=limits.MAX_FRAME_BYTES)
 
 
 def encode_order(order: Order) -> bytes:
     """The bytes that the `input` digest of a result commits to."""
-    return _ORDER.encode(order)
+    return ORDER.encode(order)
 
 
 def signed_bytes(message: Beacon | Bids) -> bytes:

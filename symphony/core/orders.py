@@ -6,6 +6,7 @@ needs. Only a chain's last step also sees the task's question, because it answer
 
 from __future__ import annotations
 
+from symphony.core import limits
 from symphony.core.ids import NodeId, unit_id
 from symphony.core.messages import Order, Quote
 from symphony.core.task_run import TaskRun, Unit
@@ -26,9 +27,8 @@ def order_for(run: TaskRun, unit: Unit, skills: tuple[str, ...]) -> Order:
             seed=seed,
         )
     assert unit.step is not None
-    chain = run.chains[unit.chain]
-    final = unit is chain.final
-    planned = chain.plan is not None and len(chain.plan.steps) > 1
+    final = unit is run.chains[unit.chain].final
+    planned = unit.step.question != spec.prompt
     return Order(
         role="solve",
         question=unit.step.question,
@@ -47,4 +47,5 @@ def _quote(run: TaskRun, unit: Unit, need: str) -> Quote:
     source = run.units[unit_id(run.task, f"step/{unit.chain}/{need}")]
     assert source.step is not None
     assert source.award is not None
-    return Quote(need, source.step.question, NodeId(source.award.owner), source.output)
+    text = source.output[: limits.MAX_INPUT_CHARS]  # more would not be read, nor fit a frame
+    return Quote(need, source.step.question, NodeId(source.award.owner), text)

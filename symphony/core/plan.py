@@ -89,6 +89,7 @@ def parse_plan(text: str) -> Plan:
         raise BadPlan("the plan is too long")
     try:
         data = json.loads(text)
+        json.dumps(data, ensure_ascii=False).encode()  # "\\ud800" is JSON, but no text
     except (ValueError, RecursionError):
         raise BadPlan("the plan is not JSON") from None
     if not isinstance(data, dict) or not isinstance(data.get("steps"), list):

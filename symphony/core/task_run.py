@@ -140,6 +140,11 @@ class TaskRun:
         self.tokens_reserved -= unit.reserved_tokens
         unit.reserved_tokens = 0
 
+    def charge(self, unit: Unit, tokens: int) -> None:
+        """Pay for a result. An owner can't charge more than was reserved for it."""
+        self.tokens_used += min(tokens, unit.reserved_tokens)
+        self.release(unit)
+
     @property
     def votes(self) -> list[Vote]:
         return [chain.vote for chain in self.chains if chain.vote is not None]

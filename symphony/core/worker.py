@@ -82,7 +82,7 @@ class Worker:
         self._agents: tuple[str, ...] = ()
         self._jobs: dict[UnitId, Job] = {}
         self._waiting: dict[str, deque[UnitId]] = {}
-        self._fences: dict[UnitId, Epoch] = {}
+        self._fences: dict[tuple[NodeId, UnitId], Epoch] = {}
 
     # --- bidding ------------------------------------------------------------------------------
 
@@ -143,10 +143,16 @@ class Worker:
             return
         entry, task, award = found
         unit, epoch = UnitId(work.unit), Epoch(work.epoch)
-        if epoch <= self._fences.get(unit, 0):
+        highest = self._fences.get((peer, unit), 0)
+        if epoch == highest:
+            return  # the same award, repeated on its way
+        if epoch < highest:
             self._out.send(peer, Refused(unit, epoch, "a newer award of this unit is known"))
             return
-        self._fence(unit, epoch)
+        if unit in self._jobs and self._jobs[unit].conductor != peer:
+            self._out.send(peer, Refused(unit, epoch, "this unit is another conductor's"))
+            return
+        self._fence(peer, unit, epoch)
         listing = self._directory.get(self._me, award.agent)
         if listing is None or award.agent not in self._agents:
             self._out.send(peer, Refused(unit, epoch, "no such agent here"))
@@ -166,7 +172,7 @@ class Worker:
 
     def _award(self, peer: NodeId, work: Work) -> tuple[Entry, bytes, Award] | str:
         """The award that entitles us, or why there is none."""
-        entry = self._journal.take(peer, work.entry)
+        entry = self._journal.take_signed(peer, work.entry)
         if entry is None or entry.kind != Kind.AWARD or entry.body is None:
             return "no award entry"
         if entry.author != peer:
@@ -180,12 +186,15 @@ class Worker:
                 return entry, record.task, award
         return "the award does not name this node"
 
-    def _fence(self, unit: UnitId, epoch: Epoch) -> None:
-        """Remember the highest epoch of a unit, and drop what an older one was doing."""
-        old = self._jobs.pop(unit, None)
+    def _fence(self, conductor: NodeId, unit: UnitId, epoch: Epoch) -> None:
+        """Remember the highest epoch of a unit, and drop what an older one was doing.
+
+        Fences are per conductor: nobody can fence off a unit of somebody else's task.
+        """
+        old = self._jobs.get(unit)
         if old is not None:
-            self._abort(old)
-        self._fences[unit] = epoch
+            self._drop(old)
+        self._fences[conductor, unit] = epoch
         while len(self._fences) > limits.MAX_FENCES:
             del self._fences[next(iter(self._fences))]
 
@@ -208,7 +217,7 @@ class Worker:
         job = self._current(moved.unit, moved.epoch)
         if job is None:
             return
-        job.text = (job.text + moved.text)[-limits.MAX_PROGRESS_CHARS :]
+        job.text = (job.text + _as_text(moved.text))[-limits.MAX_PROGRESS_CHARS :]
         if self._out.now_ms - job.spoke_ms >= limits.PROGRESS_EVERY_MS:
             self._speak(job)
 
@@ -217,7 +226,7 @@ class Worker:
         job = self._current(done.unit, done.epoch)
         if job is None:
             return
-        output = done.output.encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
+        output = _as_text(done.output).encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
         record = ResultRecord(
             task=job.task,
             unit=job.unit,
@@ -227,8 +236,8 @@ class Worker:
             status="ok",
             input=salted_digest("input", job.salt, encode_order(job.order)),
             output=salted_digest("output", job.salt, output.encode()),
-            model=done.model[:64] or "unknown",
-            engine=done.engine[:64] or "unknown",
+            model=_as_text(done.model)[:64] or "unknown",
+            engine=_as_text(done.engine)[:64] or "unknown",
             seed=job.order.seed,
             prompt_tokens=done.prompt_tokens,
             completion_tokens=done.completion_tokens,
@@ -258,7 +267,7 @@ class Worker:
             prompt_tokens=0,
             completion_tokens=0,
             elapsed_ms=failed.elapsed_ms,
-            reason=failed.reason[:300],
+            reason=_as_text(failed.reason)[:300],
         )
         self._hand_over(job, record, "")
 
@@ -323,3 +332,8 @@ class Worker:
     def _current(self, unit: UnitId, epoch: Epoch) -> Job | None:
         job = self._jobs.get(unit)
         return job if job is not None and job.epoch == epoch else None
+
+
+def _as_text(text: str) -> str:
+    """What an engine wrote, with lone surrogates replaced: they have no bytes to be signed."""
+    return text.encode(errors="replace").decode()
