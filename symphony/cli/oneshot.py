@@ -8,9 +8,8 @@ command is done, or fails, the node is shut down in order.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from symphony.cli.home import ensure_node
 from symphony.cli.show import note
@@ -42,14 +41,15 @@ def with_node(home: Path, work: Callable[[Symphony], T]) -> T:
         with connected(home) as swarm:
             results.append(work(swarm))
 
-    in_worker = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
+    # As a dictionary, because type stubs that another package brings know an older trio.
+    abandon: dict[str, Any] = {"abandon_on_cancel": True}
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             ready = trio.Event()
             nursery.start_soon(run_node, settings, lambda _: ready.set())
             await ready.wait()
-            await in_worker(in_thread)
+            await trio.to_thread.run_sync(in_thread, **abandon)
             nursery.cancel_scope.cancel()
 
     trio.run(main)
