@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from ledger_chains import SWARM, FakeSigner, chain, extend, fake_verify
 
-from ledger import ForkDetected, Kind, MemoryStore, StoreError, fork
+from ledger import ForkDetected, Kind, MemoryStore, StoreError, fork, seal
 from ledger.limits import MAX_ENTRY_BYTES
 from ledger.sqlite import SqliteStore
 
@@ -129,6 +129,15 @@ def test_a_false_fork_proof_and_a_forged_entry_are_named(store):
 
 
 LOGS = {name: (chain(name, 9), chain(name, 9, fork_at=4)) for name in ("alice", "bob", "carol")}
+
+
+def test_a_clock_that_does_not_grow_is_named(store):
+    first = chain("alice", 1)[0]
+    older = replace(first.head, hlc=0)
+    stuck = seal(FakeSigner("alice"), SWARM, older, kind=2, body=b"", hlc=first.hlc)
+    store.append([first, stuck])
+    [problem] = store.verify_all(fake_verify)
+    assert (problem.seq, problem.text) == (2, "the hlc does not grow")
 
 
 class Stores(RuleBasedStateMachine):
