@@ -60,7 +60,7 @@ class Journal:
         self._out = out
         self._learn = learn
         self._unpublished: list[bytes] = []
-        self._own_fork = False
+        self._asked: dict[tuple[NodeId, bytes], tuple[int, int]] = {}
 
     @property
     def me(self) -> NodeId:
@@ -119,6 +119,18 @@ class Journal:
             self._out.do(Publish("entries", Entries(tuple(batch))))
         self._unpublished.clear()
 
+    def want(self, peer: NodeId, author: bytes, first: int, last: int) -> None:
+        """Ask a peer for a range of a log, unless it was asked for it a moment ago."""
+        last_asked, until_ms = self._asked.pop((peer, author), (0, 0))
+        again = self._out.now_ms < until_ms
+        if not again or last > last_asked:
+            first = max(first, last_asked + 1) if again else first
+            self._out.send(peer, Want(author, first, last))
+            until_ms = self._out.now_ms + limits.WANT_PATIENCE_MS
+        self._asked[peer, author] = (max(last, last_asked) if again else last, until_ms)
+        while len(self._asked) > limits.MAX_ASKED:
+            del self._asked[next(iter(self._asked))]
+
     def take_signed(self, peer: NodeId, raw: bytes) -> Entry | None:
         """Admit one entry that something is to be done about. It comes back if its author signed
         it, also when it can't be appended yet because earlier ones of its log are missing.
@@ -150,7 +162,7 @@ class Journal:
                     self._learn(accepted)
             case Pending(first, last):
                 if peer != self.me and not solicited:
-                    self._out.send(peer, Want(entry.author, first, last))
+                    self.want(peer, entry.author, first, last)
             case Forked(proof):
                 self._out.do(KeepFork(proof))
                 if proof.author == self.me:

@@ -11,6 +11,7 @@ A requirement's skill is matched against each skill of the agent; the best one c
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import isqrt
 from operator import mul
 
@@ -44,6 +45,7 @@ def _skill_match(skill: Skill, requirement: Requirement, same_encoder: bool) -> 
     return shared_words_ppm(f"{skill.name} {skill.description}", requirement.skill)
 
 
+@lru_cache(maxsize=16_384)
 def cosine_ppm(left: bytes, right: bytes) -> int:
     """Cosine of two int8 vectors, in parts per million; opposite directions count as 0."""
     a, b = memoryview(left).cast("b"), memoryview(right).cast("b")

@@ -11,6 +11,7 @@ stand in logs that others have seen.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, NoReturn, TypeVar
 
@@ -21,7 +22,7 @@ from ledger import verify as ed25519_verify
 from ledger.errors import DecodeError, LedgerError
 from symphony.core.answers import canonical, extract
 from symphony.core.election import chain_of, lineages_of_others, rank, score
-from symphony.core.ids import EntryId, NodeId, UnitId, salted_digest, short, unit_id
+from symphony.core.ids import EntryId, NodeId, TaskId, UnitId, salted_digest, short, unit_id
 from symphony.core.match import eligible, match
 from symphony.core.plan import BadPlan, parse_plan
 from symphony.core.records import (
@@ -44,6 +45,7 @@ from symphony.errors import ReceiptInvalid
 FORMAT = "symphony-receipt/1"
 MAX_RECEIPT_BYTES = 8 * 1024 * 1024  # 16 chains × 8 steps with outputs of up to 64 KiB
 MAX_ENTRIES = 2048
+_UNIT = re.compile(r"(plan|step)/(0|[1-9][0-9]?)(/[^\W_]{1,16})?")
 
 T = TypeVar("T")
 
@@ -144,6 +146,8 @@ class _Check:
         self.results: dict[EntryId, tuple[Entry, ResultRecord]] = {}
         self.capabilities: dict[EntryId, tuple[NodeId, Capability]] = {}
         self.texts: dict[str, tuple[OpenedText, Award]] = {}
+        self.places: dict[tuple[bytes, int], bytes] = {}
+        self.claimed_tokens = 0
 
     def run(self) -> ReceiptReport:
         first, *middle, last = [self._entry(raw) for raw in self.receipt.entries]
@@ -152,15 +156,21 @@ class _Check:
         for raw in self.receipt.capabilities:
             self._capability(self._entry(raw))
         latest_lineage: dict[int, str] = {}
+        last_seq = first.seq
         for entry in middle:
-            if entry.kind == Kind.AWARD and entry.author == first.author:
+            if (
+                entry.kind == Kind.AWARD
+                and last_seq < entry.seq < last.seq
+                and (entry.author == first.author)
+            ):
+                last_seq = entry.seq
                 self._awards(entry, task, latest_lineage)
             elif entry.kind == Kind.RESULT:
                 self._result(entry, task)
             else:
                 _refuse(f"entry {short(entry.id)} does not belong into this receipt")
         for opened in self.receipt.opened:
-            self._opened(opened, task)
+            self._opened(opened)
         answer, ballots = self._vote(task, verdict)
         return ReceiptReport(
             swarm=self.receipt.swarm,
@@ -184,6 +194,8 @@ class _Check:
             check_entry(entry, self.receipt.swarm, self.verify)
         except LedgerError as error:
             _refuse(f"an entry does not hold: {error.message}")
+        if self.places.setdefault((entry.author, entry.seq), entry.id) != entry.id:
+            _refuse(f"{short(entry.author)} signed two entries {entry.seq}: its log forked")
         return entry
 
     def _task(self, entry: Entry) -> TaskRecord:
@@ -208,14 +220,25 @@ class _Check:
         if record.task != task.task:
             _refuse(f"award {short(entry.id)} is for another task")
         for award in record.awards:
-            if award.unit != unit_id(task.task, award.name):  # type: ignore[arg-type]
+            if award.unit != unit_id(TaskId(task.task), award.name):
                 _refuse(f"the award of {award.name} has the wrong unit")
+            self._unit(award, task)
             key = (UnitId(award.unit), award.epoch)
             if key in self.awards:
                 _refuse(f"{award.name} was awarded twice in epoch {award.epoch}")
             self._elect(award, task, latest)
             self.awards[key] = award
             self.award_entry[key] = EntryId(entry.id)
+
+    @staticmethod
+    def _unit(award: Award, task: TaskRecord) -> None:
+        """Is it a unit of this task, asked for as the task says?"""
+        name = _UNIT.fullmatch(award.name)
+        if name is None or int(name[2]) >= task.chains or (name[1] == "step") != bool(name[3]):
+            _refuse(f"{award.name[:40]!r} is no unit of the task")
+        role = "plan" if name[1] == "plan" else "solve"
+        if award.requirement.role != role or award.requirement.privacy != task.privacy:
+            _refuse(f"{award.name} was called for with another role or privacy class")
 
     def _elect(self, award: Award, task: TaskRecord, latest: dict[int, str]) -> None:
         lineage_of: dict[EntryId, str] = {}
@@ -237,7 +260,13 @@ class _Check:
         used = lineages_of_others(chain, latest)
         ranked = rank(UnitId(award.unit), award.candidates, lineage_of, used)
         winner = next((c for c in ranked if c.owner not in award.avoided), None)
-        if winner is None or (winner.owner, winner.agent) != (award.owner, award.agent):
+        elected = (award.owner, award.agent, award.capability, award.score)
+        if winner is None or elected != (
+            winner.owner,
+            winner.agent,
+            winner.capability,
+            winner.score,
+        ):
             _refuse(f"{award.name}: the owner is not the winner of the election")
         latest[chain] = lineage_of[EntryId(winner.capability)]
 
@@ -250,9 +279,14 @@ class _Check:
             _refuse(f"the result of {award.name} is not by its owner")
         if record.award != self.award_entry[UnitId(record.unit), record.epoch]:
             _refuse(f"the result of {award.name} names another award")
+        if record.agent != award.agent:
+            _refuse(f"the result of {award.name} is by another agent")
+        if EntryId(entry.id) in self.results:
+            _refuse(f"the result of {award.name} is there twice")
         self.results[EntryId(entry.id)] = (entry, record)
+        self.claimed_tokens += record.prompt_tokens + record.completion_tokens
 
-    def _opened(self, opened: OpenedText, task: TaskRecord) -> None:
+    def _opened(self, opened: OpenedText) -> None:
         found = self.results.get(EntryId(opened.result))
         if found is None or found[1].status != "ok":
             _refuse(f"the output of {opened.unit} belongs to no good result")
@@ -262,7 +296,6 @@ class _Check:
             _refuse(f"the output of {opened.unit} belongs to another unit")
         if record.output != salted_digest("output", opened.salt, opened.text.encode()):
             _refuse(f"the output of {opened.unit} is not the one that its owner signed")
-        assert award.unit == unit_id(task.task, award.name)  # type: ignore[arg-type]
         self.texts[opened.unit] = (opened, award)
 
     def _vote(
@@ -271,6 +304,8 @@ class _Check:
         """Recompute each ballot and the tally."""
         if verdict.task != task.task or verdict.rule != task.rule:
             _refuse("the verdict is for another task or rule")
+        if verdict.tokens > min(task.budget_tokens, self.claimed_tokens):
+            _refuse("more tokens were spent than the budget or the results allow")
         votes: list[Vote] = []
         ballots: list[CheckedBallot] = []
         for ballot in verdict.ballots:
@@ -280,7 +315,9 @@ class _Check:
         if len({vote.chain for vote in votes}) != len(votes):
             _refuse("a chain voted twice")
         classes = tally(votes)
-        answered = bool(classes) and verdict.outcome in ("answered", "not_certified")
+        answered = verdict.outcome in ("answered", "not_certified")
+        if verdict.outcome != "cancelled" and answered != bool(classes):
+            _refuse(f"a task with {len(votes)} ballots did not end as {verdict.outcome!r}")
         winner = self._class_digest(classes[0].key) if answered else None
         if verdict.winner != winner:
             _refuse("the winner is not the one that the ballots elect")
@@ -308,17 +345,21 @@ class _Check:
     def _steps(self, chain: int) -> list[str]:
         """The names of a chain's steps, the last one last, all with an accepted result."""
         names = [name for name in self.texts if name.startswith(f"step/{chain}/")]
-        order = ["s1"]
+        skills: dict[str, str | None] = {f"step/{chain}/s1": None}
         plan = self.texts.get(f"plan/{chain}")
         if plan is not None:
             try:
-                order = [step.id for step in parse_plan(plan[0].text).steps]
+                steps = parse_plan(plan[0].text).steps
             except BadPlan:
-                order = ["s1"]  # a chain without a usable plan answers directly, in one step
-        wanted = [f"step/{chain}/{step}" for step in order]
-        if sorted(names) != sorted(wanted):
+                steps = ()  # a chain without a usable plan answers directly, in one step
+            if steps:
+                skills = {f"step/{chain}/{step.id}": step.skill for step in steps}
+        if sorted(names) != sorted(skills):
             _refuse(f"chain {chain} voted without all steps of its plan")
-        return wanted
+        for name, skill in skills.items():
+            if skill not in (None, self.texts[name][1].requirement.skill):
+                _refuse(f"{name} was called for with another skill than its plan's")
+        return list(skills)
 
     def _match(self, award: Award) -> int:
         return match(self.capabilities[EntryId(award.capability)][1], award.requirement)

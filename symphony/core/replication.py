@@ -52,7 +52,7 @@ class Replication:
             self._out.do(Reject(peer, f"heads: {error}"))
             return
         for want in wants(self._journal.book, theirs):
-            self._out.send(peer, Want(want.author, want.first, want.last))
+            self._journal.want(peer, want.author, want.first, want.last)
         if message.reply:
             self._tell_heads(peer, reply=False)
 
