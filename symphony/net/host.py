@@ -7,6 +7,7 @@ connector (our own address book decides whom to dial).
 
 from __future__ import annotations
 
+import logging
 import socket
 from typing import Any
 
@@ -44,6 +45,7 @@ def require_libp2p(version: str = libp2p.__version__) -> None:
 def make_host(settings: NetSettings, seed: bytes, doorman: Doorman) -> Any:
     """A guarded host with the identity of the 32-byte Ed25519 `seed`. It is not running yet."""
     require_libp2p()
+    _quieten()
     guards.install()
     tuning.install()
     private = Ed25519PrivateKey.from_bytes(seed)
@@ -60,6 +62,15 @@ def make_host(settings: NetSettings, seed: bytes, doorman: Doorman) -> Any:
     network.retry_config = RetryConfig(max_retries=0)  # the address book tries again
     guards.guard_host(host, doorman)
     return host
+
+
+def _quieten() -> None:
+    """libp2p logs as an error whatever a stranger or a closing peer provokes; the sessions and
+    the guards report what matters. A level that somebody set is left alone.
+    """
+    logger = logging.getLogger("libp2p")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL)
 
 
 def _connection_config(settings: NetSettings) -> ConnectionConfig:

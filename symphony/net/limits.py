@@ -111,6 +111,9 @@ BACKOFF_LAST_S = 30.0
 BACKOFF_DENIED_S = 300.0
 """Pause after a refusal by rule (wrong swarm, no invite): asking again soon changes nothing."""
 
+REDIAL_PAUSE_S = 0.03
+"""Pause of a dial whose connection went away without a word, as when both sides dialled."""
+
 CONCURRENT_DIALS = 4
 """Dials in flight from the reconnect loop. A dial costs 5 to 10 ms of CPU."""
 

@@ -98,11 +98,15 @@ class Network:
         if peer in self._peers:
             return peer
         with trio.move_on_after(self.settings.timing.dial_s):
-            for connection in await dialling.connect(self.host, info, address):
-                session = self.session_of(connection)
-                if session is not None and session.outbound:
-                    session.dialled = address
-            return await self._admission(peer, address)
+            sessions: list[Session] = []
+            while not await self._admission(peer, address, sessions):
+                for connection in await dialling.connect(self.host, info, address):
+                    session = self.session_of(connection)
+                    if session is not None:
+                        sessions.append(session)
+                        if session.outbound:
+                            session.dialled = address
+            return peer
         raise dialling.no_answer(address)
 
     async def disconnect(self, peer: bytes) -> None:
@@ -185,6 +189,17 @@ class Network:
         self.nursery.start_soon(self.gossip.ensure_peer_stream, self._libp2p_id(session.peer))
         self._tell_news()
 
+    def release(self, session: Session) -> None:
+        """Take an ended session out of the tables, before anybody hears that it ended."""
+        assert self.nursery is not None
+        del self._connections[id(session.muxed)]
+        if self._peers.get(session.peer) is session:
+            del self._peers[session.peer]
+        # libp2p would keep the dead connection for 200 ms and hand it to the next dial.
+        self.host.get_network().remove_conn(session.connection)
+        self.nursery.start_soon(close_connection, session.connection)
+        self._tell_news()
+
     async def emit(self, event: NetEvent) -> None:
         try:
             await self._outlet.send(event)
@@ -232,25 +247,15 @@ class Network:
         outbound = connection.muxed_conn.is_initiator_value
         session = Session(self, connection, peer, outbound=outbound)
         self._connections[key] = session
-        self.nursery.start_soon(self._attend, key, session)
-        return session
-
-    async def _attend(self, key: int, session: Session) -> None:
-        assert self.nursery is not None
+        self.nursery.start_soon(session.run)
         self.nursery.start_soon(self._report_refusal, session)
-        try:
-            await session.run()
-        finally:
-            del self._connections[key]
-            if self._peers.get(session.peer) is session:
-                del self._peers[session.peer]
-            # libp2p would keep the dead connection for 200 ms and hand it to the next dial.
-            self.host.get_network().remove_conn(session.connection)
-            self.nursery.start_soon(close_connection, session.connection)
-            self._tell_news()
+        return session
 
     async def _report_refusal(self, session: Session) -> None:
         await session.settled.wait()
+        if session.refused is not None:
+            # It only lingers so that the peer can read why; the next dial must not get it.
+            self.host.get_network().remove_conn(session.connection)
         self._tell_news()
 
     def _tell_news(self) -> None:
@@ -258,23 +263,28 @@ class Network:
         self._news = trio.Event()
         self.reconnect.poke()
 
-    async def _admission(self, peer: bytes, address: str) -> bytes:
-        """Wait until one of the connections to `peer` is admitted or all are refused."""
-        refused: hello.Refused | None = None
+    async def _admission(self, peer: bytes, address: str, dialled: list[Session]) -> bool:
+        """Wait until a connection to `peer` is admitted; False if there is none to wait for.
+
+        Raises the error of the refusal when the connections that were `dialled` are refused.
+        """
         while True:
             session = self._peers.get(peer)
             if session is not None and session.up.is_set():
-                return peer
-            pending = [known for known in self._connections.values() if known.peer == peer]
-            # A duplicate means that the other connection is about to be admitted.
-            final = [
-                known.refused
-                for known in pending
-                if known.refused is not None and known.refused.reason != hello.DUPLICATE
+                return True
+            open_ones = [
+                known
+                for known in self._connections.values()
+                if known.peer == peer and known.refused is None
             ]
-            refused = final[-1] if final else refused
-            if len(final) == len(pending):
-                raise dialling.refusal(address, refused)
+            refusals = [known.refused for known in dialled if known.refused is not None]
+            # A duplicate means that the other connection is about to be admitted.
+            final = [refused for refused in refusals if refused.reason != hello.DUPLICATE]
+            if final and not open_ones:
+                raise dialling.refusal(address, final[-1])
+            if not open_ones:
+                await trio.sleep(limits.REDIAL_PAUSE_S if dialled else 0)
+                return False
             await self._news.wait()
 
     def _prefers(self, session: Session) -> bool:

@@ -40,6 +40,8 @@ class Room(Protocol):
 
     async def admit(self, session: Session) -> None: ...
 
+    def release(self, session: Session) -> None: ...
+
     async def emit(self, event: NetEvent) -> None: ...
 
     def now_ms(self) -> int: ...
@@ -130,6 +132,7 @@ class Session:
             if self.refused is None and self.accepted is None:
                 self.refused = hello.Refused(hello.BROKEN, self._why_over())
             self.settled.set()
+            self._room.release(self)
             try:
                 if self.up.is_set():
                     await self._room.emit(PeerDown(self.peer, self._why_over()))

@@ -8,6 +8,8 @@ packets that need not be sent. Each patch removes one such cost:
     varint    the length of a gossip packet is read from a buffer, not byte by byte
     queues    32 messages and then silent loss becomes 2048
     write     a writer waits for a slow reader instead of failing after 5 s (back-pressure)
+    frame     a Yamux frame is written without being taken apart first for a log line
+    socket    one system call reads what is there, not two per Noise message
 
 Measured before and after: see docs; about 3 times less CPU for a gossip message.
 """
@@ -24,6 +26,7 @@ import libp2p.pubsub.pubsub as pubsub_module
 import trio
 from libp2p.exceptions import ParseError
 from libp2p.io.exceptions import IncompleteReadError, MessageTooLarge
+from libp2p.io.trio import TrioTCPStream
 from libp2p.pubsub.rpc_queue import RpcQueue
 from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux import yamux
@@ -47,6 +50,8 @@ def install() -> None:
     tune_varint()
     tune_queues()
     tune_write()
+    tune_frame()
+    tune_socket()
 
 
 def tune_window() -> None:
@@ -172,3 +177,30 @@ def tune_write() -> None:
             sent += size
 
     yamux.YamuxStream.write = write
+
+
+def tune_frame() -> None:
+    """One frame at a time, and nothing else."""
+
+    async def write_frame(self: Any, data: bytes) -> None:
+        async with self._write_lock:
+            await self.secured_conn.write(data)
+
+    yamux.Yamux._write_frame = write_frame  # noqa: SLF001
+
+
+def tune_socket() -> None:
+    """Keep what one read brought beyond what was asked for."""
+    read_socket = TrioTCPStream.read
+
+    async def read(self: Any, n: int | None = None) -> bytes:
+        buffer: bytes = getattr(self, "symphony_buffer", b"")
+        if not buffer:
+            buffer = await read_socket(self, limits.READ_BYTES)
+        if n is None or len(buffer) <= n:
+            self.symphony_buffer = b""
+            return buffer
+        self.symphony_buffer = buffer[n:]
+        return buffer[:n]
+
+    TrioTCPStream.read = read
