@@ -14,7 +14,6 @@ from importlib import resources
 from typing import Any, Literal
 
 from symphony.errors import ModelError
-from symphony.spelling import suggestion
 
 UNKNOWN_LINEAGE = "unknown"
 
@@ -82,6 +81,8 @@ def find_model(name: str) -> Model:
     """The entry called `name`. Raises `ModelError` with the nearest known name."""
     model = lookup_model(name)
     if model is None:
+        from symphony.spelling import suggestion  # noqa: PLC0415 - it brings pydantic along
+
         known = [model.name for model in catalog()]
         raise ModelError(f"no model is called {name!r}", hint=suggestion(name, known))
     return model

@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import IO, Any
 
 import trio
@@ -31,11 +32,11 @@ class Child:
         self.started_at = trio.current_time()
 
     @classmethod
-    async def spawn(cls, module: str, orders: dict[str, Any]) -> Child:
-        """Start `python -m module` and hand it its orders."""
+    async def spawn(cls, script: Path, orders: dict[str, Any]) -> Child:
+        """Start `script` with our interpreter and hand it its orders."""
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", module],
+            [sys.executable, "-P", str(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

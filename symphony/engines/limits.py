@@ -118,8 +118,8 @@ CACHE_RAM_MIB: Final = 256
 """The embedded server's prompt cache; its own default is 8 GiB."""
 
 HTTP_THREADS: Final = 8
-"""Threads of the embedded server's HTTP side. Each streaming answer holds one, so they must
-outnumber the slots, or health and cancellation would wait behind generations."""
+"""Threads of the embedded server's HTTP side beyond its slots. Each streaming answer holds one,
+and health and the closing of abandoned answers must not wait behind generations."""
 
 LOCK_SECONDS: Final = 3600.0
 """How long a pull waits for another process that pulls the same model."""

@@ -32,7 +32,7 @@ from symphony.engines.slots import within
 from symphony.errors import EngineError, EngineUnavailable
 
 KIND = "llamacpp"
-_MODULE = "symphony.engines.llamacpp_child"
+_SCRIPT = Path(__file__).with_name("llamacpp_child.py")
 
 
 def threads_for(nodes_on_machine: int) -> int:
@@ -130,7 +130,7 @@ class LlamaCppEngine:
                 await self._drop()
                 await trio.sleep_until(self._not_before)
                 self._key = secrets.token_urlsafe(24)
-                self._child = await Child.spawn(_MODULE, self._orders())
+                self._child = await Child.spawn(_SCRIPT, self._orders())
             if self._client is None:
                 self._client = self._connect(await self._ready(self._child))
             return self._client
@@ -154,6 +154,8 @@ class LlamaCppEngine:
             "slots": options.slots,
             "context_tokens": options.context_tokens,
             "threads": options.threads,
+            "http_threads": options.slots + limits.HTTP_THREADS,
+            "cache_ram_mib": limits.CACHE_RAM_MIB,
         }
 
     def _connect(self, url: str) -> OpenAIEngine:

@@ -40,6 +40,16 @@ class Slots:
     @asynccontextmanager
     async def take(self, deadline: float) -> AsyncIterator[None]:
         """Hold one slot. Raises `EngineOverloaded` at once when the queue is full."""
+        try:
+            self._gate.acquire_nowait()
+        except trio.WouldBlock:
+            await self._queue(deadline)
+        try:
+            yield
+        finally:
+            self._gate.release()
+
+    async def _queue(self, deadline: float) -> None:
         if self._waiting >= self._waiting_max:
             raise EngineOverloaded(
                 f"{self._waiting} requests wait for this engine already",
@@ -52,7 +62,3 @@ class Slots:
                 await self._gate.acquire()
         finally:
             self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._gate.release()

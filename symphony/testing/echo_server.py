@@ -17,7 +17,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -29,6 +30,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Send
 
 from symphony.engines.base import Choice, Constraint, JsonSchema, Message, NoConstraint
 from symphony.errors import EngineError
@@ -112,19 +114,20 @@ class Echo:
         deadline = started + self.latency_ms / 1000
         if call.stream:
             events = self._counted(call.events(started, deadline))
-            return StreamingResponse(events, media_type="text/event-stream")
+            return _Stream(events, media_type="text/event-stream")
         if call.model == "echo-hang":
             await trio.sleep_forever()
         await trio.sleep_until(deadline)
         self.stats.completed += 1
         return JSONResponse(call.whole())
 
-    async def _counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _counted(self, events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         self.stats.active += 1
         complete = False
         try:
-            async for event in events:
-                yield event
+            async with aclosing(events):
+                async for event in events:
+                    yield event
             complete = True
         finally:
             self.stats.active -= 1
@@ -157,7 +160,7 @@ class _Call:
         tokens = sum(len(message.content.split()) for message in messages)
         return cls(model, bool(body.get("stream")), text, tokens)
 
-    async def events(self, started: float, deadline: float) -> AsyncIterator[bytes]:
+    async def events(self, started: float, deadline: float) -> AsyncGenerator[bytes]:
         """The stream, its pieces evenly spread up to `deadline`; or the fault asked for."""
         words = pieces(self.text)
         if self.model == "echo-hang":
@@ -212,6 +215,18 @@ class _Call:
             "completion_tokens": said,
             "total_tokens": self.prompt_tokens + said,
         }
+
+
+class _Stream(StreamingResponse):
+    """Closes its generator at once when the client has gone, so that the count is right."""
+
+    def __init__(self, events: AsyncGenerator[bytes], media_type: str) -> None:
+        super().__init__(events, media_type=media_type)
+        self._events = events
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(self._events):
+            await super().stream_response(send)
 
 
 def _constraint(body: dict[str, Any]) -> Constraint:

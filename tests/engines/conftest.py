@@ -1,0 +1,112 @@
+"""Engines to test with: a real HTTP server with scripted answers, and a real small model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from symphony.engines import models
+from symphony.engines.base import (
+    Chunk,
+    Constraint,
+    Engine,
+    Event,
+    Finished,
+    Message,
+    NoConstraint,
+    Request,
+)
+from symphony.engines.llamacpp import LlamaCppEngine, LlamaCppOptions, missing_package
+from symphony.engines.openai import OpenAIEngine
+from symphony.errors import ModelError
+from symphony.testing.echo_server import Echo, serve
+
+
+def ask(
+    text: str = "ANSWER: three blind mice",
+    *,
+    constraint: Constraint = NoConstraint(),  # noqa: B008 - a frozen value
+    max_tokens: int = 64,
+    deadline_ms: int = 20_000,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    stop: tuple[str, ...] = (),
+    logprobs: bool = False,
+) -> Request:
+    return Request(
+        messages=(Message("user", text),),
+        max_tokens=max_tokens,
+        temperature=temperature,
+        deadline_ms=deadline_ms,
+        seed=seed,
+        stop=stop,
+        constraint=constraint,
+        logprobs=logprobs,
+    )
+
+
+async def run(engine: Engine, request: Request) -> tuple[str, Finished]:
+    """A whole generation: its text and its end, and nothing after the end."""
+    async with engine.generate(request) as stream:
+        events: list[Event] = [event async for event in stream]
+    *chunks, last = events
+    assert isinstance(last, Finished)
+    assert all(isinstance(chunk, Chunk) for chunk in chunks)
+    return "".join(chunk.text for chunk in chunks if isinstance(chunk, Chunk)), last
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    """Ask again and again, each time with a real request, until it holds."""
+    with trio.fail_after(seconds):
+        while not await holds():
+            await trio.lowlevel.checkpoint()
+
+
+@dataclass
+class EchoServer:
+    echo: Echo
+    url: str
+
+    def engine(self, model: str = "echo", **options: object) -> OpenAIEngine:
+        return OpenAIEngine(self.url, model=model, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def echo(nursery: trio.Nursery) -> AsyncIterator[EchoServer]:
+    state = Echo(latency_ms=20)
+    url = await nursery.start(partial(serve, state))
+    yield EchoServer(state, url)
+    nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The real model's weights, fetched once into the user's cache."""
+    if missing := missing_package():
+        pytest.skip(missing)
+    try:
+        return models.pull("smollm2-135m")
+    except ModelError as error:
+        pytest.skip(f"SmolLM2 can't be fetched here: {error}")
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    try:
+        return models.pull("minilm-l6-int8")
+    except ModelError as error:
+        pytest.skip(f"MiniLM can't be fetched here: {error}")
+
+
+@pytest.fixture
+async def llama(smollm2: Path) -> AsyncIterator[LlamaCppEngine]:
+    engine = LlamaCppEngine(LlamaCppOptions(smollm2, "smollm2-135m", "smollm2", slots=2))
+    try:
+        yield engine
+    finally:
+        await engine.aclose()
