@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import httpx2
@@ -15,14 +16,17 @@ def client_options(place: Place, timeout_s: float) -> dict[str, Any]:
     """Arguments for either client class.
 
     On the loopback no proxy of the environment is used: it would get to see key and prompts.
-    Redirects are not followed for the same reason.
+    Redirects are not followed for the same reason. A plain `http://` gateway gets a TLS context
+    that trusts nobody: it is never used, and loading the certificate authorities takes 77 ms.
     """
+    plain = place.url.startswith("http://")
     return {
         "base_url": place.url,
         "headers": {"Authorization": f"Bearer {place.api_key}"},
         "timeout": httpx2.Timeout(timeout_s, connect=min(timeout_s, limits.CONNECT_S)),
         "trust_env": not place.loopback,
         "follow_redirects": False,
+        "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
     }
 
 

@@ -37,14 +37,16 @@ class ModelChat:
 
     async def _whole(self, asked: ChatRequest, options: ChatOptions) -> dict[str, object]:
         parts: list[str] = []
+        end: ChatEnd | None = None
         async with self._port.complete(asked.model, asked.turns(), options) as events:
             async for event in events:
                 if isinstance(event, ChatText):
                     parts.append(event.text)
                 else:
-                    text = "".join(parts)
-                    return Completion(asked.model).whole(text, event.reason, _usage(event))
-        raise _cut_off()
+                    end = event
+        if end is None:
+            raise _cut_off()
+        return Completion(asked.model).whole("".join(parts), end.reason, _usage(end))
 
     async def _stream(self, asked: ChatRequest, options: ChatOptions, out: Writer) -> None:
         completion = Completion(asked.model)
@@ -59,15 +61,17 @@ class ModelChat:
         self, events: AsyncIterator[ChatEvent], completion: Completion, out: Writer
     ) -> ChatEnd:
         """Write the text as it comes; the end of it."""
-        opened = False
+        end: ChatEnd | None = None
         async for event in events:
-            if not opened:
+            if not out.started:
                 await out.event(completion.chunk(OPENING))
-                opened = True
             if isinstance(event, ChatEnd):
-                return event
-            await out.event(completion.chunk({"content": event.text}))
-        raise _cut_off()
+                end = event
+            else:
+                await out.event(completion.chunk({"content": event.text}))
+        if end is None:
+            raise _cut_off()
+        return end
 
 
 def options_of(asked: ChatRequest) -> ChatOptions:

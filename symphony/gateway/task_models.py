@@ -84,7 +84,7 @@ class InviteBody(StrictModel):
 
 def spec_of(prompt: str, options: TaskOptions, **defaults: Any) -> TaskSpec:
     """The task of `prompt`; an option wins over `defaults`. Raises `Refused` on a huge prompt."""
-    if len(prompt.encode("utf-8", "surrogatepass")) > core.MAX_PROMPT_BYTES:
+    if len(prompt.encode()) > core.MAX_PROMPT_BYTES:
         raise Refused(
             f"the prompt has more than {core.MAX_PROMPT_BYTES // 1024} KiB",
             hint="shorten it, or drop the first turns of the conversation",

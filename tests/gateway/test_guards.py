@@ -11,7 +11,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from gateway.fake_port import NODE
 from gateway.live import Live, live_gateway
+from symphony.core.events import TokensSeen
+from symphony.core.ids import TaskId
 from symphony.errors import ConfigError
 from symphony.gateway import limits
 from symphony.gateway.auth import Access, new_api_key
@@ -227,3 +230,22 @@ def test_a_client_that_leaves_at_once_leaves_no_task(live: Live, accept: bytes):
         with socket.create_connection((host, int(port)), timeout=WAIT_S) as connection:
             connection.sendall(head + body)
         assert live.port.cancelled.get(timeout=WAIT_S) == number.to_bytes(16, "big")
+
+
+def test_a_client_that_stops_reading_does_not_keep_the_server(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "STALLED_S", 0.5)
+    monkeypatch.setattr(limits, "CLOSE_S", 0.2)
+    with socket.socket() as connection:  # still open when the server has to end
+        connection.settimeout(WAIT_S)
+        with live_gateway() as live:
+            live.port.holding = True
+            task = live.ask("POST", "/api/tasks", json={"prompt": "p"}).json()["id"]
+            host, port = live.url.removeprefix("http://").split(":")
+            connection.connect((host, int(port)))
+            head = f"GET /api/tasks/{task}/events HTTP/1.1\r\nHost: localhost\r\n"
+            connection.sendall(f"{head}Authorization: Bearer {live.key}\r\n\r\n".encode())
+            assert b" 200 " in connection.recv(4096)
+            big = TokensSeen(TaskId(bytes.fromhex(task)), 1, "step/0/s1", NODE, "x" * 1_000_000)
+            for _ in range(32):  # far more than all the buffers of the kernel hold
+                live.call(lambda: live.port.tell(big))
+            # Leaving `live_gateway` fails unless the server's thread ends.

@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from gateway.fake_port import DIGEST, HOSTED, ending
-from gateway.live import Live
+from gateway.live import NO_TLS, Live
 from symphony.errors import EngineOverloaded
 from symphony.gateway.chat_models import render_prompt
 from symphony.gateway.faults import Refused
@@ -24,7 +24,12 @@ TASK_1 = bytes(15) + b"\x01"
 
 @pytest.fixture
 def client(live: Live) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{live.url}/v1", api_key=live.key, timeout=WAIT_S) as made:
+    with openai.OpenAI(
+        base_url=f"{live.url}/v1",
+        api_key=live.key,
+        timeout=WAIT_S,
+        http_client=httpx2.Client(verify=NO_TLS),
+    ) as made:
         yield made
 
 
