@@ -50,7 +50,17 @@ def test_importing_symphony_loads_nothing_heavy():
         "import sys; bare = set(sys.modules); import symphony, json;"
         "print(json.dumps(sorted({m.partition('.')[0] for m in set(sys.modules) - bare})))"
     ))  # fmt: skip
-    for heavy in ("libp2p", "httpx2", "pydantic", "trio", "anyio", "asyncio", "starlette", "cbor2"):
+    for heavy in (
+        "libp2p",
+        "httpx2",
+        "pydantic",
+        "trio",
+        "anyio",
+        "asyncio",
+        "starlette",
+        "cbor2",
+        "typing",
+    ):
         assert heavy not in loaded
 
 

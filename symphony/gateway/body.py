@@ -5,9 +5,10 @@ refuses unknown fields. `Drain` is its counterpart on the way out: it reads past
 left unread.
 
 Why `Drain`: Hypercorn feeds the body into a bounded queue from the task that also reads the
-socket, and puts the disconnect into the same queue when the answer is complete. A handler that
-answers early (401, 413) leaves the queue full, and the connection would hang for ever. It would
-also be reset before the client has read why it was refused.
+socket, and puts the disconnect into the same queue when the answer is complete. Behind a handler
+that never reads its body the queue is full by then, and both tasks of the connection wait for
+ever (measured: two tasks leaked a request). A client that is still sending would also be reset
+before it has read why it was refused.
 """
 
 from __future__ import annotations

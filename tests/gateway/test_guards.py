@@ -6,10 +6,12 @@ import json
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 
 import httpx2
 import pytest
+import trio
 
 from gateway.fake_port import NODE
 from gateway.live import Live, live_gateway
@@ -114,6 +116,26 @@ def test_refusing_without_reading_does_not_hang(live: Live, path: bytes):
         said = b""  # cut off while sending: also an end
     assert not said or b" 401 " in said
     assert live.ask("GET", "/healthz").status_code == 200
+
+
+def test_an_unread_body_leaks_nothing(live: Live):
+    def tasks() -> int:
+        return live.call(lambda: trio.lowlevel.current_statistics().tasks_living)
+
+    async def slow_cancel(_: TaskId) -> bool:
+        await trio.sleep(0.2)  # time enough for the body to fill Hypercorn's queue
+        return False
+
+    task = live.ask("POST", "/api/tasks", json={"prompt": "p"}).json()["id"]
+    live.port.cancel = slow_cancel  # type: ignore[method-assign]
+    before = tasks()
+    body = b"x" * (16 * 65536 + limits.DRAIN_BYTES)
+    answer = live.ask("POST", f"/api/tasks/{task}/cancel", content=body)
+    assert answer.json() == {"cancelled": False}
+    end = time.monotonic() + WAIT_S
+    while tasks() > before and time.monotonic() < end:
+        pass
+    assert tasks() <= before
 
 
 def test_a_slow_body_times_out(live: Live, monkeypatch: pytest.MonkeyPatch):
