@@ -155,10 +155,12 @@ async def _close_quietly(closer: Any) -> None:
             _note("close", error)
 
 
-def guard_host(host: Any, doorman: Doorman) -> None:
-    """Traps 3, 4 and 9, for one host, before it runs."""
+def guard_host(host: Any, doorman: Doorman, timing: Timing) -> None:
+    """Traps 3, 4, 7, 8 and 9, for one host, before it runs."""
     network = host.get_network()
     network.symphony_doorman = doorman
+    muxer = network.upgrader.muxer_multistream
+    muxer.new_conn = _new_conn(muxer, _guarded_yamux(timing))
 
     async def dial_nobody() -> None: ...
 
@@ -207,7 +209,20 @@ class _CappedBuffers(dict[int, bytearray]):
         super().__setitem__(stream, _CappedBuffer(buffer))
 
 
-def guarded_yamux(timing: Timing) -> type:
+def _new_conn(muxer: Any, kind: Any) -> Any:
+    """Stock names its own Yamux class here, whatever class the host was given."""
+
+    async def new_conn(secured: Any, peer_id: Any) -> Any:
+        protocol, _ = await muxer._selector.select(  # noqa: SLF001
+            secured, secured.is_initiator, muxer.negotiate_timeout
+        )
+        muxed = kind(secured, peer_id, is_initiator=secured.is_initiator)
+        return muxer._annotate_connection(muxed, secured, protocol)  # noqa: SLF001
+
+    return new_conn
+
+
+def _guarded_yamux(timing: Timing) -> type:
     """Traps 7 and 8: a Yamux whose pings matter and whose buffers are bounded."""
 
     class GuardedYamux(yamux.Yamux):  # type: ignore[misc]

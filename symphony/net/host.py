@@ -23,6 +23,7 @@ from libp2p.rcmgr.manager import ResourceLimits
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr
 
 from symphony.errors import ConfigError
@@ -53,14 +54,14 @@ def make_host(settings: NetSettings, seed: bytes, doorman: Doorman) -> Any:
     host = libp2p.new_host(
         key_pair=keys,
         sec_opt={NOISE: NoiseTransport(keys, noise_privkey=new_x25519_key_pair().private_key)},
-        muxer_opt={YAMUX: guards.guarded_yamux(settings.timing)},
+        muxer_opt={YAMUX: Yamux},
         connection_config=_connection_config(settings),
         resource_manager=_no_resource_manager(),
         disable_identify_address_discovery=True,
     )
     network = host.get_network()
     network.retry_config = RetryConfig(max_retries=0)  # the address book tries again
-    guards.guard_host(host, doorman)
+    guards.guard_host(host, doorman, settings.timing)
     return host
 
 

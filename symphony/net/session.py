@@ -225,8 +225,10 @@ class Session:
         try:
             stream = await open_stream(self._room.host, self.connection, channel)
             await outbox.drain(stream.write)
-        except (frames.EndOfStream, ProtocolRefused):
+        except frames.EndOfStream:
             self.stop(f"the peer closed its {channel.name.lower()} mailbox")
+        except ProtocolRefused:
+            self.stop(f"the peer does not open its {channel.name.lower()} mailbox")
 
     async def _read(self, channel: Channel, stream: Stream, finished: trio.Event) -> None:
         reader = frames.FrameReader(stream.read)
