@@ -1,1 +1,17 @@
-"""See docs."""
+"""Test tools that ship: a deterministic simulator of whole swarms, and an engine that echoes.
+
+`draw(seed)` makes a scenario, `simulate(scenario)` runs it and reports what was violated; the
+command `symphony sim` runs many. Write a `Scenario` by hand to test an idea of your own.
+"""
+
+from symphony.testing.batch import Summary as Summary
+from symphony.testing.batch import run_batch as run_batch
+from symphony.testing.batch import run_seed as run_seed
+from symphony.testing.scenario import NodeScript as NodeScript
+from symphony.testing.scenario import Scenario as Scenario
+from symphony.testing.scenario import TaskScript as TaskScript
+from symphony.testing.scenario import draw as draw
+from symphony.testing.sim import Report as Report
+from symphony.testing.sim import World as World
+from symphony.testing.sim import simulate as simulate
+from symphony.testing.story import tell as tell

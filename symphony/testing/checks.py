@@ -20,7 +20,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ledger import Entry, Kind, Verifier
-from symphony.core.events import BeaconSent, Event, FailedOver, TaskEnded, UnitAwarded
+from symphony.core.events import (
+    BeaconSent,
+    Event,
+    FailedOver,
+    OwnLogForked,
+    PlanMade,
+    TaskEnded,
+    UnitAwarded,
+)
 from symphony.core.ids import TaskId
 from symphony.core.receipt import verify_receipt
 from symphony.core.records import VERDICT
@@ -45,6 +53,7 @@ class Watch:
     lost: bool = False  # its conductor crashed
     slack_ms: int = SLACK_MS
     called_ms: dict[str, int] = field(default_factory=dict)
+    refused_plans: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -91,11 +100,20 @@ class Checks:
                 self.counts["bids"] += event.bids
             case FailedOver():
                 self.tasks[event.task].called_ms.setdefault(event.unit, event.at_ms)
+                if event.reason.startswith("bad plan"):
+                    self.tasks[event.task].refused_plans.add(event.unit)
                 self._mark_failover(event.reason)
             case TaskEnded():
                 self._ended(now_ms, event)
+            case PlanMade(task=task, chain=chain):
+                if event.fallback:
+                    self.marks.add("plan fell back")
+                elif f"plan/{chain}" in self.tasks[task].refused_plans:
+                    self.marks.add("plan mended")
+            case OwnLogForked():
+                self.violate("an honest node's own log forked")
             case _:
-                self._mark_other(event)
+                pass
 
     def _mark_failover(self, reason: str) -> None:
         for part, mark in (
@@ -107,15 +125,6 @@ class Checks:
         ):
             if reason.startswith(part) or part in reason:
                 self.marks.add(mark)
-
-    def _mark_other(self, event: Event) -> None:
-        match event.type:
-            case "plan" if event.fallback:
-                self.marks.add("plan fell back")
-            case "own_log_forked":
-                self.violate("an honest node's own log forked")
-            case _:
-                pass
 
     def _ended(self, now_ms: int, event: TaskEnded) -> None:
         watch = self.tasks[event.task]

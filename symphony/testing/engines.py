@@ -117,15 +117,14 @@ def _solve(order: Order, right: bool, random: Random) -> str:
 
 def good_plan(order: Order, random: Random) -> str:
     """A plan of one of the usual shapes: a line, a diamond, a fan, or a single step."""
-    shape: dict[str, list[str]] = random.choice(
-        (
-            {"s1": [], "s2": ["s1"]},
-            {"s1": [], "s2": ["s1"], "s3": ["s2"]},
-            {"s1": [], "s2": ["s1"], "s3": ["s1"], "s4": ["s2", "s3"]},
-            {"s1": [], "s2": [], "s3": ["s1", "s2"]},
-            {"s1": []},
-        )
+    shapes: tuple[dict[str, list[str]], ...] = (
+        {"s1": [], "s2": ["s1"]},
+        {"s1": [], "s2": ["s1"], "s3": ["s2"]},
+        {"s1": [], "s2": ["s1"], "s3": ["s1"], "s4": ["s2", "s3"]},
+        {"s1": [], "s2": [], "s3": ["s1", "s2"]},
+        {"s1": []},
     )
+    shape = random.choice(shapes)
     skills = order.skills or tuple(SKILLS)
     return _plan_text(
         [(key, f"Work out part {key} of it.", n, random.choice(skills)) for key, n in shape.items()]

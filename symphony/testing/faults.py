@@ -9,6 +9,7 @@ Theory: Groce et al., "Swarm Testing" (2012); marks after TigerBeetle's simulato
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -126,24 +127,36 @@ def draw_weather(random: Random, kinds: frozenset[str], loss: float | None) -> W
 
 
 def draw_actions(
-    random: Random, kinds: frozenset[str], nodes: int, within_ms: int
+    random: Random,
+    kinds: frozenset[str],
+    nodes: int,
+    busy: Sequence[tuple[int, int]],
+    within_ms: int,
 ) -> tuple[Action, ...]:
-    """When which node crashes, pauses or is cut off, all over before `within_ms`."""
+    """When which node crashes, pauses or is cut off, all over before `within_ms`.
+
+    Things break where something is going on: soon after one of the (time, conductor) pairs of
+    `busy`, and every third time at that conductor.
+    """
     actions: list[Action] = []
+
+    def victim(longest_ms: int) -> tuple[int, int]:
+        at_ms, conductor = random.choice(busy)
+        at_ms = min(at_ms + random.randrange(2_500), within_ms - longest_ms - 500)
+        return at_ms, conductor if random.random() < 0.33 else random.randrange(nodes)
+
     if "crash" in kinds:
         for _ in range(random.randint(1, 3)):
             down_ms = random.choice((50, 1_000, 8_000))
-            at_ms = random.randrange(500, within_ms - 8_500)
-            actions.append(Crash(at_ms, random.randrange(nodes), down_ms))
+            actions.append(Crash(*victim(8_000), down_ms))
     for kind in ("partition", "one_way"):
         if kind in kinds and nodes > 1:
             size = random.randint(1, nodes - 1)
             apart = frozenset(random.sample(range(nodes), size))
             for_ms = random.choice((300, 4_000, 15_000))
-            at_ms = random.randrange(500, within_ms - 15_500)
+            at_ms, _ = victim(15_000)
             actions.append(Split(at_ms, apart, kind == "partition", for_ms))
     if "pause" in kinds:
         for_ms = random.choice((500, 9_500, 15_000))
-        at_ms = random.randrange(500, within_ms - 15_500)
-        actions.append(Pause(at_ms, random.randrange(nodes), for_ms))
+        actions.append(Pause(*victim(15_000), for_ms))
     return tuple(sorted(actions, key=lambda action: action.at_ms))

@@ -104,7 +104,7 @@ class Machine:
         return self.swarm is not None
 
     def local_ms(self, now_ms: int) -> int:
-        """This machine's monotonic clock, which may run fast or slow."""
+        """The machine's monotonic clock, which may run fast or slow."""
         return self.script.offset_ms + now_ms + now_ms * self.script.drift_ppm // 1_000_000
 
     def world_ms(self, local_ms: int) -> int:

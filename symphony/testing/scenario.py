@@ -5,7 +5,7 @@ A scenario is a value. `draw` makes one from a seed; tests write their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import get_args
 
@@ -46,30 +46,33 @@ class Scenario:
     seed: int
     nodes: tuple[NodeScript, ...]
     tasks: tuple[TaskScript, ...]
-    weather: Weather = Weather()
+    weather: Weather = field(default_factory=Weather)
     actions: tuple[Action, ...] = ()
     kinds: frozenset[str] = frozenset()
     encoder: bool = True
     real_keys: bool = False
-    wire_share: float = 0.1
+    wire_share: float = 0.05
     faults_ms: int = FAULTS_MS
 
 
 def draw(
-    seed: int, *, nodes: int = 7, tasks: int = 5, loss: float | None = None, crash: bool = True
+    seed: int, *, nodes: int = 7, tasks: int = 3, loss: float | None = None, crash: bool = True
 ) -> Scenario:
     """The scenario of a seed. `loss` and `crash` override what the seed says."""
     random = Random(seed)
     kinds = draw_kinds(random, crash=crash)
+    count = 3 * tasks if "crowd" in kinds else tasks
+    scripts = tuple(_task(random, kinds, nodes) for _ in range(count))
+    busy = [(script.at_ms, script.node) for script in scripts]
     return Scenario(
         seed=seed,
         nodes=tuple(_node(random, kinds, index) for index in range(nodes)),
-        tasks=tuple(_task(random, kinds, nodes) for _ in range(tasks)),
+        tasks=scripts,
         weather=draw_weather(random, kinds, loss),
-        actions=draw_actions(random, kinds, nodes, FAULTS_MS),
+        actions=draw_actions(random, kinds, nodes, busy, FAULTS_MS),
         kinds=kinds,
         encoder="no_encoder" not in kinds,
-        real_keys=random.random() < 0.05,
+        real_keys=random.random() < 0.03,
     )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import Protocol
 
 from symphony.core import limits, messages
 from symphony.core.effects import Append, Effect
@@ -25,7 +26,7 @@ from symphony.core.events import FailedOver
 from symphony.core.ids import NodeId, SwarmId, TaskId, unit_id
 from symphony.core.inputs import Cancel, Heard, Input, Submit
 from symphony.core.messages import Message
-from symphony.testing.checks import SLACK_MS, Checks, Watch
+from symphony.testing.checks import Checks, Watch
 from symphony.testing.faults import Crash, Pause, Split
 from symphony.testing.machine import Machine
 from symphony.testing.network import Network
@@ -37,8 +38,17 @@ REST_MS = 180_000
 LOOK_EVERY_MS = 1_000
 MAX_EVENTS = 2_000_000
 
-Observer = Callable[[int, int, Input, Sequence[Effect]], None]
-"""Called with (world ms, machine, input, effects) for everything that a node handles."""
+
+class Observer(Protocol):
+    """Somebody who looks on."""
+
+    def handled(
+        self, now_ms: int, node: int, happened: Input, effects: Sequence[Effect], /
+    ) -> None:
+        """A node handled an input."""
+
+    def noted(self, now_ms: int, text: str) -> None:
+        """The world did something to its nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,7 @@ class World:
             return
         if machine.incarnation:
             self.checks.marks.add("restart")
+            self.note(f"node {machine.index} starts again")
         machine.boot()
         for other in self.machines:
             self._link_changed(machine, other)
@@ -142,6 +153,7 @@ class World:
         for watch in self.checks.tasks.values():
             if watch.script.node == crash.node and not watch.ended:
                 watch.lost = True
+        self.note(f"node {crash.node} crashes")
         machine.crash()
         for other in self.machines:
             self._link_changed(machine, other)
@@ -151,6 +163,7 @@ class World:
         machine = self.machines[pause.node]
         machine.paused_until_ms = self.now_ms + pause.for_ms
         self.checks.marks.add("pause")
+        self.note(f"node {pause.node} pauses for {pause.for_ms} ms")
         for watch in self.checks.tasks.values():
             if watch.script.node == pause.node:
                 watch.slack_ms += pause.for_ms
@@ -175,10 +188,14 @@ class World:
         others = set(range(len(self.machines))) - split.apart
         self.network.cut(set(split.apart), others, both_ways=split.both_ways)
         self.checks.marks.add("partition" if split.both_ways else "one-way partition")
+        arrow = "<-/->" if split.both_ways else "-/->"
+        self.note(f"partition: {sorted(split.apart)} {arrow} {sorted(others)}")
         self._links_changed()
         self.at(self.now_ms + split.for_ms, self._heal_links)
 
     def _heal_links(self) -> None:
+        if self.network.blocked:
+            self.note("the partition heals")
         self.network.heal()
         self._links_changed()
 
@@ -232,9 +249,9 @@ class World:
 
     def _deliver(self, source: Machine, to: Machine, incarnation: int, message: Message) -> None:
         """Only to the life that it was sent to, over a link that still stands."""
-        if to.incarnation == incarnation and source.index in to.connected:
-            if self.network.open(source.index, to.index):
-                to.give(Heard(source.id, message))
+        connected = to.incarnation == incarnation and source.index in to.connected
+        if connected and self.network.open(source.index, to.index):
+            to.give(Heard(source.id, message))
 
     # --- checks -------------------------------------------------------------------------------
 
@@ -247,7 +264,12 @@ class World:
             if isinstance(effect, Append):
                 self._digest.update(effect.entries[-1].id)
         if self._observer is not None:
-            self._observer(self.now_ms, machine.index, happened, effects)
+            self._observer.handled(self.now_ms, machine.index, happened, effects)
+
+    def note(self, text: str) -> None:
+        """Something that the world did, for whoever looks on."""
+        if self._observer is not None:
+            self._observer.noted(self.now_ms, text)
 
     def rejected(self, machine: Machine, peer: NodeId, reason: str) -> None:
         self.checks.violate(f"node {machine.index} rejected {self.index_of[peer]}: {reason}")
@@ -267,6 +289,7 @@ class World:
 
     def _heal(self) -> None:
         self.network.calm = True
+        self.note("everything is healed; now it must come to rest")
         self._heal_links()
         for machine in self.machines:
             self._boot(machine)
