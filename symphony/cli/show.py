@@ -27,8 +27,12 @@ def visible(text: object) -> str:
 
 
 def out_json(value: Any) -> None:
-    """One JSON document on one line: pretty-printing is `jq`'s work, and NDJSON needs lines."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """One JSON document on one line: pretty-printing is `jq`'s work, and NDJSON needs lines.
+
+    In ASCII: U+2028 in a model's output ends a line for some readers, and nothing in it can
+    then reach a terminal as a command.
+    """
+    sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()
 
 

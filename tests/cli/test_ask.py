@@ -1,0 +1,261 @@
+"""Commands that talk to a node: the real gateway on a real socket, before a scripted port."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway.fake_port import DIGEST, RECEIPT, ending
+from gateway.live import Live, live_gateway
+
+from symphony.cli import main
+from symphony.cli.durations import milliseconds
+from symphony.errors import AdmissionDenied, UsageError
+
+from .conftest import Run
+
+
+@pytest.fixture
+def live(home: Path) -> Iterator[Live]:
+    import os
+
+    home.mkdir(mode=0o700)
+    with live_gateway() as running:
+        file = home / "gateway.json"
+        facts = {"url": running.url, "api_key": running.key, "pid": os.getpid()}
+        file.write_text(json.dumps(facts))
+        file.chmod(0o600)
+        yield running
+
+
+def test_the_answer_is_all_there_is_on_stdout(run: Run, live: Live) -> None:
+    done = run("submit", "6 x 7?")
+    assert (done.code, done.out) == (0, "42\n")
+    assert "answered | 1 ballot" in done.err
+    assert "77 tokens" in done.err
+
+
+def test_every_option_reaches_the_node(run: Run, live: Live) -> None:
+    done = run(
+        *("submit", "Which?", "--chains", 5, "--rule", "majority", "--plan", "never"),
+        *("--choice", "a", "--choice", "b", "--skill", "logic", "--budget-tokens", 900),
+        *("--deadline", "90s", "--privacy", "local"),
+    )
+    assert done.code == 0
+    (spec,) = live.port.specs
+    assert (spec.prompt, spec.chains, spec.rule, spec.planning) == (
+        "Which?",
+        5,
+        "majority",
+        "never",
+    )
+    assert (spec.answer_type, spec.choices, spec.skill) == ("choice", ("a", "b"), "logic")
+    assert (spec.budget_tokens, spec.deadline_ms, spec.privacy) == (900, 90_000, "local")
+
+
+def test_json_is_one_document_and_watching_it_is_ndjson(run: Run, live: Live) -> None:
+    done = run("submit", "6 x 7?", "--json")
+    assert done.json()["answer"] == "42"
+    assert done.err == ""
+    events = run("submit", "6 x 7?", "--json", "--watch").lines()
+    kinds = [event["type"] for event in events]
+    assert kinds[0] == "task"
+    assert kinds[-1] == "verdict"
+    assert "token" in kinds
+
+
+def test_watching_without_a_terminal_is_plain_lines_on_stderr(run: Run, live: Live) -> None:
+    done = run("submit", "6 x 7?", "--watch")
+    assert done.out == "42\n"
+    assert "owner     step/0/s1: solver on 00010203" in done.err
+    assert "ballot    chain 0: 42" in done.err
+    assert "\x1b" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "code", "step"),
+    [
+        ("not_certified", "not_certified", 6, "more --chains"),
+        ("failed", "no_bids", 5, "symphony agents"),
+        ("expired", "budget_exhausted", 5, "--deadline TIME"),
+        ("failed", "task_failed", 1, "--watch"),
+        ("cancelled", "cancelled", 130, ""),
+    ],
+)
+def test_each_outcome_has_its_exit_code(
+    run: Run, live: Live, outcome: str, error: str, code: int, step: str
+) -> None:
+    best = "41" if outcome == "not_certified" else ""
+    live.port.ends = lambda task: ending(
+        task, outcome=outcome, error=error, answer=best, message="so it is", receipt=b""
+    )
+    done = run("submit", "6 x 7?")
+    assert done.code == code
+    assert done.out == (f"{best}\n" if best else "")
+    assert "error: so it is" in done.err
+    assert step in done.err
+
+
+def test_an_interrupted_submit_cancels_its_task(live: Live, monkeypatch: Any) -> None:
+    live.port.holding = True
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("symphony.cli.submit.out_json", interrupt)
+    assert main(["submit", "long", "--json", "--watch"]) == 130
+    assert live.port.cancelled.get(timeout=10)
+
+
+def test_detach_prints_the_id_to_follow(run: Run, live: Live) -> None:
+    started = run("submit", "6 x 7?", "--detach")
+    task = started.out.strip()
+    assert (started.code, len(task)) == (0, 32)
+    assert run("task", "watch", task).out == "42\n"
+    assert run("task", "show", task, "--json").json()["state"] == "answered"
+    shown = run("task", "show", task)
+    assert "6 x 7?" in shown.out
+    assert "tiny-135m" in shown.out
+    assert run("task", "watch", task, "--json").lines()[-1]["type"] == "verdict"
+
+
+def test_a_task_is_cancelled_by_the_start_of_its_id(run: Run, live: Live) -> None:
+    live.port.holding = True
+    task = run("submit", "long", "--detach", "--json").json()["id"]
+    assert run("task", "cancel", task[:31] + task[-1], "--json").json() == {"cancelled": True}
+    row = run("tasks", "--json").json()[0]
+    assert row["state"] == "cancelled"
+    again = run("task", "cancel", task)
+    assert "had ended already" in again.err
+    unknown = run("task", "show", "ffff")
+    assert unknown.code == 2
+    assert "next:  symphony tasks" in unknown.err
+
+
+def test_the_receipt_is_saved_and_must_be_the_right_one(
+    run: Run, live: Live, tmp_path: Path
+) -> None:
+    file = tmp_path / "r.receipt"
+    done = run("submit", "6 x 7?", "--receipt", file)
+    assert (done.code, file.read_bytes()) == (0, RECEIPT)
+    assert f"symphony receipt verify {file}" in done.err
+    other = bytes([DIGEST[0] ^ 1]) + DIGEST[1:]
+    live.port.ends = lambda task: ending(task, receipt=other)
+
+    async def lies(_: bytes) -> bytes:
+        return RECEIPT
+
+    live.port.receipt = lies  # type: ignore[method-assign]
+    done = run("submit", "6 x 7?", "--receipt", tmp_path / "x")
+    assert done.code == 7
+    assert "another receipt" in done.err
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("words", [("status",), ("peers",), ("agents",), ("tasks",)])
+def test_reading_commands_speak_json_and_tables(run: Run, live: Live, words: tuple[str]) -> None:
+    plain, machine = run(*words), run(*words, "--json")
+    assert (plain.code, machine.code) == (0, 0)
+    assert plain.out
+    assert plain.err == machine.err == ""
+    assert machine.json() is not None
+
+
+def test_status_peers_and_agents_show_what_the_node_says(run: Run, live: Live) -> None:
+    assert "12D3KooWFake" in run("status").out
+    assert "/ip4/127.0.0.1/tcp/2" in run("peers").out
+    agents = run("agents").out
+    assert "here" in agents
+    assert "far-7b" in agents
+
+
+def test_strangers_cannot_write_to_the_terminal(run: Run, live: Live) -> None:
+    live.port.ends = lambda task: ending(task, answer="4\x1b[2J\u202e2")
+    done = run("submit", "6 x 7?", "--watch")
+    assert "\x1b" not in done.out + done.err
+    assert "\u202e" not in done.out + done.err
+    assert "4\ufffd[2J\ufffd2" in done.out
+
+
+def test_a_refusal_of_the_node_keeps_its_class_and_hint(run: Run, live: Live) -> None:
+    live.port.refuses = AdmissionDenied("observers can't ask", hint="ask the founder")
+    done = run("submit", "x")
+    assert done.code == 4
+    assert done.err == "error: observers can't ask\nnext:  ask the founder\n"
+
+
+def test_a_wrong_key_is_exit_4(run: Run, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMPHONY_URL", live.url)
+    monkeypatch.setenv("SYMPHONY_API_KEY", "wrong")
+    assert run("status").code == 4
+    monkeypatch.delenv("SYMPHONY_API_KEY")
+    done = run("status")
+    assert done.code == 4
+    assert "SYMPHONY_API_KEY" in done.err
+    monkeypatch.setenv("SYMPHONY_API_KEY", live.key)
+    assert run("status").code == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("peers",), ("agents",), ("tasks",), ("task", "show", "ab")]
+)
+def test_without_a_node_it_is_exit_3_with_the_next_step(run: Run, words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert done.code == 3
+    assert "symphony join" in done.err
+    assert done.out == ""
+
+
+def test_no_start_refuses_to_become_a_node(run: Run, home: Path) -> None:
+    done = run("submit", "x", "--no-start")
+    assert done.code == 3
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("  ",), "the question is empty"),
+        (("x", "--choice", "a", "--answer-type", "number"), "--choice goes with"),
+        (("x", "--deadline", "soon"), "is no time"),
+    ],
+)
+def test_impossible_questions_are_refused_before_anything_starts(
+    run: Run, home: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = run("submit", *arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert not home.exists()
+
+
+def test_times_are_read_as_people_write_them() -> None:
+    for text, ms in {
+        "500ms": 500,
+        "60s": 60_000,
+        "1.5m": 90_000,
+        "2h": 7_200_000,
+        "3": 3000,
+    }.items():
+        assert milliseconds(text) == ms
+    for text in ("", "0s", "-1s", "1y", "1e9s", "٣s"):
+        with pytest.raises(UsageError, match="is no time"):
+            milliseconds(text)
+
+
+def test_a_stale_gateway_file_is_no_running_node(home: Path) -> None:
+    from symphony.cli.door import is_running
+
+    home.mkdir()
+    file = home / "gateway.json"
+    assert not is_running(home)
+    for text in ("", "{}", '{"pid": "x"}', '{"pid": 999999999}'):
+        file.write_text(text)
+        assert not is_running(home)
+    import os
+
+    file.write_text(json.dumps({"pid": os.getpid()}))
+    assert is_running(home)
