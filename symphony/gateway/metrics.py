@@ -22,7 +22,6 @@ from symphony.core.events import (
     TaskAccepted,
     TaskEnded,
     UnitAwarded,
-    UnitDone,
 )
 from symphony.gateway.port import NodePort
 
@@ -52,7 +51,9 @@ class Metrics:
         self._awards = Counter("symphony_awards", "Units awarded", registry=registry)
         self._failovers = Counter("symphony_failovers", "Owners replaced", registry=registry)
         self._ballots = Counter("symphony_ballots", "Ballots cast", registry=registry)
-        self._tokens = Counter("symphony_tokens", "Tokens of finished units", registry=registry)
+        self._tokens = Counter(
+            "symphony_tokens", "Tokens of ended tasks, prompts included", registry=registry
+        )
         self._rejects = Counter(
             "symphony_rejects", "Messages of peers that broke a rule", registry=registry
         )
@@ -73,9 +74,8 @@ class Metrics:
                 self._failovers.inc()
             case BallotCast():
                 self._ballots.inc()
-            case UnitDone(tokens=tokens):
+            case TaskEnded(outcome=outcome, at_ms=at_ms, tokens=tokens):
                 self._tokens.inc(tokens)
-            case TaskEnded(outcome=outcome, at_ms=at_ms):
                 self._ended.labels(outcome).inc()
                 self._task_s.observe(at_ms / 1000)
             case _:

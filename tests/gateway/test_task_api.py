@@ -310,6 +310,7 @@ def test_metrics_count_the_events(live: Live):
     assert "symphony_awards_total 2.0" in text
     assert "symphony_task_seconds_count 2.0" in text
     assert "symphony_peers 2.0" in text
+    assert "symphony_tokens_total 154.0" in text
     assert "python_info" not in text
 
 
