@@ -8,7 +8,8 @@ as this one task takes (`--no-start` refuses that).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from symphony.client import Symphony
 
 MAX_PROMPT_CHARS = 64 * 1024
+Verdict = Mapping[str, Any]
+"""The last event of a task, as plain JSON values."""
 
 
 def submit(  # noqa: PLR0917
@@ -68,19 +71,11 @@ def submit(  # noqa: PLR0917
     as_json: JsonOption = False,
 ) -> None:
     """Ask the swarm. Exits 6 when there is an answer, but not a certified one."""
-    from symphony.cli.door import connected, is_running
-    from symphony.errors import UsageError
-
-    text = sys.stdin.read(MAX_PROMPT_CHARS) if prompt == "-" else prompt
-    if not text.strip():
-        raise UsageError("the question is empty", hint='symphony submit "How many …?"')
-    if choice and answer_type not in (None, "choice"):
-        raise UsageError("--choice goes with --answer-type choice", hint="leave one of them out")
     options = {
         "chains": chains,
         "rule": rule,
         "planning": plan,
-        "answer_type": "choice" if choice else answer_type,
+        "answer_type": answer_type or ("choice" if choice else None),
         "choices": choice or None,
         "skill": skill,
         "budget_tokens": budget_tokens,
@@ -88,34 +83,74 @@ def submit(  # noqa: PLR0917
         "privacy": privacy,
     }
     asked = {name: value for name, value in options.items() if value is not None}
+    question = _question(prompt, asked)
     place = home_of(home)
-
-    def ask(swarm: Symphony) -> Mapping[str, Any]:
-        task = swarm.tasks.submit(text, **asked)  # type: ignore[arg-type]
-        verdict = None
-        try:
-            verdict = follow(task.events(tokens=watch), watch=watch, as_json=as_json)
-        finally:
-            if verdict is None:  # interrupted, or the stream is lost: nobody waits any more
-                task.cancel()
-        if receipt is not None and verdict["receipt"]:
-            save_receipt(swarm, verdict, receipt)
-        return verdict
-
-    if detach or not start or is_running(place):
-        with connected(place) as swarm:
-            if detach:
-                _print_started(swarm.tasks.submit(text, **asked).id, as_json)  # type: ignore[arg-type]
-                return
-            verdict = ask(swarm)
-    else:
-        from symphony.cli.oneshot import with_node
-
-        verdict = with_node(place, ask)
+    if detach:
+        _start(place, question, asked, as_json)
+        return
+    verdict = _carry_out(
+        place,
+        partial(
+            _ask, question=question, asked=asked, watch=watch, as_json=as_json, receipt=receipt
+        ),
+        start=start,
+    )
     conclude(verdict, as_json=as_json)
 
 
-def _print_started(task: str, as_json: bool) -> None:
+def _question(prompt: str, asked: Mapping[str, Any]) -> str:
+    """The text of the question. Raises `UsageError` for one that could never be answered."""
+    from symphony.errors import UsageError
+
+    # One more than is allowed, so that the node refuses what is too long instead of us cutting it.
+    text = sys.stdin.read(MAX_PROMPT_CHARS + 1) if prompt == "-" else prompt
+    if not text.strip():
+        raise UsageError("the question is empty", hint='symphony submit "How many …?"')
+    if "choices" in asked and asked["answer_type"] != "choice":
+        raise UsageError("--choice goes with --answer-type choice", hint="leave one of them out")
+    return text
+
+
+def _carry_out(place: Path, ask: Callable[[Symphony], Verdict], *, start: bool) -> Verdict:
+    """Ask the running node, or become one for as long as it takes."""
+    from symphony.cli.door import connected, is_running
+
+    if is_running(place) or not start:
+        with connected(place) as swarm:
+            return ask(swarm)
+    from symphony.cli.oneshot import with_node
+
+    return with_node(place, ask)
+
+
+def _ask(
+    swarm: Symphony,
+    *,
+    question: str,
+    asked: Mapping[str, Any],
+    watch: bool,
+    as_json: bool,
+    receipt: Path | None,
+) -> Verdict:
+    """Submit, follow to the verdict, keep the receipt. Leaving early cancels the task."""
+    task = swarm.tasks.submit(question, **asked)
+    verdict = None
+    try:
+        verdict = follow(task.events(tokens=watch), watch=watch, as_json=as_json)
+    finally:
+        if verdict is None:  # interrupted, or the stream is lost: nobody waits any more
+            task.cancel()
+    if receipt is not None and verdict["receipt"]:
+        save_receipt(swarm, verdict, receipt)
+    return verdict
+
+
+def _start(place: Path, question: str, asked: Mapping[str, Any], as_json: bool) -> None:
+    """Submit to the running node, print the id, and go."""
+    from symphony.cli.door import connected
+
+    with connected(place) as swarm:
+        task = swarm.tasks.submit(question, **asked).id
     if as_json:
         out_json({"id": task})
         return
