@@ -119,9 +119,13 @@ async def test_trap_4_a_failing_handler_ends_only_its_stream() -> None:
     async with network("a") as a, network("b") as b:
         await meet(a, b)
         b.host.set_stream_handler("/fails/1", fails)
-        with trio.fail_after(WAIT_S), pytest.raises(BaseLibp2pError):
+
+        async def call() -> None:
             stream = await a.host.new_stream(b.host.get_id(), ["/fails/1"])
             await stream.read(1)
+
+        with trio.fail_after(WAIT_S), pytest.raises(BaseLibp2pError):
+            await call()
         await is_well(b, a)
 
 
