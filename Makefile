@@ -15,7 +15,7 @@ help:            ## list the verbs
 $(VENV)/.installed: pyproject.toml requirements/constraints.txt requirements/overrides.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
 	  --constraint requirements/constraints.txt --override requirements/overrides.txt \
 	  --editable '.[local,dev]'
 	@touch $@

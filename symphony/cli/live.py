@@ -175,6 +175,8 @@ def plain_line(event: Event) -> str:
             steps = " | ".join(event["steps"])
             why = f" (no plan: {event['fallback']})" if event["fallback"] else ""
             text = f"plan      chain {event['chain']}: {steps}{why}"
+        case "killed":
+            text = f"SIGKILL   node {event['node']} (pid {event['pid']}), owner of {event['unit']}"
         case "failover":
             text = f"failover  {event['unit']}: {event['reason']}"
         case "chain_failed":

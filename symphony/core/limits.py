@@ -17,6 +17,7 @@ ENDED_TASKS_KEPT = 256  # ended tasks a node can still describe from memory
 
 # --- plans ------------------------------------------------------------------------------------
 MAX_STEPS = 8  # longer plans of small models ramble; the paper's have 3 to 5
+FORCED_STEPS = 3  # what a grammar lets a planner write; small models ramble when they may
 MAX_DEPTH = 6  # a chain of dependent steps; each costs a round trip to a model
 MAX_QUESTION_CHARS = 600  # a step's question; longer ones were copies of the whole prompt
 MAX_SKILL_CHARS = 80  # the text that is matched and gossiped: short, so it leaks little

@@ -1,7 +1,10 @@
 """What the owner of a unit is told, and nothing more.
 
-A planner sees the task's question. A step sees its own question and the outputs of its declared
-needs. Only a chain's last step also sees the task's question, because it answers it.
+A planner sees the task's question. A step sees its own question, the outputs of its declared
+needs, and the task's question as background: planners of the small models that this is for
+leave out numbers that a step then can't know. In a task of privacy class `open` only a chain's
+last step gets the background, because it answers the task; strangers see no more than their
+own step.
 """
 
 from __future__ import annotations
@@ -29,11 +32,12 @@ def order_for(run: TaskRun, unit: Unit, skills: tuple[str, ...]) -> Order:
     assert unit.step is not None
     final = unit is run.chains[unit.chain].final
     planned = unit.step.question != spec.prompt
+    told = planned and (final or spec.privacy != "open")
     return Order(
         role="solve",
         question=unit.step.question,
         quotes=tuple(_quote(run, unit, need) for need in unit.step.needs),
-        goal=spec.prompt if final and planned else "",
+        goal=spec.prompt if told else "",
         final=final,
         answer_type=spec.answer_type if final else "text",
         choices=spec.choices if final else (),

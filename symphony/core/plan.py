@@ -2,14 +2,14 @@
 
 A planner returns JSON that its engine was forced to shape by `plan_schema`; it is never fished
 out of prose. What a schema can't say is checked here with networkx: needs that exist, no
-cycle, one final step that everything leads to, bounded depth. A plan that fails says why, in
+cycle, a final step that everything leads to, bounded depth. A plan that fails says why, in
 words that go back to the planner for its one retry.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import networkx as nx
@@ -51,34 +51,44 @@ def direct_plan(question: str, skill: str) -> Plan:
 
 
 def plan_schema(skills: tuple[str, ...]) -> dict[str, Any]:
-    """The JSON schema of a plan. Every string is bounded: small models otherwise fill the
-    budget with blanks. With known `skills`, a step names one of them.
+    """The JSON schema of a plan of 2 or 3 steps, which a grammar can force.
+
+    A step needs earlier steps only, so no circle can be written down, and every string is
+    bounded: small models otherwise fill the budget with blanks. With known `skills`, a step
+    names one of them.
     """
+    lengths = range(2, limits.FORCED_STEPS + 1)
+    return {
+        "type": "object",
+        "properties": {"steps": {"anyOf": [_steps_schema(count, skills) for count in lengths]}},
+        "required": ["steps"],
+        "additionalProperties": False,
+    }
+
+
+def _steps_schema(count: int, skills: tuple[str, ...]) -> dict[str, Any]:
+    items = [_step_schema(number, skills) for number in range(1, count + 1)]
+    return {"type": "array", "prefixItems": items, "minItems": count, "maxItems": count}
+
+
+def _step_schema(number: int, skills: tuple[str, ...]) -> dict[str, Any]:
+    earlier = [f"s{n}" for n in range(1, number)]
+    needs: dict[str, Any] = {"type": "array", "items": {"type": "string"}, "maxItems": 0}
+    if earlier:
+        one_of = {"type": "string", "enum": earlier}
+        needs = {"type": "array", "items": one_of, "minItems": 1, "maxItems": len(earlier)}
     skill: dict[str, Any] = {"type": "string", "minLength": 2, "maxLength": limits.MAX_SKILL_CHARS}
     if skills:
         skill = {"type": "string", "enum": list(skills)}
-    step = {
+    return {
         "type": "object",
         "properties": {
-            "id": {"type": "string", "enum": [f"s{n}" for n in range(1, limits.MAX_STEPS + 1)]},
-            "question": {"type": "string", "minLength": 8, "maxLength": 300},
-            "needs": {
-                "type": "array",
-                "items": {
-                    "type": "string",
-                    "enum": [f"s{n}" for n in range(1, limits.MAX_STEPS + 1)],
-                },
-                "maxItems": 4,
-            },
+            "id": {"type": "string", "enum": [f"s{number}"]},
+            "question": {"type": "string", "minLength": 8, "maxLength": 200},
+            "needs": needs,
             "skill": skill,
         },
         "required": ["id", "question", "needs", "skill"],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": {"steps": {"type": "array", "items": step, "minItems": 1, "maxItems": 5}},
-        "required": ["steps"],
         "additionalProperties": False,
     }
 
@@ -122,7 +132,11 @@ def _parse_step(item: Any) -> Step:
 
 
 def _ordered(steps: list[Step]) -> Plan:
-    """Check the graph, and put the steps into a runnable order."""
+    """Check the graph, and put the steps into a runnable order.
+
+    The step that is written last answers the task; it also gets the results of steps that
+    nobody else needs, so that no work is done in vain.
+    """
     by_id = {step.id: step for step in steps}
     if len(by_id) != len(steps):
         raise BadPlan("two steps have the same id")
@@ -135,13 +149,14 @@ def _ordered(steps: list[Step]) -> Plan:
             graph.add_edge(need, step.id)
     if not nx.is_directed_acyclic_graph(graph):
         raise BadPlan("the needs of the steps form a circle")
-    sinks = [node for node in graph if graph.out_degree(node) == 0]
-    if len(sinks) != 1:
-        raise BadPlan(f"exactly one step must come last, but nothing needs {', '.join(sinks)}")
+    final = steps[-1]
+    if graph.out_degree(final.id) > 0:
+        raise BadPlan(f"the last step, {final.id}, gives the answer; no step may need it")
+    loose = [step.id for step in steps[:-1] if graph.out_degree(step.id) == 0]
+    by_id[final.id] = replace(final, needs=(*final.needs, *loose))
+    graph.add_edges_from((node, final.id) for node in loose)
     if nx.dag_longest_path_length(graph) >= limits.MAX_DEPTH:
         raise BadPlan(f"the plan is deeper than {limits.MAX_DEPTH} steps")
     place = {step.id: index for index, step in enumerate(steps)}
     order = nx.lexicographical_topological_sort(graph, key=lambda node: place[node])
-    ordered = [by_id[node] for node in order]
-    final = by_id[sinks[0]]
-    return Plan((*(step for step in ordered if step is not final), final))
+    return Plan(tuple(by_id[node] for node in order))

@@ -36,8 +36,9 @@ def user_message(order: Order) -> str:
         return _plan_message(order)
     parts = [_envelope(quote) for quote in order.quotes]
     if order.goal:
-        parts.append(f"The whole task:\n{clean(order.goal, limits.MAX_PROMPT_BYTES)}")
-        parts.append(f"Your step, the last one, which answers the task:\n{_question(order)}")
+        parts.append(f"Background, the whole task:\n{clean(order.goal, limits.MAX_PROMPT_BYTES)}")
+        which = "the last one, which answers the task" if order.final else "and nothing else"
+        parts.append(f"Your step, {which}:\n{_question(order)}")
     else:
         parts.append(_question(order))
     if order.complaint:
@@ -81,7 +82,7 @@ def _form(order: Order) -> str:
 
 def _plan_message(order: Order) -> str:
     lines = [
-        "Split this question into 2 to 4 steps. Do not solve it.",
+        "Split this question into 2 or 3 steps. Do not solve it.",
         "Each step is a question of its own and repeats every number or fact it needs.",
         "needs lists the ids of the steps whose results it uses. The last step gives the answer.",
         "",

@@ -19,6 +19,7 @@ from symphony.core import prompts
 from symphony.core.effects import StartWork
 from symphony.core.ids import Epoch, UnitId
 from symphony.core.inputs import Input, WorkDone, WorkFailed, WorkMoved
+from symphony.core.limits import PROGRESS_EVERY_MS
 from symphony.core.messages import Order
 from symphony.core.plan import plan_schema
 from symphony.engines.base import (
@@ -104,12 +105,18 @@ class Workshop:
             raise EngineError(f"no agent {work.agent} here")
         request = request_for(agent, work.order, work.deadline_ms - started_ms)
         parts: list[str] = []
+        unsaid = 0  # parts that were not reported yet: a report per token would cost more than it
+        said_ms = self._now_ms()  # shows, to this node and to the conductor
         async with agent.engine.generate(request) as stream:
             async for event in stream:
                 match event:
                     case Chunk(text=text):
                         parts.append(text)
-                        await self._feed(WorkMoved(work.unit, work.epoch, text))
+                        unsaid += 1
+                        if self._now_ms() - said_ms >= PROGRESS_EVERY_MS:
+                            fresh = "".join(parts[-unsaid:])
+                            unsaid, said_ms = 0, self._now_ms()
+                            await self._feed(WorkMoved(work.unit, work.epoch, fresh))
                     case Finished():
                         return _done(work, "".join(parts), event, self._now_ms() - started_ms)
         raise EngineError("the engine's stream ended without saying that it is complete")

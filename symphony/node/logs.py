@@ -1,0 +1,38 @@
+"""What a node says on stderr: one line per event, for people or as JSON.
+
+stdout belongs to the ready line and to results. Libraries' own logs join ours from warning up.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from symphony.settings import LogSettings
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure_logging(settings: LogSettings) -> None:
+    """Set up structlog and the standard library's logging for this process."""
+    level = _LEVELS[settings.level]
+    renderer: structlog.typing.Processor
+    if settings.format == "json":
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), force=True)
+    logging.getLogger("symphony").setLevel(level)

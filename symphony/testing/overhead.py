@@ -1,0 +1,110 @@
+"""How much time Symphony adds to a model's own: the whole path over real processes and libp2p.
+
+An echo server answers every call after exactly `latency_ms`. A task of 3 chains, each of one
+plan and three sequential steps, then needs at least 4 calls one after the other. What the task
+takes beyond 4 x `latency_ms` is ours: beacons, bids, awards on disk, frames, results, the vote.
+
+The agents' skill is nothing like what the plan asks for, so no ballot weighs a half, and the
+exact stop can't end a task before all three chains have voted.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from symphony.testing.local_swarm import NodePlan, local_swarm
+
+CHAINS = 3
+CALLS_IN_A_ROW = 4
+
+_MANIFEST = """\
+apiVersion: symphony/v1alpha1
+kind: Agent
+metadata: {{name: {name}, description: "Repeats what the benchmark tells it."}}
+spec:
+  skills: [{{name: {skill}, description: "{text}"}}]
+  engine: {{kind: openai, model: echo}}
+  roles: [{role}]
+  instructions: prompt.md
+  limits: {{concurrency: 8}}
+"""
+
+
+def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> dict[str, Any]:
+    """Run the tasks one after the other on one node of the swarm; times in ms."""
+    agents = _write_agents(root / "agents")
+    with echo_server(latency_ms) as url:
+        environment = {"SYMPHONY_ENGINE_URL": url, "SYMPHONY_AGENTS": str(agents)}
+        environment["SYMPHONY_LOG_LEVEL"] = "warning"
+        plans = [NodePlan(f"n{number}", environment) for number in range(1, nodes + 1)]
+        with local_swarm(root, plans) as swarm, swarm[0].client() as client:
+            _run_task(client)  # embeds the skills, opens the connections to the echo server
+            runs = [_run_task(client) for _ in range(tasks)]
+    walls = [wall_ms for wall_ms, _ in runs]
+    ideal_ms = CALLS_IN_A_ROW * latency_ms
+    return {
+        "bench": "overhead",
+        "nodes": nodes,
+        "tasks": tasks,
+        "latency_ms": latency_ms,
+        "ideal_ms": ideal_ms,
+        "median_ms": statistics.median(walls),
+        "min_ms": min(walls),
+        "max_ms": max(walls),
+        "ratio": statistics.median(walls) / ideal_ms,
+        "ballots": sorted({len(ended["ballots"]) for _, ended in runs}),
+        "owners": sorted({len({b["owner"] for b in ended["ballots"]}) for _, ended in runs}),
+        "conductor_median_ms": statistics.median(ended["at_ms"] for _, ended in runs),
+        "plan_median_ms": statistics.median(e["phases_ms"]["plan"] for _, e in runs),
+    }
+
+
+def _run_task(client: httpx2.Client) -> tuple[float, dict[str, Any]]:
+    body = {"prompt": "ANSWER: 42", "chains": CHAINS, "plan": "always", "answer_type": "number"}
+    began = time.perf_counter()
+    response = client.post("/api/tasks?wait=true", json=body)
+    wall_ms = (time.perf_counter() - began) * 1000
+    response.raise_for_status()
+    ended: dict[str, Any] = response.json()
+    return wall_ms, ended
+
+
+def _write_agents(folder: Path) -> Path:
+    for name, role, skill, text in (
+        ("planner", "plan", "planning", "split a question into steps"),
+        ("echoer", "solve", "parrot", "birds with green feathers"),
+    ):
+        home = folder / name
+        home.mkdir(parents=True)
+        manifest = _MANIFEST.format(name=name, role=role, skill=skill, text=text)
+        (home / "agent.yaml").write_text(manifest)
+        (home / "prompt.md").write_text("Repeat.\n")
+    return folder
+
+
+@contextmanager
+def echo_server(latency_ms: int) -> Iterator[str]:
+    """The echo server as a process of its own; yields its base URL."""
+    command = [sys.executable, "-m", "symphony.testing.echo_server"]
+    command += ["--port", "0", "--latency-ms", str(latency_ms), "--until-stdin-closes"]
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        yield line.split()[-1]
+    finally:
+        process.stdin.close()
+        process.wait(timeout=10)
+        process.stdout.close()
