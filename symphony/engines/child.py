@@ -74,6 +74,12 @@ class Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    async def dies_within(self, seconds: float) -> bool:
+        """Whether it is dead, or dies while we wait."""
+        with trio.CancelScope(deadline=trio.current_time() + seconds):
+            await self._process.wait()
+        return not self.alive
+
     async def stop(self) -> None:
         """Let go of the leash, wait, and kill what does not leave."""
         await _end(self._process)

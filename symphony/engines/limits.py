@@ -104,6 +104,10 @@ STDERR_TAIL_BYTES: Final = 2048
 STOP_SECONDS: Final = 5.0
 """From closing the child's standard input to killing it."""
 
+DYING_SECONDS: Final = 1.0
+"""From a refused connection to the death of the process behind it; the kernel frees a few
+hundred MB in between."""
+
 RESTART_BACKOFF_MS: Final = (0, 500, 1000, 2000, 5000, 10_000, 30_000)
 """Pause before the n-th start in a row that failed; the last one repeats. The first restart
 is immediate, as a killed process most often was killed once."""

@@ -16,7 +16,7 @@ import importlib.util
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,11 +98,26 @@ class LlamaCppEngine:
     @asynccontextmanager
     async def _generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
         deadline = trio.current_time() + request.deadline_ms / 1000
+        async with AsyncExitStack() as stack:
+            try:
+                stream = await self._enter(stack, request, deadline)
+            except EngineUnavailable:
+                # A killed process closes its sockets a moment before it is seen to be dead.
+                # Nothing was answered, so the request may go to its successor.
+                if self._child is None or not await self._child.dies_within(limits.DYING_SECONDS):
+                    raise
+                stream = await self._enter(stack, request, deadline)
+            yield stream
+
+    async def _enter(
+        self, stack: AsyncExitStack, request: Request, deadline: float
+    ) -> AsyncIterator[Event]:
         with within(deadline):
             client = await self._ensure()
         left_ms = max(1, int((deadline - trio.current_time()) * 1000))
-        async with client.generate(replace(request, deadline_ms=left_ms)) as stream:
-            yield stream
+        return await stack.enter_async_context(
+            client.generate(replace(request, deadline_ms=left_ms))
+        )
 
     async def health(self) -> Health:
         try:

@@ -130,6 +130,14 @@ async def test_kill_9_fails_the_call_and_the_next_one_works(llama: LlamaCppEngin
     assert not psutil.pid_exists(killed), "the dead child was reaped"
 
 
+async def test_a_call_that_meets_a_dying_server_goes_to_the_next(llama: LlamaCppEngine):
+    for _ in range(3):
+        await llama.start()
+        assert llama.pid is not None
+        os.kill(llama.pid, signal.SIGKILL)
+        assert (await run(llama, ask(max_tokens=2)))[1].completion_tokens == 2
+
+
 async def test_health_brings_a_dead_server_back(llama: LlamaCppEngine):
     await llama.start()
     assert llama.pid is not None
