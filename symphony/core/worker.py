@@ -239,10 +239,10 @@ class Worker:
             model=_as_text(done.model)[:64] or "unknown",
             engine=_as_text(done.engine)[:64] or "unknown",
             seed=job.order.seed,
-            prompt_tokens=done.prompt_tokens,
-            completion_tokens=done.completion_tokens,
-            elapsed_ms=done.elapsed_ms,
-            logprob_milli=done.logprob_milli,
+            prompt_tokens=_as_count(done.prompt_tokens),
+            completion_tokens=_as_count(done.completion_tokens),
+            elapsed_ms=_as_count(done.elapsed_ms),
+            logprob_milli=_as_logprob(done.logprob_milli),
         )
         self._hand_over(job, record, output)
 
@@ -266,7 +266,7 @@ class Worker:
             seed=job.order.seed,
             prompt_tokens=0,
             completion_tokens=0,
-            elapsed_ms=failed.elapsed_ms,
+            elapsed_ms=_as_count(failed.elapsed_ms),
             reason=_as_text(failed.reason)[:300],
         )
         self._hand_over(job, record, "")
@@ -337,3 +337,12 @@ class Worker:
 def _as_text(text: str) -> str:
     """What an engine wrote, with lone surrogates replaced: they have no bytes to be signed."""
     return text.encode(errors="replace").decode()
+
+
+def _as_count(number: int) -> int:
+    """What an engine counted, within the bounds of a record."""
+    return min(max(number, 0), 2**32 - 1)
+
+
+def _as_logprob(milli: int | None) -> int | None:
+    return None if milli is None else min(max(milli, -1_000_000), 0)

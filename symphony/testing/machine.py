@@ -20,6 +20,7 @@ from symphony.core.effects import (
     CancelWork,
     Effect,
     Embed,
+    Expel,
     KeepFork,
     KeepReceipt,
     Publish,
@@ -177,6 +178,8 @@ class Machine:
                     world.check_let_go(self, event)
             case Reject(peer, reason):
                 world.rejected(self, peer, reason)
+            case Expel(invite):
+                world.checks.violate(f"an invite that nobody revoked was: {invite.hex()}")
             case KeepFork(proof):
                 self.store.add_fork(proof)
                 world.checks.violate(f"an honest log forked at {proof.seq}")
@@ -224,7 +227,7 @@ class Machine:
             checks.violate(f"node {self.index} runs more of {work.agent} than it has slots")
         coming = attempt(script, work.order, self.world.random)
         end_ms = now_ms + coming.after_ms
-        last_ms = self.world_ms(work.deadline_ms)
+        last_ms = max(now_ms, self.world_ms(work.deadline_ms))
         if coming.hangs or end_ms > last_ms:
             checks.marks.add("engine hung")
             self._end(last_ms, WorkFailed(*key, "the engine ran out of time", last_ms - now_ms))
