@@ -115,6 +115,13 @@ class Reject:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Expel:
+    """The founder revoked this invite: whoever came with it is let in no more."""
+
+    invite: bytes
+
+
 Effect = (
     Append
     | KeepFork
@@ -128,4 +135,5 @@ Effect = (
     | KeepReceipt
     | Tell
     | Reject
+    | Expel
 )

@@ -160,6 +160,13 @@ class Cancel:
     task: TaskId
 
 
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """The founder takes an invite back; `invite` is its 16-byte id."""
+
+    invite: bytes
+
+
 Input = (
     WallClock
     | Started
@@ -175,4 +182,5 @@ Input = (
     | Embedded
     | Submit
     | Cancel
+    | Revoke
 )

@@ -25,7 +25,7 @@ from symphony.core.calls import Surroundings
 from symphony.core.chance import Chance, jittered
 from symphony.core.conductor import Conductor
 from symphony.core.directory import Directory
-from symphony.core.effects import Effect
+from symphony.core.effects import Effect, Expel
 from symphony.core.events import AgentSeen, PeerSeen
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.inputs import (
@@ -37,6 +37,7 @@ from symphony.core.inputs import (
     Input,
     PeerDown,
     PeerUp,
+    Revoke,
     Started,
     Submit,
     TimerFired,
@@ -94,9 +95,12 @@ class Swarm:
         chance: Chance,
         heads: Iterable[Head] = (),
         forks: Iterable[ForkProof] = (),
+        founder: NodeId | None = None,
     ) -> None:
         self.me = NodeId(signer.public)
         self.directory = Directory()
+        self.revoked: frozenset[bytes] = frozenset()
+        self._founder = founder
         self._chance = chance
         self._out = Outbox(self.me)
         self._wall_minus_now_ms = 0
@@ -157,6 +161,9 @@ class Swarm:
                 self.conductor.submit(happened)
             case Cancel(task):
                 self.conductor.cancel(task)
+            case Revoke(invite):
+                if self.me == self._founder and invite not in self.revoked:
+                    self.journal.write(Kind.REVOKE, invite)
             case Started(agents, incarnation):
                 self._incarnation = incarnation
                 self._host(agents)
@@ -255,7 +262,12 @@ class Swarm:
 
     def _learn(self, entry: Entry) -> None:
         """Interpret an accepted entry; kinds that nobody here needs are only stored."""
-        if entry.kind != Kind.CAPABILITY or entry.body is None:
+        if entry.body is None:
+            return
+        if entry.kind == Kind.REVOKE and entry.author == self._founder:
+            self.revoked |= {entry.body}
+            self._out.do(Expel(entry.body))
+        if entry.kind != Kind.CAPABILITY:
             return
         try:
             listing = self.directory.add(entry)

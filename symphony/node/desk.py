@@ -10,15 +10,16 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
 
 from ledger import PrivateKey, Store, did_key, peer_id
 from symphony.core import limits as core_limits
-from symphony.core.admission import Genesis, make_invite
+from symphony.core.admission import Genesis
 from symphony.core.events import Event
 from symphony.core.ids import TASK_ID_BYTES, NodeId, TaskId
 from symphony.core.inputs import Cancel, Submit, TaskSpec
@@ -31,7 +32,7 @@ from symphony.engines.base import (
     NoConstraint,
     Request,
 )
-from symphony.errors import AdmissionDenied, ModelError, UsageError
+from symphony.errors import ModelError, UsageError
 from symphony.gateway.port import (
     AgentView,
     ChatEnd,
@@ -46,6 +47,7 @@ from symphony.gateway.port import (
     StatusView,
     TaskView,
 )
+from symphony.invites import create_invite
 from symphony.net import PeerInfo
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
@@ -65,7 +67,7 @@ class Desk:
         workshop: Workshop,
         key: PrivateKey,
         genesis: Genesis,
-        receipts: Path,
+        home: Path,
     ) -> None:
         self._loop = loop
         self._store = store
@@ -73,7 +75,8 @@ class Desk:
         self._workshop = workshop
         self._key = key
         self._genesis = genesis
-        self._receipts = receipts
+        self._home = home
+        self._receipts = home / "receipts"
         self._started = trio.current_time()
         self.addresses: tuple[str, ...] = ()
         self.net_peers: Callable[[], tuple[PeerInfo, ...]] = tuple
@@ -195,7 +198,7 @@ class Desk:
         request = _chat_request(agent, messages, options)
         async with agent.engine.generate(request) as stream:
 
-            async def events() -> AsyncIterator[ChatEvent]:
+            async def events() -> AsyncGenerator[ChatEvent, None]:
                 async for event in stream:
                     match event:
                         case Chunk(text=text):
@@ -205,7 +208,8 @@ class Desk:
                                 event.reason, event.prompt_tokens, event.completion_tokens
                             )
 
-            yield events()
+            async with aclosing(events()) as answer:
+                yield answer
 
     def _hosting(self, model: str) -> HostedAgent:
         for agent in self._workshop.agents.values():
@@ -218,23 +222,19 @@ class Desk:
         )
 
     async def invite(self, minutes: int, scope: InviteScope) -> InviteView:
-        if self._genesis.founder != self._me:
-            raise AdmissionDenied(
-                "only the founder of a swarm can invite",
-                hint="ask whoever created the swarm, or create one of your own",
+        invite = await self._loop.on_disk(
+            partial(
+                create_invite,
+                self._home,
+                key=self._key,
+                genesis=self._genesis,
+                now_ms=time.time_ns() // 1_000_000,
+                minutes=minutes,
+                scope=scope,
+                addresses=self.addresses,
             )
-        now_ms = time.time_ns() // 1_000_000
-        expires_ms = now_ms + minutes * 60_000
-        invite = make_invite(
-            self._genesis,
-            founder=self._key,
-            secret=os.urandom(32),
-            issued_ms=now_ms,
-            expires_ms=expires_ms,
-            scope=scope,
-            bootstrap=self.addresses,
         )
-        return InviteView(invite.token(), scope, expires_ms)
+        return InviteView(invite.token(), scope, invite.parsed_grant().expires_ms)
 
 
 def _chat_request(

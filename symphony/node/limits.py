@@ -15,6 +15,7 @@ WATCHER_MUST = 4_096  # and before it is given up altogether
 REJECTS_BEFORE_BAN = 50  # broken rules by one peer within a minute: no honest peer comes near
 BAN_S = 300.0
 WALL_CLOCK_EVERY_S = 10.0  # how often the core is told the wall-clock time
+INVITES_EVERY_S = 3.0  # how often a founder's node looks for invites that were revoked
 RESTORE_PAGE = 1_000  # capability entries read at once when a node opens
 CLOSE_S = 5.0  # for a clean shutdown of engines and network, each
 EMBED_AT_ONCE = 64  # texts per call of the encoder

@@ -26,6 +26,7 @@ from symphony.core.effects import (
     CancelWork,
     Effect,
     Embed,
+    Expel,
     KeepFork,
     KeepReceipt,
     Publish,
@@ -58,6 +59,8 @@ class Air(Protocol):
     def publish(self, effect: Publish) -> None: ...
 
     def reject(self, effect: Reject) -> None: ...
+
+    def expel(self, effect: Expel) -> None: ...
 
 
 class Loop:
@@ -155,6 +158,8 @@ class Loop:
                     self._hub.tell(event)
                 case Reject():
                     self.air.reject(effect)
+                case Expel():
+                    self.air.expel(effect)
                 case _:
                     assert_never(effect)
 

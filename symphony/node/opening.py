@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import structlog
 import trio
@@ -24,8 +25,8 @@ from ledger.sqlite import SqliteStore, lock_directory
 from symphony.config import make_home
 from symphony.core.admission import Membership, parse_token
 from symphony.core.effects import Embed
-from symphony.core.ids import SwarmId
-from symphony.core.inputs import Embedded, EntriesStored, Started, WallClock
+from symphony.core.ids import NodeId, SwarmId
+from symphony.core.inputs import Embedded, EntriesStored, Revoke, Started, WallClock
 from symphony.core.swarm import Swarm
 from symphony.engines.embedding import Encoder, open_encoder
 from symphony.errors import ConfigError, ProtocolMismatch, SymphonyError
@@ -42,6 +43,7 @@ from symphony.identity import (
     read_swarm,
     write_swarm,
 )
+from symphony.invites import revoked
 from symphony.net import NetSettings, Preset, open_network, topics
 from symphony.node import limits
 from symphony.node.air import NetworkAir
@@ -140,11 +142,14 @@ async def _run(
         random.SystemRandom(),
         store.heads(),
         store.forks(),
+        NodeId(swarm_file.genesis.founder),
     )
     loop = Loop(swarm, store, hub, monotonic_ms, receipts)
     encoder = await open_encoder()
     household = await move_in(settings, encoder, stack)
-    membership = Membership(swarm_file.genesis, swarm_file.proof)
+    _begin(swarm, store)
+    gone = swarm.revoked | revoked(settings.home)
+    membership = Membership(swarm_file.genesis, swarm_file.proof, gone)
     network = await stack.enter_async_context(
         open_network(
             _net_settings(settings, swarm_file),
@@ -160,8 +165,7 @@ async def _run(
         loop.workshop = Workshop(nursery, loop.feed, monotonic_ms)
         loop.workshop.host(household.agents)
         loop.embed = _embedder(encoder, loop, nursery)
-        _begin(swarm, store)
-        desk = Desk(loop, store, hub, loop.workshop, key, swarm_file.genesis, receipts)
+        desk = Desk(loop, store, hub, loop.workshop, key, swarm_file.genesis, settings.home)
         desk.addresses = network.addresses
         desk.net_peers = network.peers
         desk.warnings = tuple(household.warnings)
@@ -170,6 +174,8 @@ async def _run(
         nursery.start_soon(air.listen)
         nursery.start_soon(air.forget_rejects)
         nursery.start_soon(_read_clock, loop)
+        if swarm_file.genesis.founder == key.public:
+            nursery.start_soon(_watch_invites, settings.home, loop)
         incarnation = wall_ms()
         await loop.feed(Started(household.capabilities, incarnation))
         await _dial_all(network.dial, settings, swarm_file)
@@ -181,10 +187,11 @@ async def _run(
 def _begin(swarm: Swarm, store: SqliteStore) -> None:
     """Tell the core the time and what the ledger says about agents, before anything else."""
     effects = swarm.handle(monotonic_ms(), WallClock(wall_ms()))
-    after = 0
-    while page := store.by_kind(Kind.CAPABILITY, after_rowid=after, limit=limits.RESTORE_PAGE):
-        effects += swarm.handle(monotonic_ms(), EntriesStored(tuple(e for _, e in page)))
-        after = page[-1][0]
+    for kind in (Kind.CAPABILITY, Kind.REVOKE):
+        after = 0
+        while page := store.by_kind(kind, after_rowid=after, limit=limits.RESTORE_PAGE):
+            effects += swarm.handle(monotonic_ms(), EntriesStored(tuple(e for _, e in page)))
+            after = page[-1][0]
     _log.debug("restored", agents=len(swarm.directory), effects=len(effects))
 
 
@@ -259,6 +266,14 @@ def _embedder(
         await loop.feed(Embedded(name, effect.texts, vectors))
 
     return lambda effect: nursery.start_soon(run, effect)
+
+
+async def _watch_invites(home: Path, loop: Loop) -> None:
+    """Tell the core of invites that `symphony invite revoke` takes back while the node runs."""
+    while True:
+        for invite in sorted(revoked(home) - loop.swarm.revoked):
+            await loop.feed(Revoke(invite))
+        await trio.sleep(limits.INVITES_EVERY_S)
 
 
 async def _read_clock(loop: Loop) -> None:

@@ -183,6 +183,8 @@ class Machine:
             case KeepFork(proof):
                 self.store.add_fork(proof)
                 world.checks.violate(f"an honest log forked at {proof.seq}")
+            case Expel(invite):
+                world.checks.violate(f"nobody revoked invite {invite.hex()}")
             case _:
                 assert_never(effect)
 
