@@ -8,6 +8,7 @@ connector (our own address book decides whom to dial).
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from typing import Any
 
@@ -67,11 +68,10 @@ def make_host(settings: NetSettings, seed: bytes, doorman: Doorman) -> Any:
 
 def _quieten() -> None:
     """libp2p logs as an error whatever a stranger or a closing peer provokes; the sessions and
-    the guards report what matters. A level that somebody set is left alone.
+    the guards report what matters. libp2p's own switch, LIBP2P_DEBUG, is respected.
     """
-    logger = logging.getLogger("libp2p")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.CRITICAL)
+    if not os.environ.get("LIBP2P_DEBUG"):
+        logging.getLogger("libp2p").setLevel(logging.CRITICAL)
 
 
 def _connection_config(settings: NetSettings) -> ConnectionConfig:
