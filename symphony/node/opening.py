@@ -115,7 +115,8 @@ async def run_node(settings: NodeSettings, on_ready: Callable[[Ready], None]) ->
 def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """One typed error out of a nursery's group; the group itself if it holds anything else."""
     matching = group.subgroup(SymphonyError)
-    rest = group.subgroup(lambda error: not isinstance(error, SymphonyError | trio.Cancelled))
+    expected = SymphonyError | trio.Cancelled | BaseExceptionGroup  # groups: only leaves count
+    rest = group.subgroup(lambda error: not isinstance(error, expected))
     if matching is None or (rest is not None and rest.exceptions):
         return group
     error: BaseException = matching
