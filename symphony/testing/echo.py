@@ -40,6 +40,7 @@ from symphony.engines.base import (
 from symphony.errors import EngineError
 
 PLAN_STEPS = 3
+MOST_PIECES = 16
 FEATURES = frozenset({Feature.JSON_SCHEMA, Feature.CHOICE})
 
 _RULE = re.compile(r"ANSWER:[ \t]*(\S[^\n]*)")
@@ -71,16 +72,33 @@ class Script:
 
 
 def pieces(text: str) -> list[str]:
-    """The output as a stream would bring it: word by word, nothing lost."""
-    return re.findall(r"\s*\S+\s*$|\s*\S+", text) or ([text] if text else [])
+    """The output as a stream would bring it: some words at a time, nothing lost. Long outputs
+    come in larger pieces: a frame per word would measure this server, not the node.
+    """
+    words = re.findall(r"\s*\S+\s*$|\s*\S+", text) or ([text] if text else [])
+    at_once = max(1, -(-len(words) // MOST_PIECES))
+    return ["".join(words[at : at + at_once]) for at in range(0, len(words), at_once)]
 
 
 def _instance(schema: Mapping[str, Any], answer: str, question: str) -> Any:
     steps = schema.get("properties", {}).get("steps")
-    if isinstance(steps, Mapping) and steps.get("type") == "array":
-        items = steps.get("items", {})
-        return {"steps": [_step(items, number, question) for number in range(1, PLAN_STEPS + 1)]}
-    return _smallest(schema, answer, 0)
+    parts = _step_schemas(steps) if isinstance(steps, Mapping) else None
+    if parts is None:
+        return _smallest(schema, answer, 0)
+    return {"steps": [_step(part, number, question) for number, part in enumerate(parts, 1)]}
+
+
+def _step_schemas(steps: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """The schema of each of three steps: one for all, or one for each place; None where the
+    steps are no list of three.
+    """
+    for option in steps.get("anyOf", [steps]):
+        places = option.get("prefixItems")
+        if places is not None and len(places) == PLAN_STEPS:
+            return list(places)
+        if places is None and option.get("type") == "array" and "items" in option:
+            return [option["items"]] * PLAN_STEPS
+    return None
 
 
 def _step(schema: Mapping[str, Any], number: int, question: str) -> dict[str, Any]:
