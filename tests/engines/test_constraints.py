@@ -130,10 +130,11 @@ def test_llamacpp_has_no_regular_expressions():
 def test_the_schema_of_plans_is_within_the_limits():
     constraint = JsonSchema(plan_schema(("math", "geography")))
     check_constraint(constraint)
-    step = {"id": "s1", "question": "What is 2 + 3?", "needs": [], "skill": "math"}
-    check_output(constraint, json.dumps({"steps": [step]}))
+    first = {"id": "s1", "question": "What is 2 + 3?", "needs": [], "skill": "math"}
+    second = {"id": "s2", "question": "Double it, please.", "needs": ["s1"], "skill": "math"}
+    check_output(constraint, json.dumps({"steps": [first, second]}))
     with pytest.raises(ConstraintViolated):
-        check_output(constraint, json.dumps({"steps": [{**step, "skill": "magic"}]}))
+        check_output(constraint, json.dumps({"steps": [first, {**second, "skill": "magic"}]}))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,20 @@ def test_plans_have_three_sequential_steps(skills: tuple[str, ...]):
     assert [step.needs for step in parse_plan(text).steps] == [(), ("s1",), ("s2",)]
 
 
+def test_a_plan_with_one_schema_for_all_steps():
+    item = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "task": {"type": "string", "maxLength": 12},
+            "depends_on": {"type": "array", "items": {"type": "integer"}},
+        },
+    }
+    schema = {"type": "object", "properties": {"steps": {"type": "array", "items": item}}}
+    steps = json.loads(reply("Go", JsonSchema(schema)))["steps"]
+    assert [step["depends_on"] for step in steps] == [[], [1], [2]]
+
+
 @pytest.mark.parametrize(
     "schema",
     [
