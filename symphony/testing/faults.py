@@ -26,6 +26,7 @@ KINDS = (
     "pause",
     "drift",
     "skew",
+    "slow",
     "engine_fails",
     "engine_hangs",
     "bad_plans",
@@ -47,6 +48,7 @@ MARKS = (
     "restart",
     "partition",
     "one-way partition",
+    "silent partition",
     "pause",
     "clock drift",
     "clock skew",
@@ -86,12 +88,16 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The nodes `apart` are cut off from all others, in one direction or both."""
+    """The nodes `apart` are cut off from all others, in one direction or both.
+
+    A cut that is not `noticed` leaves the connections standing: what is sent just vanishes.
+    """
 
     at_ms: int
     apart: frozenset[int]
     both_ways: bool
     for_ms: int
+    noticed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +161,8 @@ def draw_actions(
             apart = frozenset(random.sample(range(nodes), size))
             for_ms = random.choice((300, 4_000, 15_000))
             at_ms, _ = victim(15_000)
-            actions.append(Split(at_ms, apart, kind == "partition", for_ms))
+            noticed = random.random() < 0.5
+            actions.append(Split(at_ms, apart, kind == "partition", for_ms, noticed))
     if "pause" in kinds:
         for_ms = random.choice((500, 9_500, 15_000))
         actions.append(Pause(*victim(15_000), for_ms))

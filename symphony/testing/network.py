@@ -30,6 +30,7 @@ class Network:
     random: Random
     weather: Weather
     blocked: set[tuple[int, int]] = field(default_factory=set)
+    broken: set[tuple[int, int]] = field(default_factory=set)
     calm: bool = False
     sent: int = 0
     lost: int = 0
@@ -76,16 +77,19 @@ class Network:
         return (source, target) not in self.blocked
 
     def linked(self, one: int, other: int) -> bool:
-        """Can the two hold a connection? It needs both directions."""
-        return self.open(one, other) and self.open(other, one)
+        """Does a connection of the two stand? It may stand although nothing travels."""
+        return (one, other) not in self.broken
 
-    def cut(self, left: set[int], right: set[int], *, both_ways: bool) -> None:
-        """Separate two groups."""
+    def cut(self, left: set[int], right: set[int], *, both_ways: bool, noticed: bool) -> None:
+        """Separate two groups; where it is noticed, their connections break."""
         for a in left:
             for b in right:
                 self.blocked.add((a, b))
                 if both_ways:
                     self.blocked.add((b, a))
+                if noticed:
+                    self.broken |= {(a, b), (b, a)}
 
     def heal(self) -> None:
         self.blocked.clear()
+        self.broken.clear()

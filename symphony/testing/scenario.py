@@ -103,7 +103,7 @@ def _agent(
         skills=tuple(skills),
         lineage=random.choice(("smol", "qwen", "gemma")),
         concurrency=random.randint(1, 3),
-        latency_ms=random.choice((20, 300, 1_500)),
+        latency_ms=random.choice((20, 300, 9_000 if "slow" in kinds else 1_500)),
         right=random.choice((0.4, 0.7, 0.95)),
         fails=random.choice((0.05, 0.3)) if "engine_fails" in kinds else 0.0,
         hangs=0.1 if "engine_hangs" in kinds else 0.0,

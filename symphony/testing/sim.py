@@ -186,7 +186,10 @@ class World:
 
     def _split(self, split: Split) -> None:
         others = set(range(len(self.machines))) - split.apart
-        self.network.cut(set(split.apart), others, both_ways=split.both_ways)
+        apart = set(split.apart)
+        self.network.cut(apart, others, both_ways=split.both_ways, noticed=split.noticed)
+        if not split.noticed:
+            self.checks.marks.add("silent partition")
         self.checks.marks.add("partition" if split.both_ways else "one-way partition")
         arrow = "<-/->" if split.both_ways else "-/->"
         self.note(f"partition: {sorted(split.apart)} {arrow} {sorted(others)}")

@@ -1,0 +1,108 @@
+"""The simulator notices: with a fault put into the core, its invariants must fail.
+
+Each test breaks one rule of the shipped core and expects the violation that belongs to it. A
+simulator that finds nothing is worth something only if it would have found these.
+"""
+
+from typing import Any
+
+import pytest
+
+from symphony.core import calls, conductor, journal, verdict, worker
+from symphony.core.inputs import TaskSpec
+from symphony.core.task_run import TaskRun
+from symphony.testing import NodeScript, Scenario, TaskScript, draw, run_seed
+from symphony.testing.engines import AgentScript
+from symphony.testing.faults import Split
+
+
+def violations(seeds):
+    """Everything that these seeds violate together."""
+    reports = [run_seed(draw(seed)) for seed in seeds]
+    return "\n".join(text for report in reports for text in report.violations)
+
+
+def test_a_reservation_that_is_never_given_back(monkeypatch):
+    monkeypatch.setattr(TaskRun, "release", lambda run, unit: None)
+    assert "tokens reserved" in violations(range(3))
+
+
+def test_a_conductor_that_gives_a_unit_away_too_early(monkeypatch):
+    early = lambda answered_ms, lease_ms: answered_ms + lease_ms // 4  # noqa: E731
+    monkeypatch.setattr(calls, "conductor_until_ms", early)
+    monkeypatch.setattr(conductor, "conductor_until_ms", early)
+    assert "was given away while node" in violations(range(12))
+
+
+def test_an_owner_that_never_lets_go(monkeypatch):
+    """Its words vanish for fifteen seconds while it works, and no connection breaks."""
+    slow = AgentScript("solver", ("solve",), ("math",), "smol", latency_ms=25_000)
+    nodes = (NodeScript(()), NodeScript((slow,)), NodeScript((slow,)))
+    task = TaskScript(1_500, 0, TaskSpec("What is 6 x 7?", chains=1, deadline_ms=35_000))
+    silence = Split(2_000, frozenset({1, 2}), both_ways=False, for_ms=15_000, noticed=False)
+    script = Scenario(1, nodes, (task,), actions=(silence,))
+    assert run_seed(script).violations == ()
+    monkeypatch.setattr(worker.Worker, "let_go", lambda self, timer: None)
+    assert "was given away while node" in "".join(run_seed(script).violations)
+
+
+def test_an_engine_that_is_never_cancelled(monkeypatch):
+    monkeypatch.setattr(worker.Worker, "_abort", lambda self, job: None)
+    assert "than it has slots" in violations(range(12))
+
+
+def test_a_ballot_that_weighs_what_it_likes(monkeypatch):
+    monkeypatch.setattr(conductor, "weigh", lambda rule, scores: 999_999)
+    assert "does not hold: ballot" in violations(range(3))
+
+
+def test_an_election_by_favour(monkeypatch):
+    backwards = lambda *args: list(reversed(rank(*args)))  # noqa: E731
+    rank = calls.rank
+    monkeypatch.setattr(calls, "rank", backwards)
+    assert "not the winner of the election" in violations(range(3))
+
+
+def test_a_second_verdict(monkeypatch):
+    def twice(run, outcome, *args: Any) -> None:
+        once(run, outcome, *args)
+        once(run, outcome, *args)
+
+    once = verdict.conclude
+    monkeypatch.setattr(conductor, "conclude", twice)
+    assert "a second verdict" in violations(range(2))
+
+
+def test_a_deadline_that_is_ignored(monkeypatch):
+    monkeypatch.setattr(conductor.Conductor, "deadline_over", lambda self, timer: None)
+    assert "after its deadline" in violations(range(8, 14))
+
+
+def test_gossip_that_is_not_made_good_by_comparing_heads(monkeypatch):
+    from symphony.core.replication import Replication
+
+    monkeypatch.setattr(Replication, "compare", lambda self, chance, alive: None)
+    monkeypatch.setattr(Replication, "greet", lambda self, peer: None)
+    monkeypatch.setattr(journal.Journal, "want", lambda self, *args: None)
+    assert "ledgers that differ" in violations(range(3))
+
+
+def test_an_exception_of_the_core_is_a_finding(monkeypatch):
+    monkeypatch.setattr(conductor, "tally", lambda votes: 1 // 0)
+    assert "ZeroDivisionError" in violations(range(2))
+
+
+@pytest.mark.parametrize("real_keys", [True, False])
+def test_a_signature_that_is_not_checked_would_be_missed_by_neither_kind_of_key(real_keys):
+    """Real and stand-in keys refuse the same: wrong signer, context, message and signature."""
+    from symphony.testing.signing import FastKeys, RealKeys
+
+    keys = RealKeys() if real_keys else FastKeys()
+    one, other = keys.signer(b"1" * 32), keys.signer(b"2" * 32)
+    signature = one.sign("bid", b"text")
+    assert len(signature) == 64
+    assert keys.verify(one.public, "bid", b"text", signature)
+    assert not keys.verify(other.public, "bid", b"text", signature)
+    assert not keys.verify(one.public, "beacon", b"text", signature)
+    assert not keys.verify(one.public, "bid", b"text!", signature)
+    assert not keys.verify(one.public, "bid", b"text", bytes(64))
