@@ -312,6 +312,7 @@ class Calls:
         run.tokens_reserved += tokens
         unit.state = "working"
         unit.salt = self._around.chance.randbytes(16)
+        unit.answered_ms = self._out.now_ms
         unit.lease_until_ms = conductor_until_ms(self._out.now_ms, award.lease_ms)
         run.award_waits_ms.append(self._out.now_ms - unit.called_ms)
         unit.called_ms = 0

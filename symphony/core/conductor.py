@@ -170,8 +170,10 @@ class Conductor:
             return
         run, unit = found
         assert unit.award is not None
-        unit.lease_until_ms = conductor_until_ms(self._out.now_ms, unit.award.lease_ms)
-        self._out.send(peer, Renewed(progress.unit, progress.epoch, progress.number))
+        if self._out.now_ms - unit.answered_ms >= limits.ACKNOWLEDGE_EVERY_MS:
+            unit.answered_ms = self._out.now_ms
+            unit.lease_until_ms = conductor_until_ms(self._out.now_ms, unit.award.lease_ms)
+            self._out.send(peer, Renewed(progress.unit, progress.epoch, progress.number))
         if progress.text:
             seen = TokensSeen(run.task, self._at(run), unit.name, peer, progress.text)
             self._out.tell(seen)

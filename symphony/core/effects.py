@@ -116,6 +116,14 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Meet:
+    """A member that we have no connection to can be dialled there."""
+
+    peer: NodeId
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Expel:
     """The founder revoked this invite: whoever came with it is let in no more."""
 
@@ -136,4 +144,5 @@ Effect = (
     | Tell
     | Reject
     | Expel
+    | Meet
 )

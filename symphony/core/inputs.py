@@ -32,10 +32,13 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The edge is up. `agents` are the capabilities of the agents that this node hosts."""
+    """The edge is up. `agents` are the capabilities of the agents that this node hosts, and
+    `addresses` where others can dial it.
+    """
 
     agents: tuple[Capability, ...]
     incarnation: int
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

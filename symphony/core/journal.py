@@ -60,6 +60,7 @@ class Journal:
         self._out = out
         self._learn = learn
         self._unpublished: list[bytes] = []
+        self._published_ms = -limits.PUBLISH_EVERY_MS
         self._asked: dict[tuple[NodeId, bytes], tuple[int, int]] = {}
 
     @property
@@ -101,12 +102,15 @@ class Journal:
         self._out.append(entry)
         self._learn(entry)
         if not self._unpublished:
-            self._out.timer(PublishDue(), limits.PUBLISH_EVERY_MS)
+            soon_ms = limits.PUBLISH_AFTER_MS
+            rest_ms = self._published_ms + limits.PUBLISH_EVERY_MS - self._out.now_ms
+            self._out.timer(PublishDue(), max(soon_ms, rest_ms))
         self._unpublished.append(entry.encode())
         return entry
 
     def publish(self) -> None:
         """Gossip what has gathered, in bounded batches."""
+        self._published_ms = self._out.now_ms
         batch: list[bytes] = []
         size = 0
         for raw in self._unpublished:

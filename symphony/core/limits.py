@@ -27,7 +27,7 @@ MAX_PLAN_BYTES = 16 * 1024
 MAX_OUTPUT_BYTES = 64 * 1024  # what an owner may send back for one unit
 MAX_INPUT_CHARS = 4_000  # each quoted output of an earlier step: a context window has ends
 MAX_QUEUE_PER_AGENT = 4  # awarded work waiting for a free slot; more is refused, not hidden
-PROGRESS_EVERY_MS = 100  # token text is batched: a frame per token would cost more than it shows
+PROGRESS_EVERY_MS = 250  # token text is batched: a frame per token would cost more than it shows
 MAX_PROGRESS_CHARS = 2_000
 
 MAX_FENCES = 65_536  # highest epochs remembered, some 100 bytes each
@@ -55,12 +55,16 @@ CONDUCTOR_WAITS_PPM = 1_100_000  # ... and the conductor waits 1.1: clocks may d
 
 # --- membership and ledger --------------------------------------------------------------------
 PRESENCE_EVERY_MS = 5_000
+PRESENCE_SOON_MS = 1_000  # after a new peer: by then gossip has made it part of the mesh
 PRESENCE_LIFETIME_MS = 30_000
 CAPABILITY_LIFETIME_MS = 24 * 3600 * 1000
 SYNC_EVERY_MS = 15_000
 WANT_PATIENCE_MS = 1_000  # a range asked for is on its way that long; a round trip and a read
 MAX_ASKED = 16_384  # pairs of peer and author of which the last request is remembered
-PUBLISH_EVERY_MS = 50  # own entries are gossiped in batches: 20 × the entries per CPU second
+PUBLISH_AFTER_MS = 50  # a lone entry is gossiped soon, ...
+PUBLISH_EVERY_MS = 1_000  # ... a stream of them in batches: a gossip message costs a swarm of five
+# some 10 ms of CPU, whether it holds one entry or forty
+ACKNOWLEDGE_EVERY_MS = 1_000  # tokens renew a lease ten times a second; the owner needs one answer
 MAX_SKILLS_PER_AGENT = 16
 MAX_AGENTS_PER_NODE = 16
 MAX_DIRECTORY = 100_000  # capability records held in memory, some 1 KiB each with vectors

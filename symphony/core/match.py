@@ -17,6 +17,7 @@ from operator import mul
 
 from symphony.core.records import Capability, Requirement, Skill
 
+MAX_REMEMBERED = 16_384  # pairs of vectors: every beacon compares the same few again
 _WORD = re.compile(r"[a-z0-9]+")
 _FILLER = frozenset(
     ["a", "an", "and", "by", "for", "from", "in", "into", "of", "on", "or", "the", "to", "with"]
@@ -46,6 +47,7 @@ def _skill_match(skill: Skill, requirement: Requirement, same_encoder: bool) -> 
 
 
 @lru_cache(maxsize=16_384)
+@lru_cache(maxsize=MAX_REMEMBERED)
 def cosine_ppm(left: bytes, right: bytes) -> int:
     """Cosine of two int8 vectors, in parts per million; opposite directions count as 0."""
     a, b = memoryview(left).cast("b"), memoryview(right).cast("b")

@@ -1,7 +1,9 @@
 """Who is here. Connected peers are alive; presence messages say how busy they are.
 
-Presence is gossip that lives for 30 s and is never stored. Only direct contact makes a peer a
-candidate for work: being mentioned by others is not being reachable.
+Presence is gossip that lives for 30 s and is never stored. It also says where a node can be
+dialled: that is how two that joined at the same moment, and were told of nobody, find each
+other. Only direct contact makes a peer a candidate for work: being mentioned by others is not
+being reachable.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from symphony.core import limits
-from symphony.core.effects import Publish
+from symphony.core.effects import Meet, Publish
 from symphony.core.ids import NodeId
 from symphony.core.messages import Presence
 from symphony.core.outbox import Outbox
+from symphony.core.timers import PresenceSoon
 
 MAX_MENTIONED = 20_000  # nodes of which a presence message is remembered
 
@@ -45,6 +48,8 @@ class Members:
         self._out = out
         self._alive: frozenset[NodeId] = frozenset({me})
         self._seen: dict[NodeId, Seen] = {}
+        self._announced_soon = False
+        self.addresses: tuple[str, ...] = ()
 
     def alive(self) -> frozenset[NodeId]:
         """The connected peers, and this node."""
@@ -52,6 +57,9 @@ class Members:
 
     def up(self, peer: NodeId) -> None:
         self._alive |= {peer}
+        if not self._announced_soon:
+            self._announced_soon = True
+            self._out.timer(PresenceSoon(), limits.PRESENCE_SOON_MS)
 
     def down(self, peer: NodeId) -> None:
         self._alive -= {peer} - {self._me}
@@ -66,6 +74,9 @@ class Members:
             self._seen[peer] = old
             return
         self._seen[peer] = Seen(presence, self._out.now_ms)
+        moved = old is None or old.presence.addresses != presence.addresses
+        if moved and presence.addresses and peer not in self._alive:
+            self._out.do(Meet(peer, presence.addresses))
         while len(self._seen) > MAX_MENTIONED:
             del self._seen[next(iter(self._seen))]
 
@@ -75,5 +86,7 @@ class Members:
         return {node: seen.presence for node, seen in self._seen.items() if seen.at_ms >= oldest_ms}
 
     def announce(self, load: Load, incarnation: int) -> None:
-        word = Presence(self._me, incarnation, load.running, load.queued, load.slots)
+        self._announced_soon = False
+        busy = (load.running, load.queued, load.slots)
+        word = Presence(self._me, incarnation, *busy, self.addresses)
         self._out.do(Publish("presence", word))

@@ -159,13 +159,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """I am here, this is my life number `incarnation`, and this is how busy I am."""
+    """I am here, where I can be dialled, my life number `incarnation`, and how busy I am."""
 
     node: Key
     incarnation: Millis
     running: Count
     queued: Count
     slots: Count
+    addresses: Annotated[tuple[Annotated[str, Len(1, 200)], ...], Len(0, 4)] = ()
     type: Literal["presence"] = "presence"
 
 

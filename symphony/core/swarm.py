@@ -74,6 +74,7 @@ from symphony.core.timers import (
     LeaseOver,
     OwnerLetsGo,
     PresenceDue,
+    PresenceSoon,
     PublishDue,
     Renew,
     SyncDue,
@@ -164,8 +165,9 @@ class Swarm:
             case Revoke(invite):
                 if self.me == self._founder and invite not in self.revoked:
                     self.journal.write(Kind.REVOKE, invite)
-            case Started(agents, incarnation):
+            case Started(agents, incarnation, addresses):
                 self._incarnation = incarnation
+                self.members.addresses = addresses[:4]
                 self._host(agents)
                 self._fired(PresenceDue())
                 self._out.timer(SyncDue(), jittered(self._chance, limits.SYNC_EVERY_MS))
@@ -225,6 +227,8 @@ class Swarm:
                 self.worker.let_go(timer)
             case PublishDue():
                 self.journal.publish()
+            case PresenceSoon():
+                self.members.announce(self.worker, self._incarnation)
             case PresenceDue():
                 self.members.announce(self.worker, self._incarnation)
                 self._out.timer(timer, jittered(self._chance, limits.PRESENCE_EVERY_MS))

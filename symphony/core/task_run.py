@@ -52,6 +52,7 @@ class Unit:
     salt: bytes = b""
     reserved_tokens: int = 0
     lease_until_ms: int = 0
+    answered_ms: int = 0  # when a renewal was last acknowledged; awards count
     output: str = ""
     result: Entry | None = None
     record: ResultRecord | None = None

@@ -65,6 +65,11 @@ class PresenceDue:
 
 
 @dataclass(frozen=True, slots=True)
+class PresenceSoon:
+    """Say it once more, because somebody new is listening."""
+
+
+@dataclass(frozen=True, slots=True)
 class SyncDue:
     """Compare heads with a random peer."""
 
@@ -87,6 +92,7 @@ Timer = (
     | Renew
     | DeadlineOver
     | PresenceDue
+    | PresenceSoon
     | SyncDue
     | PublishDue
     | CapabilitiesDue

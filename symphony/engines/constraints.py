@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, assert_never
 
 import jsonschema
@@ -103,9 +104,19 @@ def check_output(constraint: Constraint, text: str) -> None:
 
 def _check_schema(schema: Any) -> None:
     try:
-        if len(json.dumps(schema)) > limits.SCHEMA_BYTES:
-            raise UsageError(f"a schema has at most {limits.SCHEMA_BYTES} bytes")
-        jsonschema.Draft202012Validator.check_schema(schema)
+        text = json.dumps(schema)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"not a JSON schema: {_first_line(error)}") from error
+    if len(text) > limits.SCHEMA_BYTES:
+        raise UsageError(f"a schema has at most {limits.SCHEMA_BYTES} bytes")
+    _check_schema_text(text)
+
+
+@lru_cache(maxsize=limits.SCHEMAS_KNOWN)
+def _check_schema_text(text: str) -> None:
+    """Checking takes milliseconds, and the schema of a plan comes with every plan."""
+    try:
+        jsonschema.Draft202012Validator.check_schema(json.loads(text))
     except (TypeError, ValueError, RecursionError, jsonschema.SchemaError) as error:
         raise UsageError(f"not a JSON schema: {_first_line(error)}") from error
 

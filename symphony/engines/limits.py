@@ -36,6 +36,7 @@ DEADLINE_MS: Final = 3_600_000
 """An hour: no generation of a swarm is worth more."""
 
 SCHEMA_BYTES: Final = 64 * 1024
+SCHEMAS_KNOWN = 64  # checked schemas remembered: those of plans, and of a few applications
 """A JSON schema as text. Plans take 1 KiB."""
 
 PATTERN_CHARS: Final = 512

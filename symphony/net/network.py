@@ -132,6 +132,15 @@ class Network:
             if session.accepted is not None and session.accepted.admitted.invite == invite:
                 session.stop("its invite was revoked")
 
+    def heard_of(self, peer: bytes, addresses: tuple[str, ...]) -> None:
+        """A member says that it can be dialled there; done if more peers are wanted. Addresses
+        that are not this peer's are left out.
+        """
+        own = [address for address in addresses if dialling.peer_of(address) == peer]
+        if own:
+            self._book.heard(peer, own)
+            self.reconnect.poke()
+
     def peers(self) -> tuple[PeerInfo, ...]:
         return tuple(session.info() for session in self._peers.values())
 

@@ -16,7 +16,7 @@ import trio
 
 from ledger import DecodeError, Store
 from symphony.core import messages
-from symphony.core.effects import Expel, Publish, Reject, Send, SendRange
+from symphony.core.effects import Expel, Meet, Publish, Reject, Send, SendRange
 from symphony.core.ids import NodeId
 from symphony.core.inputs import Heard, Input, PeerDown, PeerUp
 from symphony.core.messages import Beacon, Entries, Heads, Presence, Want
@@ -76,6 +76,9 @@ class NetworkAir:
     def reject(self, effect: Reject) -> None:
         _log.warning("rejected", peer=effect.peer.hex()[:8], reason=effect.reason)
         self._count_reject(effect.peer)
+
+    def meet(self, effect: Meet) -> None:
+        self._network.heard_of(effect.peer, effect.addresses)
 
     def expel(self, effect: Expel) -> None:
         _log.info("invite_revoked", invite=effect.invite.hex())

@@ -29,6 +29,7 @@ from symphony.core.effects import (
     Expel,
     KeepFork,
     KeepReceipt,
+    Meet,
     Publish,
     Reject,
     Send,
@@ -61,6 +62,8 @@ class Air(Protocol):
     def reject(self, effect: Reject) -> None: ...
 
     def expel(self, effect: Expel) -> None: ...
+
+    def meet(self, effect: Meet) -> None: ...
 
 
 class Loop:
@@ -160,6 +163,8 @@ class Loop:
                     self.air.reject(effect)
                 case Expel():
                     self.air.expel(effect)
+                case Meet():
+                    self.air.meet(effect)
                 case _:
                     assert_never(effect)
 

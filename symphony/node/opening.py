@@ -178,7 +178,7 @@ async def _run(
         if swarm_file.genesis.founder == key.public:
             nursery.start_soon(_watch_invites, settings.home, loop)
         incarnation = wall_ms()
-        await loop.feed(Started(household.capabilities, incarnation))
+        await loop.feed(Started(household.capabilities, incarnation, network.addresses))
         await _dial_all(network.dial, settings, swarm_file)
         serving = await _open_gateway(settings, desk, nursery, stack)
         on_ready(_ready(key, swarm_file, network.addresses, network.peers, household, serving))
