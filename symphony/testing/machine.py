@@ -76,6 +76,7 @@ class Machine:
         self.paused_until_ms = 0
         self.connected: set[int] = set()
         self.running: dict[tuple[UnitId, Epoch], str] = {}
+        self.taken_ms: dict[tuple[UnitId, Epoch], int] = {}
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -179,6 +180,8 @@ class Machine:
                     world.check_let_go(self, event)
             case Reject(peer, reason):
                 world.rejected(self, peer, reason)
+            case Expel(invite):
+                world.checks.violate(f"an invite that nobody revoked was: {invite.hex()}")
             case Meet():
                 pass  # links are the world's business here
             case KeepFork(proof):
@@ -224,6 +227,7 @@ class Machine:
             checks.violate(f"node {self.index} started one award twice")
         script = next(agent for agent in self.script.agents if agent.name == work.agent)
         self.running[key] = work.agent
+        self.taken_ms[key] = now_ms
         if Counter(self.running.values())[work.agent] > script.concurrency:
             checks.violate(f"node {self.index} runs more of {work.agent} than it has slots")
         coming = attempt(script, work.order, self.world.random)
