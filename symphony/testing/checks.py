@@ -53,6 +53,7 @@ class Watch:
     lost: bool = False  # its conductor crashed
     slack_ms: int = SLACK_MS
     called_ms: dict[str, int] = field(default_factory=dict)
+    awarded_ms: dict[tuple[str, int], int] = field(default_factory=dict)
     refused_plans: set[str] = field(default_factory=set)
 
 
@@ -94,6 +95,7 @@ class Checks:
                         self.marks.add("called again")
                     called.setdefault(unit, at_ms)
             case UnitAwarded():
+                self.tasks[event.task].awarded_ms[event.unit, event.epoch] = now_ms
                 called_ms = self.tasks[event.task].called_ms.pop(event.unit, event.at_ms)
                 self.award_ms.append(event.at_ms - called_ms)
                 self.counts["awards"] += 1

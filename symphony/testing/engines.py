@@ -142,7 +142,7 @@ def bad_plan(random: Random) -> str:
             '{"steps": [{"id": "s1", "question": "", "needs": [], "skill": "math"}]}',
             _plan_text([("s1", question, ["s9"], "math")]),
             _plan_text([("s1", question, ["s2"], "math"), ("s2", question, ["s1"], "math")]),
-            _plan_text([("s1", question, [], "math"), ("s2", question, [], "math")]),
+            _plan_text([("s1", question, ["s2"], "math"), ("s2", question, [], "math")]),
             _plan_text([("s1", question, [], "math"), ("s1", question, [], "math")]),
         )
     )

@@ -278,9 +278,17 @@ class World:
         self.checks.violate(f"node {machine.index} rejected {self.index_of[peer]}: {reason}")
 
     def check_let_go(self, conductor: Machine, event: FailedOver) -> None:
-        """A lease that ran out at the conductor must have run out at its owner before."""
+        """A lease that ran out at the conductor must have run out at its owner before.
+
+        The owner's first lease begins when the work arrives. If that took more than 0.1 lease,
+        both may hold for a moment; the fence makes it harmless, and it is not counted here.
+        """
         owner = self.machines[self.index_of[event.owner]]
-        held = (unit_id(event.task, event.unit), event.epoch) in owner.running
+        award = (unit_id(event.task, event.unit), event.epoch)
+        awarded_ms = self.checks.tasks[event.task].awarded_ms[event.unit, event.epoch]
+        held = award in owner.running and (
+            owner.taken_ms[award] - awarded_ms <= limits.LEASE_MS // 10
+        )
         if held and owner.paused_until_ms <= self.now_ms and owner is not conductor:
             self.checks.violate(f"{event.unit} was given away while node {owner.index} held it")
 

@@ -221,12 +221,13 @@ def test_text_travels_in_batches():
     stage = stage_with()
     work = work_for(stage, "ada")
     give(stage, "ada", work)
-    for _ in range(50):
+    every_ms = limits.PROGRESS_EVERY_MS
+    for _ in range(4 * every_ms // 10):
         stage.give(WorkMoved(work.unit, 1, "x"))
         stage.now_ms += 10
     said = stage.sent("ada", Progress)
-    assert 4 <= len(said) <= 6
-    assert sum(len(progress.text) for progress in said) >= 40
+    assert len(said) == 4
+    assert sum(len(progress.text) for progress in said) == 1 + 3 * every_ms // 10
 
 
 def test_what_an_engine_writes_is_made_fit_to_be_signed():
