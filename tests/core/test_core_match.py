@@ -11,9 +11,7 @@ from symphony.core.election import bucket, chain_of, lineages_of_others, rank, s
 from symphony.core.match import cosine_ppm, eligible, match, shared_words_ppm
 from symphony.core.records import Candidate, Requirement, Skill
 
-VECTOR = st.lists(st.integers(-127, 127), min_size=384, max_size=384).map(
-    lambda values: bytes(value & 0xFF for value in values)
-)
+VECTOR = st.binary(min_size=384, max_size=384)
 ZERO = bytes(384)
 ONE = bytes([1]) + bytes(383)
 UNIT = b"u" * 16
