@@ -19,7 +19,6 @@ An entry without its body is refused: a relay could otherwise strip bodies for g
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 
 from ledger import fork
 from ledger.admission import Accepted, Admission, Duplicate, Forked, Held, Pending, Refused
@@ -30,6 +29,7 @@ from ledger.fork import ForkProof
 from ledger.keys import Verifier
 from ledger.limits import Limits
 from ledger.log import Log, memory_bytes
+from ledger.roster import Roster
 
 
 class Book:
@@ -40,7 +40,7 @@ class Book:
         self.limits = limits or Limits()
         self._verify = verify
         self._logs: dict[bytes, Log] = {}
-        self._heads: dict[bytes, Head] = {}
+        self._roster = Roster()
         self._forks: dict[bytes, ForkProof] = {}
         self._vouched: set[bytes] = set()
         self._unknown = 0
@@ -50,19 +50,24 @@ class Book:
         """Take over what a store holds; a book that is restored must be new."""
         assert not self._logs
         assert not self._forks
-        for head in heads:
-            self._open(head.author)
-            self._heads[head.author] = head
+        self._roster = Roster(heads)
+        for author in self._roster:
+            self._open(author)
         for proof in forks:
             self._forks[proof.author] = fork.merge(self._forks.get(proof.author), proof)
 
     def head(self, author: bytes) -> Head | None:
         """The end of a log, None if nothing of it is here."""
-        return self._heads.get(author)
+        return self._roster.get(author)
 
     def heads(self) -> Mapping[bytes, Head]:
         """The ends of all logs, by author; a live view."""
-        return MappingProxyType(self._heads)
+        return self._roster.by_author()
+
+    @property
+    def roster(self) -> Roster:
+        """The ends of all logs in the order of their authors, for sync; only to be read."""
+        return self._roster
 
     def forks(self) -> Mapping[bytes, ForkProof]:
         """The lowest proof for each forked author; a live view."""
@@ -75,7 +80,7 @@ class Book:
 
     def recent_id(self, author: bytes, seq: int) -> bytes | None:
         """The id of one of the last few entries of a log; None if the book forgot it."""
-        head = self._heads.get(author)
+        head = self._roster.get(author)
         if head is not None and head.seq == seq:
             return head.id
         log = self._logs.get(author)
@@ -110,7 +115,7 @@ class Book:
         if known is not None and known.id == entry.id:
             return Duplicate()
         if known is None:
-            head = self._heads.get(entry.author)
+            head = self._roster.get(entry.author)
             if head is not None and entry.seq <= head.seq:
                 return Duplicate(compare=entry.id != head.id)
             refused = self._over_limit(entry.author, log, now_ms, free=solicited)
@@ -180,7 +185,7 @@ class Book:
         """Append a signed entry to its log, or let it wait; and whether it was kept. Only what is
         kept costs a token: nobody can use up an author's rate by repeating what it said.
         """
-        head = self._heads.get(entry.author)
+        head = self._roster.get(entry.author)
         next_seq = head.seq + 1 if head else 1
         if entry.seq > next_seq:
             return self._wait(entry, log, next_seq)
@@ -196,7 +201,7 @@ class Book:
         self._pending_bytes += log.pending_bytes
         for item in released:
             log.remember(item)
-        self._heads[entry.author] = released[-1].head
+        self._roster.put(released[-1].head)
         return Accepted(tuple(released)), True
 
     def _wait(self, entry: Entry, log: Log, next_seq: int) -> tuple[Admission, bool]:
@@ -220,16 +225,16 @@ class Book:
         self._pending_bytes -= log.pending_bytes
         log.forget_after(frozen_at)
         self._pending_bytes += log.pending_bytes
-        old = self._heads.get(author)
+        old = self._roster.get(author)
         if old is None or old.seq <= frozen_at:
             return
         kept = log.recent.get(frozen_at)
         if frozen_at == 0:
-            del self._heads[author]
+            self._roster.drop(author)
         elif kept is not None:
-            self._heads[author] = kept.head
+            self._roster.put(kept.head)
         elif head is not None and head.author == author and head.seq == frozen_at:
-            self._heads[author] = head
+            self._roster.put(head)
 
 
 def _check_link(entry: Entry, head: Head | None) -> Refused | None:

@@ -61,6 +61,23 @@ MAX_WANTS_PER_FRAME = 256
 MAX_WANT_ENTRIES = 1024
 """Entries asked for per author and round: a hostile head of seq 2^63 costs no more than this."""
 
+RECONCILE_FROM_LOGS = 128
+"""With fewer logs the heads vector is sent: at most 11 KiB, and one round trip instead of three."""
+
+RECONCILE_FANOUT = 16
+"""Format. Parts of a range whose fingerprints differ; also the most logs that are listed one by
+one instead of being split again. Measured: 8 needs a round trip more, 32 more bytes."""
+
+MAX_RECONCILE_ROUNDS = 8
+"""Requests of one reconciliation. Ten changed logs among 10 000 take four; whatever is left
+after eight is for the heads vector."""
+
+MAX_RECONCILE_RANGES = 2048
+"""Ranges in one frame; at 22 bytes each they take 44 KiB."""
+
+MAX_RECONCILE_ITEMS = 16_384
+"""CBOR items in one frame: five for each range, four for each of the 740 heads that fit."""
+
 ENTRY_OVERHEAD_BYTES = 1024
 """What the Python objects of one parsed entry take besides its bytes, roughly."""
 

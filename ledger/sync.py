@@ -50,8 +50,10 @@ def heads_frame(book: Book, *, after: bytes = b"") -> list[Head]:
 
     A page shorter than `MAX_HEADS_PER_FRAME` is the last one.
     """
-    authors = sorted(author for author in book.heads() if author > after)
-    return [book.heads()[author] for author in authors[:MAX_HEADS_PER_FRAME]]
+    roster = book.roster
+    first, end = roster.span(after, None)
+    first += first < end and roster.author(first) == after
+    return [roster.head(at) for at in range(first, min(end, first + MAX_HEADS_PER_FRAME))]
 
 
 def wants(book: Book, their_heads: Iterable[Head]) -> list[Want]:

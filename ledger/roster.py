@@ -1,0 +1,90 @@
+"""The heads of all logs, ordered by author, kept up to date while they change.
+
+Sync compares ranges of authors, so it needs the heads in order, and needs them often: sorting
+10 000 logs anew takes longer than comparing them. A roster keeps three views of the same heads:
+by author (a dictionary), the authors in order, and one *row* for each, the 72 bytes that stand
+for a head in a fingerprint:
+
+    row = author ‖ seq, 8 bytes big-endian ‖ id
+
+A head that moves costs a binary search, a new log in addition the shift of a list.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from ledger.entry import Head
+
+SEQ_BYTES = 8
+
+
+def row_of(head: Head) -> bytes:
+    """What stands for a head in fingerprints and items."""
+    return head.author + head.seq.to_bytes(SEQ_BYTES, "big") + head.id
+
+
+class Roster:
+    """Heads by author, in the order of the authors."""
+
+    __slots__ = ("_authors", "_heads", "_rows")
+
+    def __init__(self, heads: Iterable[Head] = ()) -> None:
+        self._heads = {head.author: head for head in heads}
+        self._authors = sorted(self._heads)
+        self._rows = [row_of(self._heads[author]) for author in self._authors]
+
+    def __len__(self) -> int:
+        return len(self._authors)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._authors)
+
+    def get(self, author: bytes) -> Head | None:
+        """The head of a log, None if there is none."""
+        return self._heads.get(author)
+
+    def by_author(self) -> Mapping[bytes, Head]:
+        """A live view."""
+        return MappingProxyType(self._heads)
+
+    def put(self, head: Head) -> None:
+        """Set the head of a log, new or known."""
+        at = bisect_left(self._authors, head.author)
+        if head.author in self._heads:
+            self._rows[at] = row_of(head)
+        else:
+            self._authors.insert(at, head.author)
+            self._rows.insert(at, row_of(head))
+        self._heads[head.author] = head
+
+    def drop(self, author: bytes) -> None:
+        """Forget a log that is there."""
+        at = bisect_left(self._authors, author)
+        del self._heads[author]
+        del self._authors[at]
+        del self._rows[at]
+
+    def span(self, lower: bytes, upper: bytes | None) -> tuple[int, int]:
+        """The places of the authors `lower` ≤ a < `upper`; `upper` None means all that follow.
+
+        Bounds may be shorter than an author: they compare as byte strings do.
+        """
+        first = bisect_left(self._authors, lower)
+        if upper is None:
+            return first, len(self._authors)
+        return first, bisect_left(self._authors, upper, lo=first)
+
+    def author(self, place: int) -> bytes:
+        """The author at a place."""
+        return self._authors[place]
+
+    def head(self, place: int) -> Head:
+        """The head at a place."""
+        return self._heads[self._authors[place]]
+
+    def rows(self, first: int, end: int) -> list[bytes]:
+        """The rows from one place to before another, in order."""
+        return self._rows[first:end]
