@@ -19,6 +19,7 @@ An entry without its body is refused: a relay could otherwise strip bodies for g
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from ledger import fork
 from ledger.admission import Accepted, Admission, Duplicate, Forked, Held, Pending, Refused
