@@ -63,6 +63,7 @@ def demo(
             "plan": "always",
             "answer_type": answer_type or ("number" if question is None else "text"),
             "deadline_ms": 300_000,
+            "max_tokens": 240,
         }
         say(f"question: {body['prompt']}")
         ended, path = _perform(nodes, body, receipt, kill=kill, as_json=as_json, say=say)

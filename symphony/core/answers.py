@@ -26,22 +26,29 @@ _NO = frozenset({"no", "false", "incorrect", "wrong"})
 _MAX_DIGITS = 64  # longer numbers are noise, and big powers are an attack on memory
 
 
-def extract(output: str, kind: AnswerType, choices: tuple[str, ...] = ()) -> str | None:
-    """The answer in `output`, as the model wrote it, or None."""
+def extract(
+    output: str, kind: AnswerType, choices: tuple[str, ...] = (), *, cut: bool = False
+) -> str | None:
+    """The answer in `output`, as the model wrote it, or None.
+
+    Without a mark ("Answer: …") the last number, word or choice counts; but not in an output
+    that was `cut` by its limit, whose last number is only the last one that fitted.
+    """
     text = output.strip()
     if not text:
         return None
+    rest = "" if cut else text
     match kind:
         case "text":
             return text
         case "json":
             return text if _parsed_json(text) is not None else None
         case "number":
-            return _number(_marked(text), first=True) or _number(text, first=False)
+            return _number(_marked(text), first=True) or _number(rest, first=False)
         case "boolean":
-            return _last_of(_marked(text), _YES | _NO) or _last_of(text, _YES | _NO)
+            return _last_of(_marked(text), _YES | _NO) or _last_of(rest, _YES | _NO)
         case "choice":
-            return _chosen(_marked(text), choices) or _chosen(text, choices)
+            return _chosen(_marked(text), choices) or _chosen(rest, choices)
 
 
 def canonical(answer: str, kind: AnswerType) -> str:

@@ -297,7 +297,8 @@ class Conductor:
 
     def _vote(self, run: TaskRun, chain: Chain, unit: Unit) -> None:
         spec = run.spec
-        answer = extract(unit.output, spec.answer_type, spec.choices)
+        cut = unit.record is not None and unit.record.cut
+        answer = extract(unit.output, spec.answer_type, spec.choices, cut=cut)
         if answer is None:
             self._chain_failed(run, chain, "task_failed", "its output holds no answer")
             return

@@ -107,6 +107,7 @@ class WorkDone:
     completion_tokens: int
     elapsed_ms: int
     logprob_milli: int | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

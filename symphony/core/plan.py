@@ -1,6 +1,6 @@
 """Plans: a task split into steps, as a directed acyclic graph.
 
-A planner returns JSON that its engine was forced to shape by `plan_schema`; it is never fished
+A planner returns JSON that its engine was forced to shape (`plan_forms`); it is never fished
 out of prose. What a schema can't say is checked here with networkx: needs that exist, no
 cycle, a final step that everything leads to, bounded depth. A plan that fails says why, in
 words that go back to the planner for its one retry.
@@ -48,49 +48,6 @@ class Plan:
 def direct_plan(question: str, skill: str) -> Plan:
     """The plan without planning: one step that answers the task as it stands."""
     return Plan((Step("s1", question, (), skill),))
-
-
-def plan_schema(skills: tuple[str, ...]) -> dict[str, Any]:
-    """The JSON schema of a plan of 2 or 3 steps, which a grammar can force.
-
-    A step needs earlier steps only, so no circle can be written down, and every string is
-    bounded: small models otherwise fill the budget with blanks. With known `skills`, a step
-    names one of them.
-    """
-    lengths = range(2, limits.FORCED_STEPS + 1)
-    return {
-        "type": "object",
-        "properties": {"steps": {"anyOf": [_steps_schema(count, skills) for count in lengths]}},
-        "required": ["steps"],
-        "additionalProperties": False,
-    }
-
-
-def _steps_schema(count: int, skills: tuple[str, ...]) -> dict[str, Any]:
-    items = [_step_schema(number, skills) for number in range(1, count + 1)]
-    return {"type": "array", "prefixItems": items, "minItems": count, "maxItems": count}
-
-
-def _step_schema(number: int, skills: tuple[str, ...]) -> dict[str, Any]:
-    earlier = [f"s{n}" for n in range(1, number)]
-    needs: dict[str, Any] = {"type": "array", "items": {"type": "string"}, "maxItems": 0}
-    if earlier:
-        one_of = {"type": "string", "enum": earlier}
-        needs = {"type": "array", "items": one_of, "minItems": 1, "maxItems": len(earlier)}
-    skill: dict[str, Any] = {"type": "string", "minLength": 2, "maxLength": limits.MAX_SKILL_CHARS}
-    if skills:
-        skill = {"type": "string", "enum": list(skills)}
-    return {
-        "type": "object",
-        "properties": {
-            "id": {"type": "string", "enum": [f"s{number}"]},
-            "question": {"type": "string", "minLength": 8, "maxLength": 200},
-            "needs": needs,
-            "skill": skill,
-        },
-        "required": ["id", "question", "needs", "skill"],
-        "additionalProperties": False,
-    }
 
 
 def parse_plan(text: str) -> Plan:

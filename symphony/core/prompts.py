@@ -75,12 +75,12 @@ def _form(order: Order) -> str:
     """How the final answer is to be written, so that it can be counted."""
     match order.answer_type:
         case "number":
-            return "Think step by step, briefly. Then write a last line: Answer: <number>"
+            return "At most three short lines of work. Then write a last line: Answer: <number>"
         case "boolean":
-            return "Think step by step, briefly. Then write a last line: Answer: yes or Answer: no"
+            return "At most three short lines of work. Then a last line: Answer: yes or Answer: no"
         case "choice":
             names = ", ".join(order.choices)
-            return f"Think step by step, briefly. Then a last line: Answer: <one of {names}>"
+            return f"At most three short lines of work. Then a last line: Answer: <one of {names}>"
         case "json":
             return "Reply with JSON only."
         case "text":
@@ -89,9 +89,9 @@ def _form(order: Order) -> str:
 
 def _plan_message(order: Order) -> str:
     lines = [
-        "Split this question into 2 or 3 steps. Do not solve it.",
-        "Each step is a question of its own and repeats every number or fact it needs.",
-        "needs lists the ids of the steps whose results it uses. The last step gives the answer.",
+        "Split the question into 2 or 3 steps; do not solve it.",
+        "Each step is a question of its own and repeats the numbers it needs.",
+        "The last step gives the answer.",
         "",
         f"Question: {_question(order)}",
     ]

@@ -328,7 +328,8 @@ class _Check:
         opened, award = self.texts[steps[-1]]
         if opened.result != ballot.result or award.owner != ballot.owner:
             _refuse(f"ballot {ballot.chain} does not stand on its chain's last result")
-        answer = extract(opened.text, task.answer_type, task.choices)
+        record = self.results[EntryId(ballot.result)][1]
+        answer = extract(opened.text, task.answer_type, task.choices, cut=record.cut)
         if answer is None:
             _refuse(f"ballot {ballot.chain} stands on an output without an answer")
         key = canonical(answer, task.answer_type)
@@ -337,7 +338,6 @@ class _Check:
         weight = weigh(task.rule, [self._match(self.texts[step][1]) for step in steps])
         if weight != ballot.weight:
             _refuse(f"ballot {ballot.chain} weighs {weight}, not {ballot.weight}")
-        record = self.results[EntryId(ballot.result)][1]
         owner = NodeId(ballot.owner)
         checked = CheckedBallot(ballot.chain, owner, record.model, answer, weight)
         return Vote(ballot.chain, key, answer, weight), checked

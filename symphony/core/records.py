@@ -141,6 +141,7 @@ class ResultRecord:
     elapsed_ms: Millis
     reason: Line | None = None
     logprob_milli: Annotated[int, Interval(ge=-1_000_000, le=0)] | None = None
+    cut: bool = False  # the output ran into its limit; only a marked answer in it counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,7 @@ class Worker:
             completion_tokens=_as_count(done.completion_tokens),
             elapsed_ms=_as_count(done.elapsed_ms),
             logprob_milli=_as_logprob(done.logprob_milli),
+            cut=done.cut,
         )
         self._hand_over(job, record, output)
 

@@ -21,7 +21,7 @@ from symphony.core.ids import Epoch, UnitId
 from symphony.core.inputs import Input, WorkDone, WorkFailed, WorkMoved
 from symphony.core.limits import PROGRESS_EVERY_MS
 from symphony.core.messages import Order
-from symphony.core.plan import plan_schema
+from symphony.core.plan_forms import plan_grammar, plan_schema
 from symphony.engines.base import (
     Chunk,
     Constraint,
@@ -29,6 +29,7 @@ from symphony.engines.base import (
     Engine,
     Feature,
     Finished,
+    Grammar,
     JsonSchema,
     Message,
     NoConstraint,
@@ -137,6 +138,7 @@ def _done(work: StartWork, output: str, end: Finished, elapsed_ms: int) -> WorkD
         completion_tokens=end.completion_tokens,
         elapsed_ms=elapsed_ms,
         logprob_milli=milli,
+        cut=end.reason == "length",
     )
 
 
@@ -160,6 +162,8 @@ def request_for(agent: HostedAgent, order: Order, left_ms: int) -> Request:
 
 def _constraint(order: Order, description: Description) -> Constraint:
     """Plans and JSON answers are forced where the engine can; they are checked in any case."""
+    if order.role == "plan" and Feature.GRAMMAR in description.features:
+        return Grammar(plan_grammar(order.skills))
     if Feature.JSON_SCHEMA not in description.features:
         return NoConstraint()
     if order.role == "plan":

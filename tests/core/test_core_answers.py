@@ -158,3 +158,20 @@ def test_a_planner_is_told_what_was_wrong_with_its_last_plan():
     )
     assert "two steps have the same id" in message
     assert "Skills to choose from: m" in message
+
+
+@pytest.mark.parametrize(
+    ("output", "kind", "whole", "cut"),
+    [
+        ("First 3 shelves of 24", "number", "24", None),
+        ("Answer: 65. That is 72 - 15 +", "number", "65", "65"),
+        ("so yes, because", "boolean", "yes", None),
+        ("Answer: no, because", "boolean", "no", "no"),
+        ("between red and", "choice", "red", None),
+        ("Answer: red", "choice", "red", "red"),
+        ("a story with no end", "text", "a story with no end", "a story with no end"),
+    ],
+)
+def test_of_an_output_that_was_cut_only_a_marked_answer_counts(output, kind, whole, cut):
+    assert extract(output, kind, ("red", "blue")) == whole
+    assert extract(output, kind, ("red", "blue"), cut=True) == cut

@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from symphony.core import limits
 from symphony.core.messages import Order
-from symphony.core.plan import BadPlan, direct_plan, parse_plan, plan_schema
+from symphony.core.plan import BadPlan, direct_plan, parse_plan
+from symphony.core.plan_forms import plan_grammar, plan_schema
+from symphony.engines.earley import accepts
+from symphony.engines.gbnf import read_grammar
 from symphony.testing.engines import bad_plan, good_plan
 
 
@@ -127,3 +131,31 @@ def test_the_schema_bounds_every_string_and_array():
 
     check(plan_schema(()))
     check(plan_schema(("math", "code")))
+
+
+def test_the_grammar_and_the_schema_describe_the_same_plans() -> None:
+    rules = read_grammar(plan_grammar(("math.sums", 'a "quoted" skill')))
+    steps = [
+        {"id": "s1", "question": "How many in all?", "needs": [], "skill": "math.sums"},
+        {"id": "s2", "question": "And without ten?", "needs": ["s1"], "skill": "math.sums"},
+        {"id": "s3", "question": "Is it even, then?", "needs": ["s1", "s2"], "skill": "math.sums"},
+    ]
+
+    def written(plan: object) -> str:
+        return json.dumps(plan, separators=(",", ":"))
+
+    check = Draft202012Validator(plan_schema(("math.sums", 'a "quoted" skill')))
+    good = {"steps": steps}
+    assert accepts(rules, written(good))
+    assert check.is_valid(good)
+    assert parse_plan(written(good)).final.id == "s3"
+    assert accepts(rules, written({"steps": steps[:2]}))
+    for bad in (
+        {"steps": steps[:1]},
+        {"steps": [steps[0], {**steps[1], "needs": ["s3"]}, steps[2]]},
+        {"steps": [steps[0], {**steps[1], "skill": "other"}]},
+        {"steps": [{**steps[0], "question": "short"}, steps[1]]},
+    ):
+        assert not accepts(rules, written(bad))
+        assert not check.is_valid(bad)
+    assert not accepts(rules, json.dumps(good))  # no room for white space

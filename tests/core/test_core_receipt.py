@@ -208,6 +208,7 @@ FORGERIES = [
     (ResultRecord, "output", Kind.RESULT, plainly(output=NOBODY), "its owner signed"),
     (ResultRecord, "prompt_tokens", Kind.RESULT, plainly(prompt_tokens=0), "more tokens"),
     (ResultRecord, "completion_tokens", Kind.RESULT, plainly(completion_tokens=0), "more tokens"),
+    (ResultRecord, "cut", Kind.RESULT, plainly(cut=True), "without an answer"),
     (VerdictRecord, "task", Kind.VERDICT, plainly(task=bytes(16)), "another task or rule"),
     (VerdictRecord, "outcome", Kind.VERDICT, plainly(outcome="failed"), "did not end as"),
     (VerdictRecord, "rule", Kind.VERDICT, plainly(rule="majority"), "another task or rule"),

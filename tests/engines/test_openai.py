@@ -8,7 +8,8 @@ import httpx2
 import pytest
 import trio
 
-from symphony.core.plan import parse_plan, plan_schema
+from symphony.core.plan import parse_plan
+from symphony.core.plan_forms import plan_schema
 from symphony.engines import limits
 from symphony.engines.base import Choice, Chunk, Feature, Finished, Grammar, JsonSchema
 from symphony.engines.openai import OpenAIEngine
