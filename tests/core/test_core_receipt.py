@@ -208,7 +208,6 @@ FORGERIES = [
     (ResultRecord, "output", Kind.RESULT, plainly(output=NOBODY), "its owner signed"),
     (ResultRecord, "prompt_tokens", Kind.RESULT, plainly(prompt_tokens=0), "more tokens"),
     (ResultRecord, "completion_tokens", Kind.RESULT, plainly(completion_tokens=0), "more tokens"),
-    (ResultRecord, "cut", Kind.RESULT, plainly(cut=True), "without an answer"),
     (VerdictRecord, "task", Kind.VERDICT, plainly(task=bytes(16)), "another task or rule"),
     (VerdictRecord, "outcome", Kind.VERDICT, plainly(outcome="failed"), "did not end as"),
     (VerdictRecord, "rule", Kind.VERDICT, plainly(rule="majority"), "another task or rule"),
@@ -227,7 +226,16 @@ UNPROVEN = {
     Award: {"lease_ms"},
     Requirement: {"vector", "encoder"},  # what a text embeds to; scores are checked against it
     Candidate: {"free"},  # the bidder's word
-    ResultRecord: {"input", "model", "engine", "seed", "elapsed_ms", "reason", "logprob_milli"},
+    ResultRecord: {
+        "input",
+        "model",
+        "engine",
+        "seed",
+        "elapsed_ms",
+        "reason",
+        "logprob_milli",
+        "cut",  # the owner's word: a marked answer counts either way
+    },
     VerdictRecord: {"stop", "failovers"},
     Ballot: set(),
 }
