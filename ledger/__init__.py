@@ -29,7 +29,6 @@ from ledger.codec import dumps as dumps
 from ledger.codec import loads as loads
 from ledger.entry import Entry as Entry
 from ledger.entry import Head as Head
-from ledger.entry import Header as Header
 from ledger.entry import check_entry as check_entry
 from ledger.entry import parse_entry as parse_entry
 from ledger.entry import seal as seal
@@ -46,6 +45,7 @@ from ledger.errors import WrongSwarm as WrongSwarm
 from ledger.fork import ForkProof as ForkProof
 from ledger.fork import parse_proof as parse_proof
 from ledger.fork import verify_proof as verify_proof
+from ledger.header import Header as Header
 from ledger.keys import PrivateKey as PrivateKey
 from ledger.keys import Signer as Signer
 from ledger.keys import Verifier as Verifier

@@ -39,8 +39,6 @@ class Row:
 
     author: bytes
     seq: int
-    id: bytes
-    hlc: int
     kind: int
     header_bytes: bytes
     signature: bytes
@@ -64,8 +62,8 @@ class Store(Protocol):
         wire.
         """
 
-    def get(self, entry_id: bytes) -> Entry | None:
-        """The entry with this id."""
+    def get(self, author: bytes, seq: int) -> Entry | None:
+        """The entry with this number in a log."""
 
     def by_kind(self, kind: int, *, after_rowid: int = 0, limit: int) -> list[tuple[int, Entry]]:
         """The next `limit` entries of a kind behind a row id, with theirs."""
@@ -88,12 +86,10 @@ class Store(Protocol):
         """Release everything. The store can't be used afterwards."""
 
 
-def check_append(entry: Entry, head: Head | None) -> None:
-    """Raise `StoreError` unless the entry continues the log that ends in `head`."""
-    seq, prev = (head.seq + 1, head.id) if head else (1, None)
-    if entry.seq != seq or entry.prev != prev:
-        name = entry.author.hex()[:8]
-        raise StoreError(f"entry {entry.seq} of {name} does not continue its log at {seq}")
+def gap_error(entry: Entry, seq: int) -> StoreError:
+    """The entry is not the one that comes next, whose number would be `seq`."""
+    name = entry.author.hex()[:8]
+    return StoreError(f"entry {entry.seq} of {name} does not continue its log at {seq}")
 
 
 def fork_error(entry: Entry) -> ForkDetected:
@@ -116,24 +112,16 @@ def audit(rows: Iterable[Row], swarm_id: bytes, verify: Verifier) -> Iterator[Pr
             check_entry(entry, swarm_id, verify)
         except LedgerError as error:
             yield Problem(row.author, row.seq, error.message)
-            next_seq, last_id, last_hlc = row.seq + 1, row.id, row.hlc
+            next_seq, last_id = row.seq + 1, None
             continue
-        for text in _row_problems(row, entry):
+        if (row.author, row.seq, row.kind) != (entry.author, entry.seq, entry.kind):
+            text = "author, seq or kind differ from the signed header"
             yield Problem(row.author, row.seq, text)
         if entry.seq > 1 and last_id is not None and entry.prev != last_id:
             yield Problem(row.author, row.seq, "prev is not the id of the entry before")
         if entry.hlc <= last_hlc:
             yield Problem(row.author, row.seq, "the hlc does not grow")
         next_seq, last_id, last_hlc = row.seq + 1, entry.id, entry.hlc
-
-
-def _row_problems(row: Row, entry: Entry) -> Iterator[str]:
-    """Columns that differ from the signed header."""
-    if row.id != entry.id:
-        yield "the id is not the hash of the header"
-    columns = (row.author, row.seq, row.hlc, row.kind)
-    if columns != (entry.author, entry.seq, entry.hlc, entry.kind):
-        yield "author, seq, hlc or kind differ from the signed header"
 
 
 def audit_forks(
@@ -154,11 +142,11 @@ class MemoryStore:
         self._swarm_id = swarm_id
         self._rows: list[Entry] = []
         self._logs: dict[bytes, list[Entry]] = {}
-        self._ids: dict[bytes, Entry] = {}
         self._forks: dict[bytes, ForkProof] = {}
 
     def append(self, entries: Sequence[Entry]) -> None:
         fresh: dict[bytes, list[Entry]] = {}
+        rows: list[Entry] = []
         for entry in entries:
             stored, added = self._logs.get(entry.author, []), fresh.get(entry.author, [])
             length = len(stored) + len(added)
@@ -169,14 +157,13 @@ class MemoryStore:
                     raise fork_error(entry)
                 continue
             end = added[-1] if added else stored[-1] if stored else None
-            check_append(entry, end.head if end else None)
+            if entry.seq != length + 1 or entry.prev != (end.id if end else None):
+                raise gap_error(entry, length + 1)
             fresh.setdefault(entry.author, []).append(entry)
+            rows.append(entry)
         for author, log in fresh.items():
             self._logs.setdefault(author, []).extend(log)
-        for entry in entries:
-            if entry.id not in self._ids:
-                self._ids[entry.id] = entry
-                self._rows.append(entry)
+        self._rows += rows
 
     def heads(self) -> list[Head]:
         ends = []
@@ -196,8 +183,9 @@ class MemoryStore:
             found.append(entry)
         return found
 
-    def get(self, entry_id: bytes) -> Entry | None:
-        return self._ids.get(entry_id)
+    def get(self, author: bytes, seq: int) -> Entry | None:
+        log = self._logs.get(author, [])
+        return log[seq - 1] if 1 <= seq <= len(log) else None
 
     def by_kind(self, kind: int, *, after_rowid: int = 0, limit: int) -> list[tuple[int, Entry]]:
         rows = self._rows_after(after_rowid)
@@ -232,8 +220,6 @@ def row_of(entry: Entry) -> Row:
     return Row(
         author=entry.author,
         seq=entry.seq,
-        id=entry.id,
-        hlc=entry.hlc,
         kind=entry.kind,
         header_bytes=entry.header_bytes,
         signature=entry.signature,

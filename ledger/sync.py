@@ -25,8 +25,9 @@ from dataclasses import dataclass
 
 from ledger import codec
 from ledger.book import Book
-from ledger.entry import HASH_BYTES, Head
+from ledger.entry import Head
 from ledger.errors import InvalidEntry
+from ledger.header import HASH_BYTES
 from ledger.keys import PUBLIC_BYTES
 from ledger.limits import (
     MAX_HEADS_PER_FRAME,

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,38 +25,56 @@ from ledger import fork
 from ledger.entry import Entry, Head, assemble
 from ledger.errors import LedgerError, StoreError
 from ledger.fork import ForkProof, parse_proof
+from ledger.header import entry_id, parse_header
 from ledger.keys import Verifier
 from ledger.sqlite.schema import check_swarm, connect, identify, migrate, transaction, translated
-from ledger.store import Problem, Row, audit, audit_forks, check_append, fork_error, row_of
+from ledger.store import Problem, Row, audit, audit_forks, fork_error, gap_error
 
 PAGE_ROWS = 1000
 """Rows read at once by `verify_all`: at most 17 MiB."""
 
-_COLUMNS = "author, seq, id, hlc, kind, header, signature, body"
-_INSERT = f"INSERT INTO entry ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-_PAGE = f"""
-    SELECT {_COLUMNS} FROM entry WHERE (author, seq) > (?, ?) ORDER BY author, seq LIMIT ?
-"""  # noqa: S608
-_UPSERT_LOG = """
-    INSERT INTO log (author, seq, id, hlc) VALUES (?, ?, ?, ?)
-    ON CONFLICT (author) DO UPDATE SET seq = excluded.seq, id = excluded.id, hlc = excluded.hlc
+_NUMBER = "(SELECT number FROM log WHERE author = ?)"
+_INSERT = """
+    INSERT INTO entry (log, seq, kind, header, signature, body) VALUES (?, ?, ?, ?, ?, ?)
 """
+_PAGE = """
+    SELECT log.author, entry.seq, kind, header, signature, body
+    FROM log CROSS JOIN entry ON entry.log = log.number
+    WHERE log.author >= ?1 AND (log.author, entry.seq) > (?1, ?2)
+    ORDER BY log.author, entry.seq LIMIT ?3
+"""
+_OF_AUTHOR = """
+    log = (SELECT number FROM log WHERE author = ?1) AND rowid > ?2 AND seq > coalesce(
+      (SELECT last.seq FROM entry AS last JOIN log ON log.number = last.log
+       WHERE last.rowid = ?2 AND log.author = ?1), 0
+    ) ORDER BY seq LIMIT ?3
+"""
+"""A log's rows come in the order of its numbers, so no index by log and row is needed: from the
+last row that the reader saw, if it is of this log, the numbers go on."""
 _HEADS = """
     SELECT author, seq, id, hlc FROM log WHERE author NOT IN (SELECT author FROM fork)
-    UNION ALL
-    SELECT entry.author, entry.seq, entry.id, entry.hlc
-    FROM fork JOIN log USING (author)
-    JOIN entry ON entry.author = fork.author AND entry.seq = min(log.seq, fork.seq - 1)
-    ORDER BY 1
+"""
+_CUT = """
+    SELECT author, min(log.seq, fork.seq - 1) FROM fork JOIN log USING (author)
 """
 _ENDS = """
-    SELECT log.author, log.seq, entry.id IS log.id AND entry.hlc IS log.hlc
-      AND log.seq = (SELECT max(seq) FROM entry AS any WHERE any.author = log.author)
-    FROM log LEFT JOIN entry ON entry.author = log.author AND entry.seq = log.seq
-    UNION ALL
-    SELECT author, max(seq), 0 FROM entry WHERE author NOT IN (SELECT author FROM log)
-    GROUP BY author
+    SELECT author, log.seq, id, hlc, (SELECT max(seq) FROM entry WHERE log = number) FROM log
 """
+_ORPHANS = """
+    SELECT log, max(seq), header FROM entry WHERE log NOT IN (SELECT number FROM log) GROUP BY log
+"""
+
+
+@dataclass(slots=True)
+class _End:
+    """Where a log ends while an append is under way."""
+
+    number: int
+    seq: int
+    id: bytes
+    hlc: int
+    fresh: dict[int, bytes] = field(default_factory=dict)
+    """The ids of the entries that this append adds, by number."""
 
 
 class SqliteStore:
@@ -102,33 +121,42 @@ class SqliteStore:
         return cls(db, swarm_id)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        heads: dict[bytes, Head] = {}
+        ends: dict[bytes, _End] = {}
+        rows: list[tuple[int, int, int, bytes, bytes, bytes | None]] = []
         with translated("cannot append"), transaction(self._db):
             for entry in entries:
-                head = heads.get(entry.author) or self._head(entry.author)
-                if head is not None and entry.seq <= head.seq:
-                    self._check_same(entry)
+                header = entry.header
+                end = ends.get(header.author)
+                if end is None:
+                    end = ends[header.author] = self._end(header.author)
+                seq = header.seq
+                if seq <= end.seq:
+                    self._check_same(entry, end)
                     continue
-                check_append(entry, head)
-                row = row_of(entry)
-                self._db.execute(
-                    _INSERT,
-                    (
-                        *(row.author, row.seq, row.id, row.hlc, row.kind),
-                        *(row.header_bytes, row.signature, row.body),
-                    ),
-                )
-                heads[entry.author] = entry.head
-            for head in heads.values():
-                self._db.execute(_UPSERT_LOG, (head.author, head.seq, head.id, head.hlc))
+                if seq != end.seq + 1 or (header.prev or b"") != end.id:
+                    raise gap_error(entry, end.seq + 1)
+                end.seq, end.id, end.hlc = seq, entry.id, header.hlc
+                end.fresh[seq] = entry.id
+                signed = (header.kind, entry.header_bytes, entry.signature, entry.body)
+                rows.append((end.number, seq, *signed))
+            self._db.executemany(_INSERT, rows)
+            moved = [(end.seq, end.id, end.hlc, end.number) for end in ends.values()]
+            query = "UPDATE log SET seq = ?, id = ?, hlc = ? WHERE number = ?"
+            self._db.executemany(query, moved)
 
     def heads(self) -> list[Head]:
         with translated("cannot read the heads"):
-            return [Head(*row) for row in self._db.execute(_HEADS)]
+            heads = [Head(*row) for row in self._db.execute(_HEADS)]
+            cut = self._db.execute(_CUT).fetchall()
+        for author, seq in cut:
+            last = self.get(author, seq)
+            if last is not None:
+                heads.append(last.head)
+        return sorted(heads, key=lambda head: head.author)
 
     def range(self, author: bytes, first: int, last: int, max_bytes: int) -> list[Entry]:
         found: list[Entry] = []
-        where = "author = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+        where = f"log = {_NUMBER} AND seq BETWEEN ? AND ? ORDER BY seq"
         for _, entry in self._select(where, (author, first, last)):
             max_bytes -= len(entry.encode())
             if max_bytes < 0 or entry.seq != max(first, 1) + len(found):
@@ -136,8 +164,9 @@ class SqliteStore:
             found.append(entry)
         return found
 
-    def get(self, entry_id: bytes) -> Entry | None:
-        return next((entry for _, entry in self._select("id = ?", (entry_id,))), None)
+    def get(self, author: bytes, seq: int) -> Entry | None:
+        where = f"log = {_NUMBER} AND seq = ?"
+        return next((entry for _, entry in self._select(where, (author, seq))), None)
 
     def by_kind(self, kind: int, *, after_rowid: int = 0, limit: int) -> list[tuple[int, Entry]]:
         where = "kind = ? AND rowid > ? ORDER BY rowid LIMIT ?"
@@ -148,8 +177,7 @@ class SqliteStore:
     ) -> list[tuple[int, Entry]]:
         if author is None:
             return list(self._select("rowid > ? ORDER BY rowid LIMIT ?", (after, limit)))
-        where = "author = ? AND rowid > ? ORDER BY rowid LIMIT ?"
-        return list(self._select(where, (author, after, limit)))
+        return list(self._select(_OF_AUTHOR, (author, after, limit)))
 
     def forks(self) -> list[ForkProof]:
         with translated("cannot read the fork proofs"):
@@ -183,30 +211,41 @@ class SqliteStore:
     def close(self) -> None:
         self._db.close()
 
-    def _head(self, author: bytes) -> Head | None:
-        """Where the stored log ends, whether it is frozen or not."""
-        query = "SELECT author, seq, id, hlc FROM log WHERE author = ?"
+    def _end(self, author: bytes) -> _End:
+        """Where the stored log ends, whether it is frozen or not; a new log gets its number."""
+        query = "SELECT number, seq, id, hlc FROM log WHERE author = ?"
         row = self._db.execute(query, (author,)).fetchone()
-        return Head(*row) if row else None
+        if row is None:
+            fresh = "INSERT INTO log (author, seq, id, hlc) VALUES (?, 0, x'', 0)"
+            return _End(self._db.execute(fresh, (author,)).lastrowid or 0, 0, b"", 0)
+        return _End(*row)
 
-    def _check_same(self, entry: Entry) -> None:
-        query = "SELECT id FROM entry WHERE author = ? AND seq = ?"
-        row = self._db.execute(query, (entry.author, entry.seq)).fetchone()
-        if row is None or row[0] != entry.id:
+    def _check_same(self, entry: Entry, end: _End) -> None:
+        """Raise `ForkDetected` unless the entry is the one with its number that is here."""
+        stored_id = end.fresh.get(entry.seq)
+        if stored_id is None:
+            query = "SELECT header FROM entry WHERE log = ? AND seq = ?"
+            row = self._db.execute(query, (end.number, entry.seq)).fetchone()
+            stored_id = entry_id(row[0]) if row else None
+        if stored_id != entry.id:
             raise fork_error(entry)
 
     def _select(self, where: str, values: tuple[Any, ...]) -> Iterator[tuple[int, Entry]]:
         """Rows as entries. A row that no longer parses stops the reading, by name."""
-        query = f"SELECT rowid, author, seq, header, signature, body FROM entry WHERE {where}"  # noqa: S608
+        query = f"SELECT rowid, log, seq, header, signature, body FROM entry WHERE {where}"  # noqa: S608
         with translated("cannot read entries"):
-            for rowid, author, seq, header_bytes, signature, body in self._db.execute(
-                query, values
-            ):
+            for rowid, log, seq, header_bytes, signature, body in self._db.execute(query, values):
                 try:
                     yield rowid, assemble(header_bytes, signature, body)
                 except LedgerError as error:
-                    text = f"entry {seq} of {author.hex()} is damaged: {error.message}"
+                    name = self._author(log).hex() or "an unknown log"
+                    text = f"entry {seq} of {name} is damaged: {error.message}"
                     raise StoreError(text) from error
+
+    def _author(self, number: int) -> bytes:
+        """Whose log has this number; nothing if it isn't noted."""
+        row = self._db.execute("SELECT author FROM log WHERE number = ?", (number,)).fetchone()
+        return bytes(row[0]) if row else b""
 
     def _all_rows(self) -> Iterator[Row]:
         """Every row, by author and number. In pages: a statement that stays open for minutes
@@ -220,9 +259,24 @@ class SqliteStore:
 
     def _audit_ends(self) -> Iterator[Problem]:
         """Logs whose noted end is not their last entry: rows were taken away or slipped in."""
-        for author, seq, holds in self._db.execute(_ENDS):
-            if not holds:
+        for author, seq, last_id, hlc, last_seq in self._db.execute(_ENDS).fetchall():
+            query = f"SELECT header FROM entry WHERE log = {_NUMBER} AND seq = ?"  # noqa: S608
+            row = self._db.execute(query, (author, seq)).fetchone()
+            noted = Head(author, seq, last_id, hlc)
+            if last_seq != seq or row is None or _head_of(row[0]) != noted:
                 yield Problem(author, seq, "the log does not end where it is noted to end")
+        for _, seq, header_bytes in self._db.execute(_ORPHANS):
+            head = _head_of(header_bytes)
+            yield Problem(head.author if head else b"", seq, "the log is not noted")
+
+
+def _head_of(header_bytes: bytes) -> Head | None:
+    """The end of a log whose last header this is; None if it is damaged, which `audit` tells."""
+    try:
+        header = parse_header(header_bytes)
+    except LedgerError:
+        return None
+    return Head(header.author, header.seq, entry_id(header_bytes), header.hlc)
 
 
 def _create(path: Path) -> None:

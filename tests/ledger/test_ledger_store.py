@@ -37,8 +37,8 @@ def test_what_is_appended_is_there(store):
     assert store.range(alice[0].author, 0, 99, MIB) == alice
     assert store.range(alice[0].author, 5, 9, MIB) == []
     assert store.range(bytes(32), 1, 9, MIB) == []
-    assert store.get(alice[2].id) == alice[2]
-    assert store.get(bytes(32)) is None
+    assert store.get(alice[0].author, 3) == alice[2]
+    assert store.get(alice[0].author, 99) is store.get(bytes(32), 1) is None
     rows = [(1, alice[0]), (2, bob[0]), (3, alice[1]), (4, bob[1]), (5, alice[2]), (6, alice[3])]
     assert store.entries(limit=99) == rows
     assert store.entries(limit=2, after=3) == rows[3:5]
@@ -236,7 +236,8 @@ class Stores(RuleBasedStateMachine):
         assert self.memory.heads() == self.sqlite.heads()
         assert self.memory.forks() == self.sqlite.forks()
         for entry in self.arrived[-2:]:
-            assert self.memory.get(entry.id) == self.sqlite.get(entry.id) == entry
+            assert self.memory.get(entry.author, entry.seq) == entry
+            assert self.sqlite.get(entry.author, entry.seq) == entry
         frozen = {proof.author: proof.frozen_at for proof in self.memory.forks()}
         ends: dict[bytes, int] = {}
         for author, seq in self.model:
