@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from ledger import Kind
 from symphony.core import limits
 from symphony.core.answers import canonical, extract
-from symphony.core.calls import Calls, Surroundings
+from symphony.core.calls import Calls
 from symphony.core.effects import Reject
 from symphony.core.events import (
     BallotCast,
@@ -38,6 +38,7 @@ from symphony.core.prompts import DIRECT_SKILL, PLAN_SKILL
 from symphony.core.records import TASK, Outcome
 from symphony.core.results import checked
 from symphony.core.submission import task_record
+from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Chain, Opened, TaskRun, Unit
 from symphony.core.timers import CallAgain, DeadlineOver, LeaseOver, WindowOver
 from symphony.core.verdict import conclude

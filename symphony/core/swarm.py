@@ -21,7 +21,6 @@ from typing import assert_never
 from ledger import Entry, ForkProof, Head, Kind, Signer, Verifier
 from ledger.errors import DecodeError
 from symphony.core import limits
-from symphony.core.calls import Surroundings
 from symphony.core.chance import Chance, jittered
 from symphony.core.conductor import Conductor
 from symphony.core.directory import Directory
@@ -67,6 +66,7 @@ from symphony.core.outbox import Outbox
 from symphony.core.records import CAPABILITY, Capability
 from symphony.core.replication import Replication
 from symphony.core.signing import Notary
+from symphony.core.surroundings import Surroundings
 from symphony.core.timers import (
     CallAgain,
     CapabilitiesDue,

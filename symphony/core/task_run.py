@@ -11,10 +11,12 @@ Plain data: the transitions are in `calls` (who owns a unit) and `conductor` (wh
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ledger import Entry
+from symphony.core import limits
 from symphony.core.directory import Listing
 from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId, unit_id
 from symphony.core.inputs import TaskSpec
@@ -44,7 +46,8 @@ class Unit:
     complaint: str = ""
     requirement: Requirement | None = None
     candidates: tuple[Candidate, ...] = ()
-    bids_until_ms: int = 0
+    bids_at_ms: int = -limits.BID_LIFETIME_MS  # when the bids came in
+    foreseen: bool = False  # was called for ahead
     avoided: list[NodeId] = field(default_factory=list)
     award: Award | None = None
     award_id: EntryId | None = None
@@ -52,6 +55,7 @@ class Unit:
     salt: bytes = b""
     reserved_tokens: int = 0
     lease_until_ms: int = 0
+    awarded_ms: int = -1
     answered_ms: int = 0  # when a renewal was last acknowledged; awards count
     output: str = ""
     result: Entry | None = None
@@ -61,6 +65,12 @@ class Unit:
     @property
     def id(self) -> UnitId:
         return unit_id(self.task, self.name)
+
+    @property
+    def needs(self) -> Requirement:
+        """What was called for; there once the unit was called for."""
+        assert self.requirement is not None
+        return self.requirement
 
     @property
     def owner(self) -> NodeId | None:
@@ -145,6 +155,32 @@ class TaskRun:
         """Pay for a result. An owner can't charge more than was reserved for it."""
         self.tokens_used += min(tokens, unit.reserved_tokens)
         self.release(unit)
+
+    def steps_before(self, unit: Unit) -> list[Unit]:
+        """The steps whose outputs `unit` needs."""
+        needs = unit.step.needs if unit.step is not None else ()
+        return [self.units[unit_id(self.task, f"step/{unit.chain}/{need}")] for need in needs]
+
+    def following(self, chains: Collection[int]) -> list[Unit]:
+        """The waiting steps of these chains whose needs all have owners or results by now."""
+        return [
+            unit
+            for unit in self.units.values()
+            if unit.chain in chains
+            and unit.state == "waiting"
+            and not unit.foreseen
+            and all(before.state in ("working", "done") for before in self.steps_before(unit))
+        ]
+
+    def soon_free(self, unit: Unit, owner: NodeId, agent: str) -> int:
+        """The slots of an agent that are busy with what `unit` waits for: free by then."""
+        before = [step for step in self.steps_before(unit) if step.owner == owner]
+        return sum(step.award is not None and step.award.agent == agent for step in before)
+
+    def unknown_tokens(self, unit: Unit) -> int:
+        """The most that outputs which `unit` needs and that are still to come may hold."""
+        open_steps = sum(step.state != "done" for step in self.steps_before(unit))
+        return open_steps * self.spec.max_tokens
 
     @property
     def votes(self) -> list[Vote]:

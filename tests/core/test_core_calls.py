@@ -7,7 +7,7 @@ from core_stage import Stage, capability
 
 from ledger import Kind
 from symphony.core import limits, messages
-from symphony.core.calls import tokens_needed
+from symphony.core.awards import tokens_needed
 from symphony.core.effects import Reject
 from symphony.core.events import UnitAwarded
 from symphony.core.messages import Beacon, Bid, Bids, Entries, Order, Quote, Work

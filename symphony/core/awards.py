@@ -1,0 +1,156 @@
+"""The award: elect the owner by the rule, write it down, send the work.
+
+The award is an entry of the conductor's log *before* the work travels, so that one epoch has one
+owner or there is a proof of cheating. Units that are ready together share one entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ledger import Kind
+from symphony.core import limits
+from symphony.core.election import lineages_of_others, rank
+from symphony.core.events import UnitAwarded
+from symphony.core.ids import EntryId, Epoch, NodeId
+from symphony.core.lease import conductor_until_ms
+from symphony.core.messages import Order, Work
+from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord, Candidate
+from symphony.core.surroundings import Surroundings
+from symphony.core.task_run import TaskRun, Unit
+from symphony.core.timers import LeaseOver
+
+
+class Awards:
+    """Gives units to owners. `order_for` builds the order that an owner gets; `give_up` is called
+    with a unit that can't be paid for, an error code and a text.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        order_for: Callable[[TaskRun, Unit], Order],
+        give_up: Callable[[TaskRun, Unit, str, str], None],
+    ) -> None:
+        self._around = around
+        self._out = around.out
+        self._order_for = order_for
+        self._give_up = give_up
+
+    def elect(self, run: TaskRun, unit: Unit, same_entry: Sequence[Unit]) -> bool:
+        """Choose the owner among the candidates that are left; False if there is none."""
+        since = [u for u in run.units.values() if u.awarded_ms > unit.bids_at_ms and u.owner]
+        for other in (*since, *same_entry):
+            self._count_slot(unit, other)
+        lineage_of = {key: listing.capability.lineage for key, listing in run.listings.items()}
+        used = lineages_of_others(unit.chain, run.latest_lineage)
+        ranked = rank(unit.id, unit.candidates, lineage_of, used)
+        alive = self._around.alive()
+        for candidate in ranked:
+            if NodeId(candidate.owner) not in alive and candidate.owner not in unit.avoided:
+                unit.avoided.append(NodeId(candidate.owner))
+        winner = next((c for c in ranked if c.owner not in unit.avoided), None)
+        if winner is None or unit.attempts >= limits.MAX_ATTEMPTS:
+            return False
+        unit.attempts += 1
+        unit.epoch = Epoch(unit.epoch + 1)
+        unit.award = Award(
+            unit=unit.id,
+            name=unit.name,
+            epoch=unit.epoch,
+            owner=winner.owner,
+            agent=winner.agent,
+            capability=winner.capability,
+            score=winner.score,
+            lease_ms=limits.LEASE_MS,
+            requirement=unit.needs,
+            candidates=unit.candidates,
+            avoided=tuple(c.owner for c in unit.candidates if c.owner in unit.avoided),
+        )
+        run.latest_lineage[unit.chain] = lineage_of[EntryId(winner.capability)]
+        return True
+
+    @staticmethod
+    def _count_slot(unit: Unit, other: Unit) -> None:
+        """A slot that was just given to `other` is no longer free for `unit`."""
+        assert other.award is not None
+        unit.candidates = tuple(
+            Candidate(c.owner, c.agent, c.capability, c.score, max(0, c.free - 1))
+            if (c.owner, c.agent) == (other.award.owner, other.award.agent)
+            else c
+            for c in unit.candidates
+        )
+
+    def write(self, run: TaskRun, units: Sequence[Unit]) -> None:
+        """Write the awards down, then send the work to its owners."""
+        left = list(units)
+        while left and not run.ended:
+            batch, body = self._fitting_entry(run, left)
+            left = left[len(batch) :]
+            entry = self._around.journal.write(Kind.AWARD, body, refs=(run.entries[0].id,))
+            run.entries.append(entry)
+            raw = entry.encode()
+            for unit in batch:
+                if unit.state != "calling":
+                    continue  # giving up one unit may have ended the chain, or the task
+                unit.award_id = EntryId(entry.id)
+                self._hand_out(run, unit, raw)
+
+    @staticmethod
+    def _fitting_entry(run: TaskRun, units: Sequence[Unit]) -> tuple[Sequence[Unit], bytes]:
+        """As many of the awards as one entry can hold, and its body; one always fits."""
+        count = min(len(units), limits.MAX_AWARDS_PER_ENTRY)
+        while True:
+            awards = tuple(unit.award for unit in units[:count] if unit.award is not None)
+            body = AWARD.encode(AwardRecord(run.task, awards))
+            if len(body) <= MAX_BODY_BYTES:
+                return units[:count], body
+            assert count > 1, f"one award of {len(body)} bytes"
+            count -= 1
+
+    def _hand_out(self, run: TaskRun, unit: Unit, raw: bytes) -> None:
+        award = unit.award
+        assert award is not None
+        order = self._order_for(run, unit)
+        tokens = tokens_needed(order)
+        if not run.affordable(tokens):
+            self._give_up(run, unit, "budget_exhausted", f"no tokens left for {unit.name}")
+            return
+        unit.order = order
+        unit.reserved_tokens = tokens
+        run.tokens_reserved += tokens
+        unit.state = "working"
+        unit.salt = self._around.chance.randbytes(16)
+        unit.answered_ms = unit.awarded_ms = self._out.now_ms
+        unit.lease_until_ms = conductor_until_ms(self._out.now_ms, award.lease_ms)
+        run.award_waits_ms.append(self._out.now_ms - unit.called_ms)
+        unit.called_ms = 0
+        model = run.listings[EntryId(award.capability)].capability.model
+        owner = NodeId(award.owner)
+        self._out.tell(
+            UnitAwarded(
+                run.task,
+                self._at(run),
+                unit.name,
+                unit.epoch,
+                owner,
+                award.agent,
+                model,
+                award.score,
+                len(award.candidates),
+            )
+        )
+        lease = LeaseOver(run.task, unit.id, unit.epoch)
+        self._out.timer(lease, unit.lease_until_ms - self._out.now_ms)
+        left_ms = run.started_ms + run.spec.deadline_ms - self._out.now_ms
+        work = Work(raw, unit.id, unit.epoch, order, unit.salt, max(0, left_ms))
+        self._out.send(owner, work)
+
+    def _at(self, run: TaskRun) -> int:
+        return self._out.now_ms - run.started_ms
+
+
+def tokens_needed(order: Order) -> int:
+    """What one call may cost at most: a token is about three characters, plus the template."""
+    chars = len(order.question) + len(order.goal) + sum(len(q.text) for q in order.quotes)
+    return chars // 3 + 200 + order.max_tokens

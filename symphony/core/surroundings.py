@@ -1,0 +1,28 @@
+"""What the parts of the conductor share: the other machines of its node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from symphony.core.chance import Chance
+from symphony.core.directory import Directory
+from symphony.core.ids import NodeId
+from symphony.core.journal import Journal
+from symphony.core.outbox import Outbox
+from symphony.core.signing import Notary
+from symphony.core.vectors import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The node around a conductor. `alive` gives the connected peers and this node."""
+
+    me: NodeId
+    journal: Journal
+    directory: Directory
+    notary: Notary
+    vectors: Vectors
+    chance: Chance
+    out: Outbox
+    alive: Callable[[], frozenset[NodeId]]
