@@ -57,6 +57,8 @@ from ledger.keys import peer_id as peer_id
 from ledger.keys import verify as verify
 from ledger.kinds import Kind as Kind
 from ledger.limits import Limits as Limits
+from ledger.reconcile import Initiator as Initiator
+from ledger.reconcile import respond as respond
 from ledger.store import MemoryStore as MemoryStore
 from ledger.store import Problem as Problem
 from ledger.store import Store as Store

@@ -69,7 +69,7 @@ RECONCILE_FANOUT = 16
 one instead of being split again. Measured: 8 needs a round trip more, 32 more bytes."""
 
 MAX_RECONCILE_ROUNDS = 8
-"""Requests of one reconciliation. Ten changed logs among 10 000 take four; whatever is left
+"""Requests of one reconciliation. Ten changed logs among 10 000 take three; whatever is left
 after eight is for the heads vector."""
 
 MAX_RECONCILE_RANGES = 2048

@@ -11,11 +11,11 @@ import ledger.sqlite
 
 PUBLIC = """
 Accepted Admission Book DecodeError DirectoryLocked Duplicate Encodable Entry ForkDetected
-ForkProof Forked Head Header Held HybridClock InvalidEntry Key KeyRefused Kind LedgerError
+ForkProof Forked Head Header Held HybridClock Initiator InvalidEntry Key KeyRefused Kind LedgerError
 Limits MemoryStore Observed Pending PrivateKey Problem Reason Refused SchemaTooNew Signer Store
 StoreError Value Verifier Want WrongSwarm admit_public_key check_entry did_key dumps
 encode_heads encode_wants heads_frame loads pack parse_did_key parse_entry parse_heads
-parse_peer_id parse_proof parse_wants peer_id physical_ms seal suspects verify verify_proof
+parse_peer_id parse_proof parse_wants peer_id physical_ms respond seal suspects verify verify_proof
 wants
 """
 
