@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+THROUGHPUT_ENTRIES = 12_800  # 200 groups of 64: long enough that one slow sync does not decide
 bench = typer.Typer(no_args_is_help=True)
 
 
@@ -36,3 +37,29 @@ def overhead(
     print(f"ideal   {report['ideal_ms']} ms ({latency_ms} ms a call)")
     print(f"median  {report['median_ms']:.0f} ms, {report['ratio']:.3f} of the ideal")
     print(f"worst   {report['max_ms']:.0f} ms")
+
+
+@bench.command()
+def ledger(
+    entries: Annotated[
+        int, typer.Option(help="entries of the large ledger that is started from", min=1000)
+    ] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line")] = False,
+) -> None:
+    """Ingest, appends, sync, start and gossip beside what this machine could do at best.
+
+    Building a ledger of a million signed entries takes some minutes.
+    """
+    from symphony.testing.ledger_bench import measure_throughput
+    from symphony.testing.ledger_scale import measure_start, measure_sync
+
+    report: dict[str, Any] = {"bench": "ledger"}
+    with tempfile.TemporaryDirectory(prefix="symphony-bench-") as root:
+        report |= measure_throughput(Path(root), entries=min(entries, THROUGHPUT_ENTRIES))
+        report |= measure_sync()
+        report |= measure_start(Path(root), entries=entries)
+    if as_json:
+        print(json.dumps(report))
+        return
+    for name, value in report.items():
+        print(f"{name:24} {value}")

@@ -20,13 +20,13 @@ from pathlib import Path
 import structlog
 import trio
 
-from ledger import Kind, PrivateKey, did_key, peer_id, verify
+from ledger import PrivateKey, did_key, peer_id, verify
 from ledger.sqlite import SqliteStore, lock_directory
 from symphony.config import make_home
 from symphony.core.admission import Membership, parse_token
 from symphony.core.effects import Embed
 from symphony.core.ids import NodeId, SwarmId
-from symphony.core.inputs import Embedded, EntriesStored, Revoke, Started, WallClock
+from symphony.core.inputs import Embedded, Revoke, Started, WallClock
 from symphony.core.swarm import Swarm
 from symphony.engines.embedding import Encoder, open_encoder
 from symphony.errors import ConfigError, ProtocolMismatch, SymphonyError
@@ -51,6 +51,7 @@ from symphony.node.desk import Desk
 from symphony.node.hosting import Household, move_in
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
+from symphony.node.restoring import restore
 from symphony.node.workshop import Workshop
 from symphony.settings import GATEWAY_PORT, NodeSettings
 from symphony.version import __version__
@@ -148,7 +149,8 @@ async def _run(
     loop = Loop(swarm, store, hub, monotonic_ms, receipts)
     encoder = await open_encoder()
     household = await move_in(settings, encoder, stack)
-    _begin(swarm, store)
+    restored = restore(swarm, store, monotonic_ms, wall_ms)
+    _log.debug("restored", agents=len(swarm.directory), effects=len(restored))
     gone = swarm.revoked | revoked(settings.home)
     membership = Membership(swarm_file.genesis, swarm_file.proof, gone)
     network = await stack.enter_async_context(
@@ -183,17 +185,6 @@ async def _run(
         serving = await _open_gateway(settings, desk, nursery, stack)
         on_ready(_ready(key, swarm_file, network.addresses, network.peers, household, serving))
         await trio.sleep_forever()
-
-
-def _begin(swarm: Swarm, store: SqliteStore) -> None:
-    """Tell the core the time and what the ledger says about agents, before anything else."""
-    effects = swarm.handle(monotonic_ms(), WallClock(wall_ms()))
-    for kind in (Kind.CAPABILITY, Kind.REVOKE):
-        after = 0
-        while page := store.by_kind(kind, after_rowid=after, limit=limits.RESTORE_PAGE):
-            effects += swarm.handle(monotonic_ms(), EntriesStored(tuple(e for _, e in page)))
-            after = page[-1][0]
-    _log.debug("restored", agents=len(swarm.directory), effects=len(effects))
 
 
 def _net_settings(settings: NodeSettings, swarm_file: SwarmFile) -> NetSettings:

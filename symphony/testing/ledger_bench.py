@@ -38,6 +38,7 @@ from symphony.core.swarm import Swarm
 
 SWARM = SwarmId(b"a swarm for measuring only".ljust(32, b"."))
 WALL_MS = 1_700_000_000_000
+DAY_MS = 24 * 3600 * 1000
 BODY_BYTES = 220
 AUTHORS = 8
 FRAME = 256
@@ -68,12 +69,18 @@ class Author:
         self.head: Head | None = None
         self._random = random
 
-    def write(self, kind: Kind = Kind.RESULT) -> Entry:
-        """The next entry, a millisecond after the last one."""
+    def write(self, kind: Kind = Kind.RESULT, body: bytes = b"") -> Entry:
+        """The next entry, a millisecond after the last one; it expires a day later."""
         seq = self.head.seq + 1 if self.head else 1
-        body = self._random.randbytes(BODY_BYTES)
-        hlc = WALL_MS + seq << 16
-        entry = seal(self.key, SWARM, self.head, kind=kind, body=body, hlc=hlc)
+        body = body or self._random.randbytes(BODY_BYTES)
+        hlc = (WALL_MS + seq) << 16
+        entry = seal(
+            *(self.key, SWARM, self.head),
+            kind=kind,
+            body=body,
+            hlc=hlc,
+            expires=hlc + (DAY_MS << 16),
+        )
         self.head = entry.head
         return entry
 

@@ -1,0 +1,31 @@
+"""What the core is told before anything else: the time, and what the ledger says about agents.
+
+A million stored entries are never read at a start: the heads are kept in a table of their own,
+and only the kinds that the core keeps a picture of are read back, page by page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ledger import Kind, Store
+from symphony.core.effects import Effect
+from symphony.core.inputs import EntriesStored, WallClock
+from symphony.core.swarm import Swarm
+from symphony.node import limits
+
+REMEMBERED = (Kind.CAPABILITY, Kind.REVOKE)
+
+
+def restore(
+    swarm: Swarm, store: Store, now_ms: Callable[[], int], wall_ms: Callable[[], int]
+) -> list[Effect]:
+    """Feed a new core from the store; what comes back are facts to tell, nothing to send."""
+    effects = swarm.handle(now_ms(), WallClock(wall_ms()))
+    for kind in REMEMBERED:
+        after = 0
+        while page := store.by_kind(kind, after_rowid=after, limit=limits.RESTORE_PAGE):
+            entries = tuple(entry for _, entry in page)
+            effects += swarm.handle(now_ms(), EntriesStored(entries))
+            after = page[-1][0]
+    return effects
