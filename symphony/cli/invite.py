@@ -103,7 +103,7 @@ def revoke(
     gone = revoke_invite(place, id, int(time.time() * 1000))
     out(f"revoked {gone.id[:8]}")
     if _running(place):
-        note("note: the running node learns of it when it is started again")
+        note("the running node tells the swarm within seconds; whoever came with it has to go")
 
 
 def _running(home: Path) -> bool:

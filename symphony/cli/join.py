@@ -139,12 +139,15 @@ def prepare(settings: NodeSettings) -> None:
 
 
 def run(settings: NodeSettings, *, as_json: bool) -> None:
-    """The node itself, in the foreground."""
+    """The node itself, in the foreground, until a signal ends it. Ctrl-C raises as usual."""
+    import signal
+
     import trio
 
     from symphony.core.events import as_json as plain
     from symphony.node import run_node
     from symphony.node.logs import configure_logging
+    from symphony.node.signals import first_signal
 
     configure_logging(settings.log)
 
@@ -155,7 +158,15 @@ def run(settings: NodeSettings, *, as_json: bool) -> None:
         else:
             out(ready_line(values))
 
-    trio.run(run_node, settings, ready)
+    async def until_told() -> signal.Signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_node, settings, ready)
+            told = await first_signal()
+            nursery.cancel_scope.cancel()
+        return told
+
+    if trio.run(until_told) == signal.SIGINT:
+        raise KeyboardInterrupt
 
 
 def ready_line(values: dict[str, Any]) -> str:

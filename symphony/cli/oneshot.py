@@ -2,7 +2,8 @@
 
 The node gets the main thread, because signals arrive there; the command that waits for an
 answer talks to it over its gateway, from a worker thread, like any other client. When the
-command is done, or fails, the node is shut down in order.
+command is done, or fails, the node is shut down in order. A signal cancels the task everywhere
+first: its owners would otherwise go on until their leases end.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def with_node(home: Path, work: Callable[[Symphony], T]) -> T:
     from symphony.config import load_settings
     from symphony.node import run_node
     from symphony.node.logs import configure_logging
+    from symphony.node.signals import first_signal
 
     ensure_node(home)
     # Any free port: the configured one is for the node that stays.
@@ -41,6 +43,15 @@ def with_node(home: Path, work: Callable[[Symphony], T]) -> T:
         with connected(home) as swarm:
             results.append(work(swarm))
 
+    def cancel_all() -> None:
+        with connected(home) as swarm:
+            for row in swarm.tasks.list():
+                swarm.tasks.get(row["id"]).cancel()
+
+    async def cancel_when_told() -> None:
+        await first_signal()
+        await trio.to_thread.run_sync(cancel_all, **abandon)  # `work` then gets its verdict
+
     # As a dictionary, because type stubs that another package brings know an older trio.
     abandon: dict[str, Any] = {"abandon_on_cancel": True}
 
@@ -49,6 +60,7 @@ def with_node(home: Path, work: Callable[[Symphony], T]) -> T:
             ready = trio.Event()
             nursery.start_soon(run_node, settings, lambda _: ready.set())
             await ready.wait()
+            nursery.start_soon(cancel_when_told)
             await trio.to_thread.run_sync(in_thread, **abandon)
             nursery.cancel_scope.cancel()
 

@@ -14,8 +14,10 @@ from fractions import Fraction
 
 from symphony.core.records import AnswerType
 
+# White space is bounded: an owner that sends 64 KiB of it must not stall whoever looks for a mark.
 _MARK = re.compile(
-    r"(?:^|\n|[.!?]\s|\*\*)\s*(?:the\s+)?(?:final\s+)?answer\s*(?:is)?\s*[:=]\s*", re.IGNORECASE
+    r"(?:^|\n|[.!?]\s|\*\*)\s{0,8}(?:the\s{1,8})?(?:final\s{1,8})?answer\s{0,8}(?:is)?\s{0,8}[:=]",
+    re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\boxed\{([^{}]{1,100})\}")
 _HASHES = re.compile(r"####\s*(.+)")

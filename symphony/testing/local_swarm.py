@@ -95,8 +95,8 @@ def local_swarm(root: Path, plans: Sequence[NodePlan]) -> Iterator[list[LocalNod
         founder_key = create_identity(founder_home)
         genesis = new_genesis("local", "invite", founder_key)
         write_swarm(founder_home, SwarmFile(genesis))
-        nodes.append(_spawn(founder_plan, founder_home, ()))
-        _await_ready(nodes[0])
+        nodes.append(spawn_node(founder_plan, founder_home, ()))
+        await_ready(nodes[0])
         addresses = tuple(nodes[0].ready["addresses"])
         now_ms = time.time_ns() // 1_000_000
         for plan in others:
@@ -113,16 +113,17 @@ def local_swarm(root: Path, plans: Sequence[NodePlan]) -> Iterator[list[LocalNod
                 node=key.public,
             )
             accept_invite(home, key, invite)
-            nodes.append(_spawn(plan, home, addresses))
+            nodes.append(spawn_node(plan, home, addresses))
         for node in nodes[1:]:
-            _await_ready(node)
+            await_ready(node)
         await_mesh(nodes)
         yield nodes
     finally:
         stop_all(nodes)
 
 
-def _spawn(plan: NodePlan, home: Path, peers: Sequence[str]) -> LocalNode:
+def spawn_node(plan: NodePlan, home: Path, peers: Sequence[str] = ()) -> LocalNode:
+    """Start the process of a node whose home is made already; `await_ready` waits for it."""
     log = home / "node.log"
     environment = {
         **os.environ,
@@ -142,7 +143,7 @@ def _spawn(plan: NodePlan, home: Path, peers: Sequence[str]) -> LocalNode:
     return LocalNode(plan.name, home, process, log)
 
 
-def _await_ready(node: LocalNode) -> None:
+def await_ready(node: LocalNode) -> None:
     """Read the ready line, then the gateway's key from the node's home."""
     assert node.process.stdout is not None
     lines: Queue[str] = Queue()

@@ -1,6 +1,7 @@
 """From a model's words to an answer that can be counted, and to a prompt that is safe to read."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -175,3 +176,12 @@ def test_a_planner_is_told_what_was_wrong_with_its_last_plan():
 def test_of_an_output_that_was_cut_only_a_marked_answer_counts(output, kind, whole, cut):
     assert extract(output, kind, ("red", "blue")) == whole
     assert extract(output, kind, ("red", "blue"), cut=True) == cut
+
+
+@pytest.mark.parametrize("attack", ["\n", "answer ", "Answer\n", "the\t", "#### ", "1 ", "1/"])
+def test_no_output_of_an_owner_stalls_the_conductor(attack: str) -> None:
+    began_s = time.process_time()
+    for kind in KINDS:
+        extract("a" + (attack * limits.MAX_OUTPUT_BYTES)[: limits.MAX_OUTPUT_BYTES] + "b", kind)
+        extract("answer" + attack[-1] * limits.MAX_OUTPUT_BYTES + "b", kind, CHOICES)
+    assert time.process_time() - began_s < 5, "it was minutes, before white space was bounded"
