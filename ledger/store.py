@@ -22,6 +22,7 @@ from ledger.entry import Entry, Head, assemble, check_entry
 from ledger.errors import ForkDetected, LedgerError, StoreError
 from ledger.fork import ForkProof
 from ledger.keys import Verifier
+from ledger.merkle import Frontier
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,15 @@ class Store(Protocol):
         self, *, author: bytes | None = None, limit: int, after: int = 0
     ) -> list[tuple[int, Entry]]:
         """The next `limit` entries (of one author) behind row id `after`, with theirs."""
+
+    def ids(self, author: bytes, first: int, last: int) -> list[bytes]:
+        """The ids of entries `first` to `last`, without gaps: the leaves of the log's tree."""
+
+    def frontier(self, author: bytes, size: int) -> Frontier | None:
+        """The Merkle frontier of the first `size` entries of a log; None if they aren't all here.
+
+        It is kept, so that the next one costs only what came since.
+        """
 
     def forks(self) -> list[ForkProof]:
         """The lowest proof for each forked author, ordered by author."""
@@ -143,6 +153,7 @@ class MemoryStore:
         self._rows: list[Entry] = []
         self._logs: dict[bytes, list[Entry]] = {}
         self._forks: dict[bytes, ForkProof] = {}
+        self._frontiers: dict[bytes, Frontier] = {}
 
     def append(self, entries: Sequence[Entry]) -> None:
         fresh: dict[bytes, list[Entry]] = {}
@@ -196,6 +207,20 @@ class MemoryStore:
     ) -> list[tuple[int, Entry]]:
         rows = self._rows_after(after)
         return [row for row in rows if author is None or row[1].author == author][:limit]
+
+    def ids(self, author: bytes, first: int, last: int) -> list[bytes]:
+        log = self._logs.get(author, [])
+        return [entry.id for entry in log[max(first, 1) - 1 : max(last, 0)]]
+
+    def frontier(self, author: bytes, size: int) -> Frontier | None:
+        start = self._frontiers.get(author, Frontier())
+        if start.size > size:
+            start = Frontier()
+        frontier = start.extend(self.ids(author, start.size + 1, size))
+        if frontier.size != size:
+            return None
+        self._frontiers[author] = frontier
+        return frontier
 
     def forks(self) -> list[ForkProof]:
         return [proof for _, proof in sorted(self._forks.items())]

@@ -49,6 +49,11 @@ MIGRATIONS = (
       author BLOB PRIMARY KEY NOT NULL, seq INTEGER NOT NULL, proof BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE frontier (
+      log INTEGER PRIMARY KEY REFERENCES log, size INTEGER NOT NULL, peaks BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 """Numbered from 1. Never edit one that was released: add the next."""
 

@@ -27,6 +27,8 @@ from ledger.errors import LedgerError, StoreError
 from ledger.fork import ForkProof, parse_proof
 from ledger.header import entry_id, parse_header
 from ledger.keys import Verifier
+from ledger.merkle import Frontier
+from ledger.sqlite import frontiers
 from ledger.sqlite.schema import check_swarm, connect, identify, migrate, transaction, translated
 from ledger.store import Problem, Row, audit, audit_forks, fork_error, gap_error
 
@@ -179,6 +181,14 @@ class SqliteStore:
             return list(self._select("rowid > ? ORDER BY rowid LIMIT ?", (after, limit)))
         return list(self._select(_OF_AUTHOR, (author, after, limit)))
 
+    def ids(self, author: bytes, first: int, last: int) -> list[bytes]:
+        with translated("cannot read the ids of a log"):
+            return frontiers.ids(self._db, author, first, last)
+
+    def frontier(self, author: bytes, size: int) -> Frontier | None:
+        with translated("cannot read the tree of a log"), transaction(self._db):
+            return frontiers.frontier(self._db, author, size)
+
     def forks(self) -> list[ForkProof]:
         with translated("cannot read the fork proofs"):
             rows = self._db.execute("SELECT proof FROM fork ORDER BY author").fetchall()
@@ -198,6 +208,7 @@ class SqliteStore:
         with translated("cannot read the entries"):
             yield from audit(self._all_rows(), self._swarm_id, verify)
             yield from self._audit_ends()
+            yield from frontiers.audit(self._db)
             for author, seq, raw in self._db.execute("SELECT author, seq, proof FROM fork"):
                 try:
                     proof = parse_proof(raw)

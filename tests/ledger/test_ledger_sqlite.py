@@ -24,6 +24,7 @@ from ledger import (
     seal,
     verify,
 )
+from ledger.merkle import Frontier
 from ledger.sqlite import SqliteStore, lock_directory
 from ledger.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
@@ -95,6 +96,7 @@ def test_a_process_that_dies_loses_nothing_it_was_told_is_safe(path):
 import os, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from ledger_chains import SWARM, chain
+from ledger.merkle import Frontier
 from ledger.sqlite import SqliteStore
 store = SqliteStore.open({str(path)!r}, SWARM)
 log = chain("alice", 6)
@@ -295,6 +297,7 @@ def test_real_keys_all_the_way(path):
 
 HOLD = """
 import sys
+from ledger.merkle import Frontier
 from ledger.sqlite import lock_directory
 lock = lock_directory(sys.argv[1])
 print("locked", flush=True)
@@ -328,3 +331,23 @@ def test_a_second_process_is_kept_out_and_told_who_is_in(tmp_path):
 def test_a_directory_that_is_not_there_cannot_be_locked(tmp_path):
     with pytest.raises(StoreError, match="cannot lock"):
         lock_directory(tmp_path / "nowhere")
+
+
+def test_a_kept_frontier_goes_on_and_is_checked(path):
+    author, ids = ALICE[0].author, [entry.id for entry in ALICE]
+    store = SqliteStore.open(path, SWARM)
+    store.append(ALICE)
+    whole = Frontier().extend(ids)
+    assert store.frontier(author, 2) == Frontier().extend(ids[:2])
+    store.close()
+    store = SqliteStore.open(path, SWARM)
+    assert store.frontier(author, len(ALICE)) == whole
+    assert list(store.verify_all(fake_verify)) == []
+    store.close()
+    for damage in ("peaks = zeroblob(32 * 2)", "peaks = x'00'", "size = size - 1"):
+        tamper(path, f"UPDATE frontier SET {damage}")
+        store = SqliteStore.open(path, SWARM)
+        assert [problem.author for problem in store.verify_all(fake_verify)] == [author]
+        store._db.execute("DELETE FROM frontier")
+        assert store.frontier(author, len(ALICE)) == whole
+        store.close()

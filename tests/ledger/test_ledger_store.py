@@ -12,6 +12,7 @@ from ledger_chains import SWARM, FakeSigner, chain, extend, fake_verify
 
 from ledger import ForkDetected, Kind, MemoryStore, StoreError, fork, seal
 from ledger.limits import MAX_ENTRY_BYTES
+from ledger.merkle import Frontier
 from ledger.sqlite import SqliteStore
 
 MIB = 1 << 20
@@ -44,6 +45,23 @@ def test_what_is_appended_is_there(store):
     assert store.entries(limit=2, after=3) == rows[3:5]
     assert store.entries(author=bob[0].author, limit=9) == [rows[1], rows[3]]
     assert store.entries(author=bob[0].author, limit=9, after=2) == [rows[3]]
+    assert list(store.verify_all(fake_verify)) == []
+
+
+def test_the_tree_of_a_log(store):
+    log = chain("alice", 40)
+    ids = [entry.id for entry in log]
+    author = log[0].author
+    store.append([*log[:30], *chain("bob", 2)])
+    assert store.ids(author, 1, 99) == store.ids(author, 0, 30) == ids[:30]
+    assert store.ids(author, 29, 31) == ids[28:30]
+    assert store.ids(author, 31, 40) == store.ids(bytes(32), 1, 9) == []
+    assert store.frontier(author, 31) is None
+    for size in (0, 7, 30, 12, 30):
+        assert store.frontier(author, size) == Frontier().extend(ids[:size])
+    store.append(log[30:])
+    assert store.frontier(author, 40) == Frontier().extend(ids)
+    assert store.frontier(bytes(32), 1) is None
     assert list(store.verify_all(fake_verify)) == []
 
 
