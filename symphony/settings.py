@@ -90,6 +90,10 @@ class NodeSettings(_Table):
         default=(), description="agent files or folders to host; empty: those shipped with Symphony"
     )
     invite: SecretStr | None = Field(default=None, description="the token that lets this node in")
+    append_unasked: bool = Field(
+        default=False,
+        description="append to the own log though no peer confirms its end; a backup would fork",
+    )
     engine: EngineSettings = EngineSettings()
     gateway: GatewaySettings = GatewaySettings()
     log: LogSettings = LogSettings()

@@ -27,7 +27,7 @@ from symphony.core.messages import Beacon, Bid, Bids, Order, UnitCall
 from symphony.core.records import Candidate, Requirement
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Call, TaskRun, Unit
-from symphony.core.timers import CallAgain, WindowOver
+from symphony.core.timers import CallAgain, CallAhead, WindowOver
 
 
 class Calls:
@@ -79,15 +79,19 @@ class Calls:
         return bool(unit.candidates) and fresh and unit.attempts == 0
 
     def _give(self, run: TaskRun, units: Sequence[Unit]) -> None:
-        """Award the elected units, and call ahead for the steps that will follow them: while a
-        model thinks, the election of the next owner costs nobody any time.
-        """
+        """Award the elected units, and soon call ahead for the steps that will follow them."""
         self._awards.write(run, units)
-        if run.ended:
-            return
-        known = self._around.vectors.missing
-        chains = {unit.chain for unit in units if unit.state == "working"}
-        following = [unit for unit in run.following(chains) if not known([unit.skill])]
+        if not run.ended and not run.looking_ahead and run.following():
+            run.looking_ahead = True
+            self._out.timer(CallAhead(run.task), limits.LOOK_AHEAD_MS)
+
+    def ahead(self, run: TaskRun) -> None:
+        """Call for the steps whose needs are being worked on: while models think, the election of
+        the next owners costs nobody any time. One beacon serves all chains.
+        """
+        run.looking_ahead = False
+        missing = self._around.vectors.missing
+        following = [unit for unit in run.following() if not missing([unit.skill])]
         for unit in following:
             unit.foreseen = True
         self._beacons(run, following)

@@ -40,7 +40,7 @@ from symphony.core.results import checked
 from symphony.core.submission import task_record
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Chain, Opened, TaskRun, Unit
-from symphony.core.timers import CallAgain, DeadlineOver, LeaseOver, WindowOver
+from symphony.core.timers import CallAgain, CallAhead, DeadlineOver, LeaseOver, WindowOver
 from symphony.core.verdict import conclude
 from symphony.core.vote import Vote, decided, tally, weigh
 
@@ -68,13 +68,12 @@ class Conductor:
         """Write the task down and call for its planners, or for its direct steps."""
         spec = submit.spec
         if len(self._runs) >= limits.MAX_TASKS:
-            self._refuse(
-                submit, "overloaded", f"this node conducts {len(self._runs)} tasks already"
-            )
+            text = f"this node conducts {len(self._runs)} tasks already"
+            self.refuse(submit.task, "overloaded", text)
             return
         record = task_record(submit)
         if isinstance(record, str):
-            self._refuse(submit, "usage", record)
+            self.refuse(submit.task, "usage", record)
             return
         chains = [Chain(index) for index in range(spec.chains)]
         run = TaskRun(submit.task, submit.salt, spec, self._out.now_ms, chains)
@@ -104,11 +103,10 @@ class Conductor:
             for listing in self._around.directory
         )
 
-    def _refuse(self, submit: Submit, code: str, text: str) -> None:
+    def refuse(self, task: TaskId, code: str, text: str) -> None:
+        """Nothing is done about this task; `code` is one of `symphony.errors`."""
         empty: dict[str, int] = {}
-        self._out.tell(
-            TaskEnded(submit.task, 0, "failed", "", (), text, code, text, 0, 0, b"", empty)
-        )
+        self._out.tell(TaskEnded(task, 0, "failed", "", (), text, code, text, 0, 0, b"", empty))
 
     def _adopt(self, run: TaskRun, chain: Chain, plan: Plan, fallback: str) -> list[Unit]:
         """Give a chain its plan. The units that are ready at once are returned."""
@@ -163,6 +161,10 @@ class Conductor:
             units = [run.units[unit] for unit in timer.units]
             self._calls.call(run, [unit for unit in units if unit.state == "calling"])
 
+    def call_ahead(self, timer: CallAhead) -> None:
+        if (run := self._runs.get(timer.task)) is not None:
+            self._calls.ahead(run)
+
     def progress(self, peer: NodeId, progress: Progress) -> None:
         """The owner is alive: answer, and wait for another lease."""
         found = self._owned(peer, UnitId(progress.unit), Epoch(progress.epoch))
@@ -204,13 +206,13 @@ class Conductor:
         if found is not None:
             self._fail_over(*found, f"refused: {refused.reason}")
 
-    def peer_down(self, peer: NodeId) -> None:
-        """The connection to a peer broke: its units go to the next bidder at once."""
+    def peer_down(self, peer: NodeId, why: str = "the owner's connection broke") -> None:
+        """A peer is no owner any more: its units go to the next bidder at once."""
         for run in list(self._runs.values()):
             self._calls.gone(run, peer)
             for unit in list(run.units.values()):
                 if not run.ended and unit.owner == peer:
-                    self._fail_over(run, unit, "the owner's connection broke")
+                    self._fail_over(run, unit, why)
 
     def lease_over(self, timer: LeaseOver) -> None:
         run = self._runs.get(timer.task)
@@ -230,6 +232,14 @@ class Conductor:
     def cancel(self, task: TaskId) -> None:
         if (run := self._runs.get(task)) is not None:
             self._finish(run, "cancelled", "cancelled by the client")
+
+    def halt(self, why: str) -> None:
+        """Our log can't be written to any more: every task ends here, without a verdict."""
+        for run in list(self._runs.values()):
+            run.ended = True
+            self._stop_units(run, list(run.units.values()))
+            del self._runs[run.task]
+            self.refuse(run.task, "ledger_invalid", why)
 
     def _owned(self, peer: NodeId, unit_id: UnitId, epoch: Epoch) -> tuple[TaskRun, Unit] | None:
         """The unit, if this peer owns it in this very epoch."""

@@ -33,6 +33,16 @@ class KeepFork:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUp:
+    """Read the stored entry with the claim's author and number, and the one before it; the
+    answer is a `LookedUp` input.
+    """
+
+    peer: NodeId
+    claim: Entry | ForkProof
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """To one connected peer, in order. Dropped if the peer is gone (`PeerDown` will follow)."""
 
@@ -133,6 +143,7 @@ class Expel:
 Effect = (
     Append
     | KeepFork
+    | LookUp
     | Send
     | SendRange
     | Publish

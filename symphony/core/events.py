@@ -198,6 +198,41 @@ class OwnLogForked:
     type: Literal["own_log_forked"] = "own_log_forked"
 
 
+@dataclass(frozen=True, slots=True)
+class LogForked:
+    """A node signed two entries of one number: nothing that it says counts any more."""
+
+    node: NodeId
+    seq: int
+    type: Literal["log_forked"] = "log_forked"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLogChecked:
+    """Peers confirmed where our own log ends: this node may append."""
+
+    seq: int
+    answers: int
+    type: Literal["own_log_checked"] = "own_log_checked"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLogUnconfirmed:
+    """No peer has said where our own log ends: this node does not append until one has."""
+
+    seq: int
+    type: Literal["own_log_unconfirmed"] = "own_log_unconfirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLogShort:
+    """Our own log ends before what this node has said already, and no peer has the rest."""
+
+    seq: int
+    said: int
+    type: Literal["own_log_short"] = "own_log_short"
+
+
 TaskEvent = (
     TaskAccepted
     | BeaconSent
@@ -211,7 +246,16 @@ TaskEvent = (
     | BallotCast
     | TaskEnded
 )
-Event = TaskEvent | PeerSeen | AgentSeen | OwnLogForked
+Event = (
+    TaskEvent
+    | PeerSeen
+    | AgentSeen
+    | LogForked
+    | OwnLogForked
+    | OwnLogChecked
+    | OwnLogUnconfirmed
+    | OwnLogShort
+)
 
 
 def as_json(value: Any) -> Any:

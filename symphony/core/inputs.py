@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ledger import Entry
+from ledger import Entry, ForkProof
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.messages import Message
 from symphony.core.records import (
@@ -31,6 +31,18 @@ class WallClock:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnLogMark:
+    """What the edge knows of the own log besides the database: the highest number of an entry
+    that may have been spoken, and how many other nodes could know more (none for a key that was
+    just made). `unasked`: the owner of the node takes the risk of not asking them.
+    """
+
+    seq: int = 0
+    known_peers: int = 0
+    unasked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The edge is up. `agents` are the capabilities of the agents that this node hosts, and
     `addresses` where others can dial it.
@@ -39,6 +51,7 @@ class Started:
     agents: tuple[Capability, ...]
     incarnation: int
     addresses: tuple[str, ...] = ()
+    own_log: OwnLogMark = OwnLogMark()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,16 @@ class EntriesStored:
     """Entries read back from the store when the node opens, oldest first."""
 
     entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """The answer to `LookUp(peer, claim)`: what is stored at the claim's number, and before."""
+
+    peer: NodeId
+    claim: Entry | ForkProof
+    stored: Entry | None
+    before: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +202,7 @@ Input = (
     | PeerDown
     | Heard
     | EntriesStored
+    | LookedUp
     | TimerFired
     | WorkMoved
     | WorkDone

@@ -31,10 +31,9 @@ from ledger import (
     parse_entry,
     seal,
 )
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, Reason
 from symphony.core import limits
-from symphony.core.effects import KeepFork, Publish, Reject
-from symphony.core.events import OwnLogForked
+from symphony.core.effects import Publish, Reject
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.messages import Entries, Want
 from symphony.core.outbox import Outbox
@@ -42,7 +41,10 @@ from symphony.core.timers import PublishDue
 
 
 class Journal:
-    """Seals own entries, admits foreign ones. `learn` is called with each accepted entry."""
+    """Seals own entries, admits foreign ones. `learn` is called with each accepted entry.
+
+    `met_fork` and `compare` are set once, to those of `Forks`, which needs a journal to be made.
+    """
 
     def __init__(
         self,
@@ -61,6 +63,8 @@ class Journal:
         self._learn = learn
         self._unpublished: list[bytes] = []
         self._published_ms = -limits.PUBLISH_EVERY_MS
+        self.met_fork: Callable[[NodeId, ForkProof], None] = _nobody
+        self.compare: Callable[[NodeId, Entry], None] = _nobody
         self._asked: dict[tuple[NodeId, bytes], tuple[int, int]] = {}
 
     @property
@@ -161,6 +165,8 @@ class Journal:
             case Accepted(entries):
                 for accepted in entries:
                     self._clock.observe(accepted.hlc, self._out.wall_ms)
+                    if accepted.author == self.me:  # it was lost here, and a peer had it
+                        self._clock.last = max(self._clock.last, accepted.hlc)
                 self._out.append(*entries)
                 for accepted in entries:
                     self._learn(accepted)
@@ -168,13 +174,22 @@ class Journal:
                 if peer != self.me and not solicited:
                     self.want(peer, entry.author, first, last)
             case Forked(proof):
-                self._out.do(KeepFork(proof))
-                if proof.author == self.me:
-                    self._out.tell(OwnLogForked(proof.seq))
+                self.met_fork(peer, proof)
                 return None
-            case Refused(_, text):
-                self._out.do(Reject(peer, f"entry: {text}"))
+            case Refused(reason, text):
+                if reason is Reason.BAD_CHAIN and peer != self.me:
+                    # Of two branches that part, the entry before shows where.
+                    self.want(peer, entry.author, entry.seq - 1, entry.seq - 1)
+                elif reason is not Reason.FROZEN:
+                    self._out.do(Reject(peer, f"entry: {text}"))
                 return None
-            case Duplicate() | Held():
+            case Duplicate(compare):
+                if compare:
+                    self.compare(peer, entry)
+            case Held():
                 pass
         return entry
+
+
+def _nobody(peer: NodeId, claim: object) -> None:
+    """Forks mean nothing to a journal on its own."""

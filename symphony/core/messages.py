@@ -198,6 +198,32 @@ class Entries:
     type: Literal["entries"] = "entries"
 
 
+@dataclass(frozen=True, slots=True)
+class HeadAsked:
+    """I have just started, and my log ends here as far as I know. Where does it end for you?"""
+
+    seq: Annotated[int, Interval(ge=0, le=2**48)]
+    id: Digest
+    type: Literal["head_asked"] = "head_asked"
+
+
+@dataclass(frozen=True, slots=True)
+class HeadTold:
+    """Your log ends here, as far as I know; number 0 if I know nothing of it."""
+
+    seq: Annotated[int, Interval(ge=0, le=2**48)]
+    id: Digest
+    type: Literal["head_told"] = "head_told"
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A `ledger.ForkProof`, encoded: relayed by everybody who had not seen it."""
+
+    proof: Annotated[bytes, Len(1, 2048)]
+    type: Literal["fork"] = "fork"
+
+
 Message = (
     Beacon
     | Bids
@@ -211,6 +237,9 @@ Message = (
     | Heads
     | Want
     | Entries
+    | HeadAsked
+    | HeadTold
+    | Fork
 )
 
 _CODEC: Codec[Message] = Codec(

@@ -26,6 +26,7 @@ from symphony.core.conductor import Conductor
 from symphony.core.directory import Directory
 from symphony.core.effects import Effect, Expel
 from symphony.core.events import AgentSeen, PeerSeen
+from symphony.core.forks import Forks
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.inputs import (
     AgentsChanged,
@@ -34,6 +35,7 @@ from symphony.core.inputs import (
     EntriesStored,
     Heard,
     Input,
+    LookedUp,
     PeerDown,
     PeerUp,
     Revoke,
@@ -52,7 +54,10 @@ from symphony.core.messages import (
     Bids,
     Done,
     Entries,
+    Fork,
+    HeadAsked,
     Heads,
+    HeadTold,
     Message,
     Presence,
     Progress,
@@ -63,12 +68,15 @@ from symphony.core.messages import (
     Work,
 )
 from symphony.core.outbox import Outbox
+from symphony.core.own_log import Gate
 from symphony.core.records import CAPABILITY, Capability
 from symphony.core.replication import Replication
 from symphony.core.signing import Notary
 from symphony.core.surroundings import Surroundings
 from symphony.core.timers import (
+    AskingOver,
     CallAgain,
+    CallAhead,
     CapabilitiesDue,
     DeadlineOver,
     LeaseOver,
@@ -108,6 +116,9 @@ class Swarm:
         self._vectors = Vectors()
         self.journal = Journal(signer, verify, swarm_id, self._out, self._learn)
         self.journal.restore(heads, forks)
+        self.gate = Gate(self.journal, self._out)
+        self._forks = Forks(self.journal, self._out, self.gate.may_append, self._frozen)
+        self.journal.met_fork, self.journal.compare = self._forks.met, self._forks.compare
         self.members = Members(self.me, self._out)
         notary = Notary(signer, verify)
         around = Surroundings(
@@ -118,7 +129,7 @@ class Swarm:
             self._vectors,
             chance,
             self._out,
-            self.members.alive,
+            self._trusted,
         )
         self.conductor = Conductor(around)
         self.worker = Worker(self.me, self.journal, self.directory, notary, self._out)
@@ -131,11 +142,40 @@ class Swarm:
         self._out.now_ms = now_ms
         self._out.wall_ms = now_ms + self._wall_minus_now_ms
         self._route(happened)
-        while self._out.own:
-            self._heard(self.me, self._out.own.popleft())
+        self._drain()
+        if self.gate.settle():
+            self._gate_moved()
+            self._drain()
         return self._out.take()
 
+    def _drain(self) -> None:
+        """What the node says to itself."""
+        while self._out.own:
+            self._heard(self.me, self._out.own.popleft())
+
+    def _gate_moved(self) -> None:
+        """The own log was opened or closed: do what had to wait, or give it up."""
+        if self.gate.state == "forked":
+            self.conductor.halt(self.gate.why)
+            self.worker.halt()
+        for happened in self.gate.release():
+            self._route(happened)
+
+    def _trusted(self) -> frozenset[NodeId]:
+        """Who may own work: the connected peers whose logs are not forked, and this node."""
+        return self.members.alive() - self.journal.book.forks().keys()
+
+    def _frozen(self, author: NodeId) -> None:
+        """An author signed two histories: its agents and bids mean nothing any more."""
+        self.directory.drop(author)
+        if author != self.me:
+            self.conductor.peer_down(author, "the owner's log is forked")
+
     def _route(self, happened: Input) -> None:
+        if self.gate.holds_back(happened):
+            if isinstance(happened, Submit) and self.gate.state != "asking":
+                self.conductor.refuse(happened.task, self.gate.code, self.gate.why)
+            return
         match happened:
             case Heard(peer, message):
                 self._heard(peer, message)
@@ -154,8 +194,10 @@ class Swarm:
                 self.members.up(peer)
                 self._out.tell(PeerSeen(peer, up=True))
                 self._replication.greet(peer)
+                self.gate.greet(peer)
             case PeerDown(peer):
                 self.members.down(peer)
+                self.gate.lost(peer)
                 self._out.tell(PeerSeen(peer, up=False))
                 self.conductor.peer_down(peer)
             case Submit():
@@ -165,24 +207,33 @@ class Swarm:
             case Revoke(invite):
                 if self.me == self._founder and invite not in self.revoked:
                     self.journal.write(Kind.REVOKE, invite)
-            case Started(agents, incarnation, addresses):
-                self._incarnation = incarnation
-                self.members.addresses = addresses[:4]
-                self._host(agents)
-                self._fired(PresenceDue())
-                self._out.timer(SyncDue(), jittered(self._chance, limits.SYNC_EVERY_MS))
-                self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
+            case Started():
+                self._started(happened)
             case AgentsChanged(agents):
                 self._host(agents)
             case WallClock(wall_ms):
                 self._wall_minus_now_ms = wall_ms - self._out.now_ms
+            case LookedUp():
+                self._forks.looked_up(happened)
             case EntriesStored(entries):
                 for entry in entries:
                     self._learn(entry)
             case _:
                 assert_never(happened)
 
+    def _started(self, happened: Started) -> None:
+        self._incarnation = happened.incarnation
+        self.members.addresses = happened.addresses[:4]
+        self.gate.start(happened.own_log)
+        self._route(AgentsChanged(happened.agents))
+        self._fired(PresenceDue())
+        self._out.timer(SyncDue(), jittered(self._chance, limits.SYNC_EVERY_MS))
+        self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
+
     def _heard(self, peer: NodeId, message: Message) -> None:
+        of_work = isinstance(message, Beacon | Bids | Work | Done | Progress)
+        if of_work and self.journal.book.frozen_at(peer) is not None:
+            return
         match message:
             case Progress():
                 self.conductor.progress(peer, message)
@@ -208,6 +259,12 @@ class Swarm:
                 self._replication.want(peer, message)
             case Entries():
                 self._replication.entries(peer, message)
+            case HeadAsked():
+                self.gate.asked(peer)
+            case HeadTold():
+                self.gate.told(peer, message)
+            case Fork(proof):
+                self._forks.heard(peer, proof)
             case _:
                 assert_never(message)
 
@@ -217,6 +274,8 @@ class Swarm:
                 self.conductor.window_over(timer)
             case CallAgain():
                 self.conductor.call_again(timer)
+            case CallAhead():
+                self.conductor.call_ahead(timer)
             case LeaseOver():
                 self.conductor.lease_over(timer)
             case DeadlineOver():
@@ -238,6 +297,8 @@ class Swarm:
             case CapabilitiesDue():
                 self._host(self._agents, renew=True)
                 self._out.timer(timer, limits.CAPABILITY_LIFETIME_MS // 2)
+            case AskingOver():
+                self.gate.time_is_up()
             case _:
                 assert_never(timer)
 
@@ -271,7 +332,9 @@ class Swarm:
         if entry.kind == Kind.REVOKE and entry.author == self._founder:
             self.revoked |= {entry.body}
             self._out.do(Expel(entry.body))
-        if entry.kind != Kind.CAPABILITY:
+        if entry.kind == Kind.FORK:
+            self._forks.heard(NodeId(entry.author), entry.body)
+        if entry.kind != Kind.CAPABILITY or self.journal.book.frozen_at(entry.author) is not None:
             return
         try:
             listing = self.directory.add(entry)

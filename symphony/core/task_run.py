@@ -11,7 +11,6 @@ Plain data: the transitions are in `calls` (who owns a unit) and `conductor` (wh
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -136,6 +135,7 @@ class TaskRun:
     planned_ms: int = 0
     voted_ms: int = 0
     award_waits_ms: list[int] = field(default_factory=list)
+    looking_ahead: bool = False
     ended: bool = False
 
     def add_unit(self, unit: Unit) -> Unit:
@@ -161,13 +161,12 @@ class TaskRun:
         needs = unit.step.needs if unit.step is not None else ()
         return [self.units[unit_id(self.task, f"step/{unit.chain}/{need}")] for need in needs]
 
-    def following(self, chains: Collection[int]) -> list[Unit]:
-        """The waiting steps of these chains whose needs all have owners or results by now."""
+    def following(self) -> list[Unit]:
+        """The waiting steps whose needs all have owners or results by now."""
         return [
             unit
             for unit in self.units.values()
-            if unit.chain in chains
-            and unit.state == "waiting"
+            if unit.state == "waiting"
             and not unit.foreseen
             and all(before.state in ("working", "done") for before in self.steps_before(unit))
         ]

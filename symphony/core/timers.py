@@ -28,6 +28,13 @@ class CallAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class CallAhead:
+    """Conductor: the owners have begun; call for the steps that will follow."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseOver:
     """Conductor: the owner of this epoch has been silent for 1.1 lease."""
 
@@ -84,9 +91,15 @@ class CapabilitiesDue:
     """Own capability records are about to expire."""
 
 
+@dataclass(frozen=True, slots=True)
+class AskingOver:
+    """Peers had their time to say where the own log ends."""
+
+
 Timer = (
     WindowOver
     | CallAgain
+    | CallAhead
     | LeaseOver
     | OwnerLetsGo
     | Renew
@@ -96,4 +109,5 @@ Timer = (
     | SyncDue
     | PublishDue
     | CapabilitiesDue
+    | AskingOver
 )

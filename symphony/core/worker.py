@@ -319,6 +319,14 @@ class Worker:
         if job is not None and job.conductor == peer:
             self._drop(job)
 
+    def halt(self) -> None:
+        """Our log can't be written to any more: no result could be handed over."""
+        for job in list(self._jobs.values()):
+            self._abort(job)
+        self._jobs.clear()
+        for queue in self._waiting.values():
+            queue.clear()
+
     def _drop(self, job: Job) -> None:
         del self._jobs[job.unit]
         self._abort(job)

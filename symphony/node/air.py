@@ -19,7 +19,7 @@ from symphony.core import messages
 from symphony.core.effects import Expel, Meet, Publish, Reject, Send, SendRange
 from symphony.core.ids import NodeId
 from symphony.core.inputs import Heard, Input, PeerDown, PeerUp
-from symphony.core.messages import Beacon, Entries, Heads, Presence, Want
+from symphony.core.messages import Beacon, Entries, Fork, Heads, Presence, Want
 from symphony.net import Channel, FrameSeen, GossipSeen, NetEvent, Network, Topics
 from symphony.net import PeerDown as NetDown
 from symphony.net import PeerUp as NetUp
@@ -50,6 +50,7 @@ class NetworkAir:
         self._loop = loop
         self._nursery = nursery
         self._rejects: Counter[bytes] = Counter()
+        self._last: tuple[messages.Message, bytes] | None = None
         self._ranges = trio.CapacityLimiter(limits.RANGES_AT_ONCE)
         sender, receiver = trio.open_memory_channel[tuple[str, bytes]](limits.OUTGOING_GOSSIP)
         self._gossip_in, self._gossip_out = sender, receiver
@@ -59,9 +60,15 @@ class NetworkAir:
     def send(self, effect: Send) -> None:
         bulk = isinstance(effect.message, Heads | Want | Entries)
         channel = Channel.SYNC if bulk else Channel.DIRECT
-        data = messages.encode(effect.message)
+        data = self._encoded(effect.message)
         if not self._network.send(effect.peer, data, channel=channel):
             _log.debug("not_sent", peer=effect.peer.hex()[:8], type=effect.message.type)
+
+    def _encoded(self, message: messages.Message) -> bytes:
+        """A beacon goes to several nodes: it is encoded once."""
+        if self._last is None or self._last[0] is not message:
+            self._last = (message, messages.encode(message))
+        return self._last[1]
 
     def publish(self, effect: Publish) -> None:
         topic = getattr(self._topics, effect.topic)
@@ -164,7 +171,7 @@ class NetworkAir:
             _log.warning("unreadable", peer=peer.hex()[:8], reason=str(error))
             self._count_reject(peer)
             return None
-        if gossip and not isinstance(message, Presence | Entries | Beacon):
+        if gossip and not isinstance(message, Presence | Entries | Beacon | Fork):
             _log.warning("not_for_gossip", peer=peer.hex()[:8], type=message.type)
             self._count_reject(peer)
             return None

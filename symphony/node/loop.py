@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from symphony.core.effects import (
     Expel,
     KeepFork,
     KeepReceipt,
+    LookUp,
     Meet,
     Publish,
     Reject,
@@ -38,10 +40,13 @@ from symphony.core.effects import (
     StartWork,
     Tell,
 )
-from symphony.core.inputs import Input, TimerFired
+from symphony.core.events import Event, OwnLogForked, OwnLogShort, OwnLogUnconfirmed
+from symphony.core.inputs import Input, LookedUp, TimerFired
 from symphony.core.swarm import Swarm
 from symphony.core.timers import Timer
+from symphony.errors import LedgerInvalid
 from symphony.node import limits
+from symphony.node.high_water import HighWater
 from symphony.node.hub import Hub
 from symphony.node.workshop import Workshop
 
@@ -76,16 +81,20 @@ class Loop:
         hub: Hub,
         now_ms: Callable[[], int],
         receipts: Path,
+        high_water: HighWater,
     ) -> None:
         self.swarm = swarm
         self._store = store
         self._hub = hub
         self._now_ms = now_ms
         self._receipts = receipts
+        self._high_water = high_water
+        self._found: list[Input] = []
         self._inlet, self._inbox = trio.open_memory_channel[Input](limits.INBOX)
         self._timers: list[tuple[int, int, Timer]] = []
         self._numbers = itertools.count()
         self._disk = trio.CapacityLimiter(1)
+        self._append_ms = limits.QUICK_APPEND_MS  # a running mean; the first ones go by the thread
         self.air: Air
         self.workshop: Workshop
         self.embed: Callable[[Embed], None]
@@ -98,6 +107,20 @@ class Loop:
         """Run something with the store in the one thread that may."""
         return await trio.to_thread.run_sync(work, limiter=self._disk)
 
+    async def _append(self, entries: Sequence[Entry]) -> None:
+        """Commit. A disk that is quick is waited for right here, which is cheaper than a thread;
+        a slow one by the thread, so that the network stays alive meanwhile.
+        """
+
+        def append() -> float:
+            began = time.perf_counter()
+            self._store.append(entries)
+            return (time.perf_counter() - began) * 1000
+
+        quick = self._append_ms < limits.QUICK_APPEND_MS and self._disk.available_tokens > 0
+        took_ms = append() if quick else await self.on_disk(append)
+        self._append_ms += (took_ms - self._append_ms) / 8
+
     async def run(self) -> None:
         """Until cancelled. A store that fails ends the node: it must not speak any more."""
         while True:
@@ -109,7 +132,8 @@ class Loop:
 
     async def _next_batch(self) -> list[Input]:
         """Everything that is due or waiting now, at least one thing."""
-        batch = self._due()
+        batch = [*self._found, *self._due()]
+        self._found.clear()
         if not batch:
             wait_ms = self._timers[0][0] - self._now_ms() if self._timers else None
             with trio.move_on_after(max(0, wait_ms) / 1000 if wait_ms is not None else 3600):
@@ -127,13 +151,42 @@ class Loop:
             due.append(TimerFired(heapq.heappop(self._timers)[2]))
         return due
 
+    def _keep(self, entries: list[Entry]) -> None:
+        """Entries to the disk, and the mark of our own; both before anything is said of them."""
+        self._store.append(entries)
+        own = [entry.seq for entry in entries if entry.author == self.swarm.me]
+        if own:
+            self._high_water.raise_to(max(own))
+
+    def _look_up(self, wanted: LookUp) -> LookedUp:
+        author, seq = wanted.claim.author, wanted.claim.seq
+        stored, before = self._store.get(author, seq), self._store.get(author, seq - 1)
+        return LookedUp(wanted.peer, wanted.claim, stored, before)
+
+    def _tell(self, event: Event) -> None:
+        self._hub.tell(event)
+        match event:
+            case OwnLogShort(seq, said):
+                raise LedgerInvalid(
+                    f"the own log ends at {seq} here, but entries up to {said} were spoken, and "
+                    "no peer that could be reached has them",
+                    hint="start again when other nodes are up; going on would fork the log",
+                )
+            case OwnLogForked(seq):
+                _log.error("own_log_forked", seq=seq, next="make a new key: symphony init")
+            case OwnLogUnconfirmed(seq):
+                override = "SYMPHONY_APPEND_UNASKED=true (forks the log if this is a backup)"
+                _log.warning("own_log_unconfirmed", seq=seq, next="start a peer", or_set=override)
+            case _:
+                pass
+
     async def _run(self, effects: Sequence[Effect]) -> None:
         entries: list[Entry] = []
         for effect in effects:
             if isinstance(effect, Append):
                 entries += effect.entries
         if entries:
-            await self.on_disk(lambda: self._store.append(entries))
+            await self.on_disk(partial(self._keep, entries))
         for effect in effects:
             match effect:
                 case Append():
@@ -157,8 +210,10 @@ class Loop:
                 case KeepReceipt(task, receipt):
                     path = self._receipts / f"{task.hex()}.receipt"
                     await self.on_disk(partial(write_receipt, path, receipt))
+                case LookUp():
+                    self._found.append(await self.on_disk(partial(self._look_up, effect)))
                 case Tell(event):
-                    self._hub.tell(event)
+                    self._tell(event)
                 case Reject():
                     self.air.reject(effect)
                 case Expel():

@@ -20,13 +20,13 @@ from pathlib import Path
 import structlog
 import trio
 
-from ledger import PrivateKey, did_key, peer_id, verify
+from ledger import PrivateKey, did_key, parse_peer_id, peer_id, verify
 from ledger.sqlite import SqliteStore, lock_directory
 from symphony.config import make_home
 from symphony.core.admission import Membership, parse_token
 from symphony.core.effects import Embed
 from symphony.core.ids import NodeId, SwarmId
-from symphony.core.inputs import Embedded, Revoke, Started, WallClock
+from symphony.core.inputs import Embedded, OwnLogMark, Revoke, Started, WallClock
 from symphony.core.swarm import Swarm
 from symphony.engines.embedding import Encoder, open_encoder
 from symphony.errors import ConfigError, ProtocolMismatch, SymphonyError
@@ -45,9 +45,11 @@ from symphony.identity import (
 )
 from symphony.invites import revoked
 from symphony.net import NetSettings, Preset, open_network, topics
+from symphony.net.address_book import AddressBook
 from symphony.node import limits
 from symphony.node.air import NetworkAir
 from symphony.node.desk import Desk
+from symphony.node.high_water import HighWater
 from symphony.node.hosting import Household, move_in
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
@@ -57,6 +59,8 @@ from symphony.settings import GATEWAY_PORT, NodeSettings
 from symphony.version import __version__
 
 _log = structlog.get_logger("symphony.node")
+
+ADDRESS_BOOK = "address_book.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,9 @@ async def _run(
         store.forks(),
         NodeId(swarm_file.genesis.founder),
     )
-    loop = Loop(swarm, store, hub, monotonic_ms, receipts)
+    high_water = HighWater(settings.home)
+    stack.callback(high_water.close)
+    loop = Loop(swarm, store, hub, monotonic_ms, receipts, high_water)
     encoder = await open_encoder()
     household = await move_in(settings, encoder, stack)
     restored = restore(swarm, store, monotonic_ms, wall_ms)
@@ -180,11 +186,20 @@ async def _run(
         if swarm_file.genesis.founder == key.public:
             nursery.start_soon(_watch_invites, settings.home, loop)
         incarnation = wall_ms()
-        await loop.feed(Started(household.capabilities, incarnation, network.addresses))
+        known = known_peers(settings, swarm_file) - {key.public}
+        mark = OwnLogMark(high_water.seq, len(known), settings.append_unasked)
+        await loop.feed(Started(household.capabilities, incarnation, network.addresses, mark))
         await _dial_all(network.dial, settings, swarm_file)
         serving = await _open_gateway(settings, desk, nursery, stack)
         on_ready(_ready(key, swarm_file, network.addresses, network.peers, household, serving))
         await trio.sleep_forever()
+
+
+def known_peers(settings: NodeSettings, swarm_file: SwarmFile) -> set[bytes]:
+    """The other nodes that may know this node's log: named, invited by, or met before."""
+    addresses = (*settings.peers, *swarm_file.bootstrap)
+    named = {parse_peer_id(text.rpartition("/p2p/")[2]) for text in addresses if "/p2p/" in text}
+    return named | AddressBook(settings.home / ADDRESS_BOOK).addresses().keys()
 
 
 def _net_settings(settings: NodeSettings, swarm_file: SwarmFile) -> NetSettings:
@@ -192,7 +207,7 @@ def _net_settings(settings: NodeSettings, swarm_file: SwarmFile) -> NetSettings:
     return NetSettings(
         listen=settings.listen_addresses,
         bootstrap=tuple(address for address in bootstrap if "/p2p/" in address),
-        address_book=settings.home / "address_book.json",
+        address_book=settings.home / ADDRESS_BOOK,
         preset=Preset(settings.preset),
     )
 

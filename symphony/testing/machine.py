@@ -23,6 +23,7 @@ from symphony.core.effects import (
     Expel,
     KeepFork,
     KeepReceipt,
+    LookUp,
     Meet,
     Publish,
     Reject,
@@ -38,6 +39,7 @@ from symphony.core.inputs import (
     Embedded,
     EntriesStored,
     Input,
+    LookedUp,
     PeerDown,
     PeerUp,
     Started,
@@ -184,6 +186,10 @@ class Machine:
                 world.checks.violate(f"an invite that nobody revoked was: {invite.hex()}")
             case Meet():
                 pass  # links are the world's business here
+            case LookUp(peer, claim):
+                stored = self.store.get(claim.author, claim.seq)
+                before = self.store.get(claim.author, claim.seq - 1)
+                self.later(world.now_ms, LookedUp(peer, claim, stored, before))
             case KeepFork(proof):
                 self.store.add_fork(proof)
                 world.checks.violate(f"an honest log forked at {proof.seq}")

@@ -13,7 +13,11 @@ from symphony.core.events import (
     ChainFailed,
     Event,
     FailedOver,
+    LogForked,
+    OwnLogChecked,
     OwnLogForked,
+    OwnLogShort,
+    OwnLogUnconfirmed,
     PeerSeen,
     PlanMade,
     TaskAccepted,
@@ -64,6 +68,14 @@ class Story:
                 return f"{'sees' if up else 'loses'} node {self._node(peer)}"
             case OwnLogForked(seq):
                 return f"ITS OWN LOG FORKED at {seq}"
+            case LogForked(node, seq):
+                return f"node {self._node(node)} is frozen: its log forked at {seq}"
+            case OwnLogChecked(seq, answers):
+                return f"may append after {seq}: {answers} peers know no more"
+            case OwnLogUnconfirmed(seq):
+                return f"may not append after {seq}: no peer has answered"
+            case OwnLogShort(seq, said):
+                return f"LOST ITS OWN ENTRIES {seq + 1} to {said}"
             case _:
                 return f"task {_name(event.task)}  {self._of_task(event)}"
 

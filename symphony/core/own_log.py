@@ -1,0 +1,185 @@
+"""May this node append to its own log? Not before it knows where that log ends.
+
+The common real fork is nobody's malice: a data directory that was restored from a backup, or a
+database that came back shorter after a power cut. Its owner goes on from an old end, signs a
+second entry of some number, and the log is frozen for ever. So after a start
+
+    asking   the node asks the peers that it meets for the end of its log; whoever has more of
+             it is asked for the rest, which carries our own signature, and we go on from there
+    open     three peers have answered (or all there are), nobody has more, and the log is at
+             least as long as the high-water mark that was written before anything was spoken
+    closed   the time is up and nobody answered: the node reads and serves, but does not append
+             until one peer has answered, or until its owner says to go on unasked
+    short    the time is up and the log is shorter than the mark: nobody can fill the gap
+    forked   there is a proof that this log has two entries of one number: never again
+
+A node whose key was just made, and one that knows of no other node, is open at once.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from symphony.core import limits
+from symphony.core.events import OwnLogChecked, OwnLogForked, OwnLogShort, OwnLogUnconfirmed
+from symphony.core.ids import NodeId
+from symphony.core.inputs import (
+    AgentsChanged,
+    Cancel,
+    Heard,
+    Input,
+    OwnLogMark,
+    Revoke,
+    Submit,
+    TimerFired,
+)
+from symphony.core.journal import Journal
+from symphony.core.messages import Beacon, HeadAsked, HeadTold, Work
+from symphony.core.outbox import Outbox
+from symphony.core.timers import AskingOver, CapabilitiesDue
+
+NOTHING = bytes(32)
+"""Stands for the id of the last entry of an empty log."""
+
+State = Literal["open", "asking", "closed", "short", "forked"]
+
+
+class Gate:
+    """The gate before the own log. It changes its state in `settle` only."""
+
+    def __init__(self, journal: Journal, out: Outbox) -> None:
+        self._journal = journal
+        self._out = out
+        self._mark = OwnLogMark()
+        self._answers: dict[NodeId, int] = {}
+        self._held: list[Input] = []
+        self._waited = False
+        self.state: State = "open"
+
+    def may_append(self) -> bool:
+        forked = self._journal.book.frozen_at(self._journal.me) is not None
+        return self.state == "open" and not forked
+
+    @property
+    def code(self) -> str:
+        """The code of `symphony.errors` for what can't be done because the gate is shut."""
+        return "ledger_invalid" if self.state in ("forked", "short") else "unreachable"
+
+    @property
+    def why(self) -> str:
+        """Why the gate is shut, for people."""
+        match self.state:
+            case "forked":
+                return "this node's log is forked; it must go on under a new key"
+            case "short":
+                return "this node's log lost entries that were spoken already, and no peer has them"
+            case _:
+                return "no peer has confirmed yet where this node's log ends"
+
+    def holds_back(self, happened: Input) -> bool:
+        """Would this input make the node write? Then it waits until the gate opens, or comes to
+        nothing. Work and beacons are simply not heard: whoever sent them asks elsewhere.
+        """
+        if self.state == "open":
+            return False
+        match happened:
+            case Submit() | Cancel() | Revoke() | AgentsChanged():
+                waits = self.state == "asking" or not isinstance(happened, Submit | Cancel)
+                if waits and len(self._held) < limits.HELD_INPUTS:
+                    self._held.append(happened)
+                return True
+            case TimerFired(CapabilitiesDue()):
+                self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
+                return True
+            case Heard(_, Beacon() | Work()):
+                return True
+            case _:
+                return False
+
+    def release(self) -> list[Input]:
+        """What was held back, in order; as long as the gate is shut it is held back again."""
+        held, self._held = self._held, []
+        return held
+
+    @property
+    def seq(self) -> int:
+        """Where our log ends here; 0 if it is empty."""
+        head = self._journal.book.head(self._journal.me)
+        return head.seq if head else 0
+
+    def start(self, mark: OwnLogMark) -> None:
+        """The node has started with this mark beside its database."""
+        self._mark = mark
+        if mark.known_peers or self.seq < mark.seq:
+            self.state = "asking"
+            self._out.timer(AskingOver(), limits.ASKING_MS)
+
+    def greet(self, peer: NodeId) -> None:
+        """Ask a peer that was just met."""
+        if self.state in ("asking", "closed"):
+            head = self._journal.book.head(self._journal.me)
+            self._out.send(peer, HeadAsked(self.seq, head.id if head else NOTHING))
+
+    def asked(self, peer: NodeId) -> None:
+        """Tell a peer where its log ends, as far as we know."""
+        head = self._journal.book.head(peer)
+        told = HeadTold(head.seq, head.id) if head else HeadTold(0, NOTHING)
+        self._out.send(peer, told)
+
+    def told(self, peer: NodeId, message: HeadTold) -> None:
+        """A peer's answer. What it has beyond ours is fetched; what contradicts ours as well, so
+        that the proof of the fork is found.
+        """
+        if self.state not in ("asking", "closed"):
+            return
+        self._answers[peer] = message.seq
+        me = self._journal.me
+        ours = self._journal.book.recent_id(me, message.seq)
+        if message.seq > self.seq:
+            self._journal.want(peer, me, self.seq + 1, message.seq)
+        elif ours is not None and ours != message.id:
+            self._journal.want(peer, me, message.seq, message.seq)
+
+    def lost(self, peer: NodeId) -> None:
+        """A peer that is gone can't hand over what it promised."""
+        self._answers.pop(peer, None)
+
+    def time_is_up(self) -> None:
+        self._waited = True
+
+    def settle(self) -> bool:
+        """Look at everything that is known by now. True if the state changed."""
+        before = self.state
+        frozen_at = self._journal.book.frozen_at(self._journal.me)
+        if frozen_at is not None:
+            self.state = "forked"
+        elif before in ("asking", "closed"):
+            self.state = self._judge()
+        if self.state == before:
+            return False
+        match self.state:
+            case "open":
+                self._out.tell(OwnLogChecked(self.seq, len(self._answers)))
+            case "closed":
+                self._out.tell(OwnLogUnconfirmed(self.seq))
+            case "short":
+                self._out.tell(OwnLogShort(self.seq, self._mark.seq))
+            case "forked":
+                self._out.tell(OwnLogForked((frozen_at or 0) + 1))
+            case "asking":
+                pass
+        return True
+
+    def _judge(self) -> State:
+        """Asking, or closed: what now?"""
+        longest = max(self._mark.seq, *self._answers.values(), 0)
+        answered = len(self._answers)
+        wanted = min(limits.PEERS_ASKED, self._mark.known_peers)
+        if self.seq >= longest:
+            if answered >= wanted or (self._waited and answered):
+                return "open"
+            if self._waited:
+                return "open" if self._mark.unasked else "closed"
+        elif self._waited and self.seq < self._mark.seq:
+            return "short"
+        return self.state
