@@ -18,6 +18,14 @@ from ledger.admission import Held as Held
 from ledger.admission import Pending as Pending
 from ledger.admission import Refused as Refused
 from ledger.book import Book as Book
+from ledger.checkpoint import Checkpoint as Checkpoint
+from ledger.checkpoint import Sealed as Sealed
+from ledger.checkpoint import encode_cosign as encode_cosign
+from ledger.checkpoint import may_cosign as may_cosign
+from ledger.checkpoint import parse_checkpoint as parse_checkpoint
+from ledger.checkpoint import parse_cosign as parse_cosign
+from ledger.checkpoint import verify_sealed as verify_sealed
+from ledger.checkpoint import witnesses as witnesses
 from ledger.clock import HybridClock as HybridClock
 from ledger.clock import Observed as Observed
 from ledger.clock import pack as pack
@@ -57,6 +65,8 @@ from ledger.keys import peer_id as peer_id
 from ledger.keys import verify as verify
 from ledger.kinds import Kind as Kind
 from ledger.limits import Limits as Limits
+from ledger.merkle import Frontier as Frontier
+from ledger.merkle import Tree as Tree
 from ledger.reconcile import Initiator as Initiator
 from ledger.reconcile import respond as respond
 from ledger.store import MemoryStore as MemoryStore

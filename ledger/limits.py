@@ -48,6 +48,16 @@ MAX_FUTURE_MS = 5 * 60 * 1000
 MAX_PUSH_MS = 60 * 1000
 """Peers never push our clock further than this ahead of our own time."""
 
+# --- checkpoints ----------------------------------------------------------------------------
+MAX_COSIGNED = 64
+"""Format. Checkpoints that one entry cosigns; each takes up to 79 bytes."""
+
+MAX_COSIGNATURES = 32
+"""Cosign entries looked at for one checkpoint: ten times as many as are asked for."""
+
+MAX_PROOF_HASHES = 64
+"""Hashes in an inclusion proof: a tree of 2^63 leaves is no higher."""
+
 # --- memory ---------------------------------------------------------------------------------
 MAX_CACHED_KEYS = 4096
 """Parsed public keys kept: one per author that speaks; about 1 MiB."""

@@ -10,6 +10,8 @@ import ledger.errors
 import ledger.sqlite
 
 PUBLIC = """
+Checkpoint Frontier Sealed Tree encode_cosign may_cosign parse_checkpoint parse_cosign
+verify_sealed witnesses
 Accepted Admission Book DecodeError DirectoryLocked Duplicate Encodable Entry ForkDetected
 ForkProof Forked Head Header Held HybridClock Initiator InvalidEntry Key KeyRefused Kind LedgerError
 Limits MemoryStore Observed Pending PrivateKey Problem Reason Refused SchemaTooNew Signer Store
