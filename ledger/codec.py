@@ -72,6 +72,18 @@ def loads(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_items: int = MAX
     return value
 
 
+def first(data: bytes, start: int) -> tuple[Value, int]:
+    """The value that starts at `start`, and where it ends: for sequences of values, which are
+    bounded by whoever reads them. Raises `DecodeError` as `loads` does.
+    """
+    try:
+        return _read(data, start, MAX_DEPTH, [MAX_ITEMS])
+    except IndexError:
+        raise DecodeError("ends in the middle of a value") from None
+    except UnicodeDecodeError:
+        raise DecodeError("text that is not UTF-8") from None
+
+
 def _head(major: int, arg: int) -> bytes:
     """The type and argument of an item, in the shortest form."""
     if arg < 24:

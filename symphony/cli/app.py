@@ -19,6 +19,7 @@ from symphony.cli.doctor import doctor
 from symphony.cli.exits import EXIT_CODES
 from symphony.cli.invite import invite
 from symphony.cli.ledger import ledger
+from symphony.cli.ledger_files import export, stats, take_in
 from symphony.cli.options import set_global_home
 from symphony.cli.receipt import receipt
 from symphony.cli.show import out
@@ -100,6 +101,9 @@ app.command(rich_help_panel=ASK)(submit.submit)
 app.command(rich_help_panel=ASK)(tasks)
 app.add_typer(task, name="task", rich_help_panel=ASK)
 app.add_typer(receipt, name="receipt", rich_help_panel=CHECK)
+ledger.command("stats")(stats)
+ledger.command("export")(export)
+ledger.command("import")(take_in)
 app.add_typer(ledger, name="ledger", rich_help_panel=CHECK)
 app.command(rich_help_panel=MAKE)(look.agents)
 app.command(rich_help_panel=MAKE)(authoring.validate)

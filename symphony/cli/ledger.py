@@ -37,7 +37,7 @@ def log(
     """Entries in the order in which they came here, oldest first; NDJSON with --json."""
     rows: list[tuple[int, Entry]] = []
     key = None if author is None else _key(author)
-    with _opened(home_of(home)) as (store, _):
+    with opened(home_of(home)) as (store, _):
         while len(rows) < limit:
             page = store.entries(author=key, limit=min(PAGE, limit - len(rows)), after=after)
             rows += page
@@ -56,7 +56,7 @@ def log(
                 _when(entry.hlc),
                 entry.author.hex()[:8],
                 entry.seq,
-                _kind(entry.kind),
+                kind_name(entry.kind),
                 entry.header.body_bytes,
                 entry.id.hex()[:16],
             )
@@ -73,7 +73,7 @@ def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from ledger.keys import verify as check
     from symphony.errors import LedgerInvalid
 
-    with _opened(home_of(home)) as (store, _):
+    with opened(home_of(home)) as (store, _):
         problems = list(store.verify_all(check))
         heads = store.heads()
         forks = len(store.forks()) if not problems else None
@@ -102,7 +102,7 @@ def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @contextmanager
-def _opened(home: Path) -> Iterator[tuple[SqliteStore, bytes]]:
+def opened(home: Path) -> Iterator[tuple[SqliteStore, bytes]]:
     from ledger.sqlite import SqliteStore
     from symphony.errors import ConfigError
     from symphony.identity import read_swarm
@@ -125,7 +125,7 @@ def _plain(position: int, entry: Entry) -> dict[str, Any]:
         "entry": entry.id.hex(),
         "author": entry.author.hex(),
         "seq": entry.seq,
-        "kind": _kind(entry.kind),
+        "kind": kind_name(entry.kind),
         "wall_ms": entry.hlc >> 16,
         "size_bytes": entry.header.body_bytes,
         "body": _body(entry.body),
@@ -160,7 +160,7 @@ def json_ready(value: Any) -> Any:
             return value
 
 
-def _kind(number: int) -> str:
+def kind_name(number: int) -> str:
     from ledger.kinds import Kind
 
     return Kind(number).name.lower() if number in list(Kind) else str(number)

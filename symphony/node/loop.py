@@ -114,7 +114,7 @@ class Loop:
 
         def append() -> float:
             began = time.perf_counter()
-            self._store.append(entries)
+            self._keep(entries)
             return (time.perf_counter() - began) * 1000
 
         quick = self._append_ms < limits.QUICK_APPEND_MS and self._disk.available_tokens > 0
@@ -151,7 +151,7 @@ class Loop:
             due.append(TimerFired(heapq.heappop(self._timers)[2]))
         return due
 
-    def _keep(self, entries: list[Entry]) -> None:
+    def _keep(self, entries: Sequence[Entry]) -> None:
         """Entries to the disk, and the mark of our own; both before anything is said of them."""
         self._store.append(entries)
         own = [entry.seq for entry in entries if entry.author == self.swarm.me]
@@ -186,7 +186,7 @@ class Loop:
             if isinstance(effect, Append):
                 entries += effect.entries
         if entries:
-            await self.on_disk(partial(self._keep, entries))
+            await self._append(entries)
         for effect in effects:
             match effect:
                 case Append():

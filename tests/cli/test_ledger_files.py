@@ -1,0 +1,121 @@
+"""The ledger as a file: what is exported is taken in elsewhere, and nothing that does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ledger import Entry, Head, Kind, PrivateKey, fork, seal, verify
+from ledger.sequence import heading
+from ledger.sqlite import SqliteStore
+from symphony.identity import load_identity, read_swarm
+from symphony.node.high_water import HighWater
+
+from .conftest import Run
+
+COUNT = 700  # more than a page
+
+
+def _swarm_id(home: Path) -> bytes:
+    swarm = read_swarm(home)
+    assert swarm is not None
+    return swarm.swarm_id
+
+
+def _chain(key: PrivateKey, swarm_id: bytes, count: int, *, word: bytes = b"") -> list[Entry]:
+    head: Head | None = None
+    made = []
+    for number in range(1, count + 1):
+        hlc = (1_700_000_000_000 + number) << 16
+        body = word + b"%d" % number
+        entry = seal(key, swarm_id, head, kind=Kind.TASK, body=body, hlc=hlc)
+        made.append(entry)
+        head = entry.head
+    return made
+
+
+@pytest.fixture
+def logs(run: Run, home: Path) -> tuple[list[Entry], list[Entry]]:
+    """A home with a long log of its own node and a short one of a stranger."""
+    run("init")
+    swarm_id = _swarm_id(home)
+    own = _chain(load_identity(home), swarm_id, COUNT)
+    other = _chain(PrivateKey(b"o" * 32), swarm_id, 3)
+    _store(home, [*own, *other])
+    return own, other
+
+
+def _store(home: Path, entries: Sequence[Entry]) -> None:
+    store = SqliteStore.open(home / "ledger.sqlite", _swarm_id(home))
+    store.append(entries)
+    store.close()
+
+
+def _written(home: Path, items: Sequence[bytes]) -> Path:
+    file = home / "made.cbor"
+    file.write_bytes(heading(_swarm_id(home)) + b"".join(items))
+    return file
+
+
+def test_what_is_exported_comes_back(
+    run: Run, home: Path, logs: tuple[list[Entry], list[Entry]]
+) -> None:
+    file = home / "all.cbor"
+    assert run("ledger", "export", str(file), "--json").json()["entries"] == COUNT + 3
+    assert run("ledger", "export", str(file)).code == 2
+    (home / "ledger.sqlite").unlink()
+    report = run("ledger", "import", str(file), "--json").json()
+    assert (report["ok"], report["added"], report["known"]) == (True, COUNT + 3, 0)
+    assert run("ledger", "verify", "--json").json()["entries"] == COUNT + 3
+    assert HighWater(home).seq == COUNT
+    again = run("ledger", "import", str(file), "--json").json()
+    assert (again["added"], again["known"]) == (0, COUNT + 3)
+    stats = run("ledger", "stats", "--json").json()
+    assert stats["kinds"]["task"]["entries"] == COUNT + 3
+    assert (stats["logs"], stats["forks"]) == (2, 0)
+
+
+def test_what_does_not_hold_is_named_and_the_rest_is_kept(run: Run, home: Path) -> None:
+    run("init")
+    swarm_id = _swarm_id(home)
+    good, other = (_chain(PrivateKey(seed * 32), swarm_id, 3) for seed in (b"g", b"o"))
+    forged = good[2].encode().replace(good[2].signature, bytes(64))
+    file = _written(home, [good[0].encode(), good[1].encode(), forged, other[0].encode()])
+    done = run("ledger", "import", str(file), "--json")
+    assert done.code == 7
+    assert done.json()["added"] == 3
+    assert "entry 3" in done.json()["problems"][0]
+    assert run("ledger", "verify").code == 0
+    file = _written(home, [other[1].encode(), b"\xff\xff", other[2].encode()])
+    done = run("ledger", "import", str(file), "--json")
+    assert done.code == 7
+    assert "item 2" in done.json()["problems"][0]
+    assert done.json()["added"] == 1
+
+
+def test_a_file_of_another_swarm_is_refused(run: Run, home: Path) -> None:
+    run("init")
+    file = home / "strange.cbor"
+    file.write_bytes(heading(bytes(32)))
+    done = run("ledger", "import", str(file))
+    assert done.code == 7
+    assert "not a ledger file of this swarm" in done.err
+
+
+def test_a_branch_in_the_file_is_a_proof(
+    run: Run, home: Path, logs: tuple[list[Entry], list[Entry]]
+) -> None:
+    key = PrivateKey(b"o" * 32)
+    branch = _chain(key, _swarm_id(home), 2, word=b"other ")
+    file = _written(home, [branch[0].encode()])
+    report = run("ledger", "import", str(file), "--json").json()
+    assert (report["forks"], report["added"]) == (1, 0)
+    store = SqliteStore.open(home / "ledger.sqlite", _swarm_id(home))
+    [proof] = store.forks()
+    assert proof == fork.find(branch[0], logs[1][0])
+    assert list(store.verify_all(verify)) == []
+    store.close()
+    (home / "made.cbor").unlink()
+    assert run("ledger", "export", str(home / "all.cbor"), "--json").json()["forks"] == 1
