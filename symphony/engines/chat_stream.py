@@ -52,6 +52,8 @@ class ChatStream:
         self._reason: str | None = None
         self._usage: tuple[int, int] | None = None
         self._ended = False
+        self.complete = False
+        """Whether all of the answer arrived, up to the server's own mark of its end."""
 
     def __aiter__(self) -> ChatStream:
         return self
@@ -78,6 +80,7 @@ class ChatStream:
         while True:
             data = await self._reader.next_data()
             if data is None or data == "[DONE]":
+                self.complete = data is not None
                 return self._finish()
             chunk = self._take(_parse(data))
             if chunk is not None:

@@ -102,6 +102,7 @@ READY_LINE_BYTES: Final = 4096
 STDERR_TAIL_BYTES: Final = 2048
 """As much of a failed child's last words as is shown."""
 
+RUN_OUT_SECONDS = 0.05  # the end of a chunked body arrives with its last chunk, or soon
 STOP_SECONDS: Final = 5.0
 """From closing the child's standard input to killing it."""
 

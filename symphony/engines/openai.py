@@ -28,7 +28,7 @@ from symphony.engines.constraints import check_constraint
 from symphony.engines.dialect import Dialect
 from symphony.engines.probe import probe_dialect
 from symphony.engines.slots import Slots, within
-from symphony.engines.sse import body_of, read_capped
+from symphony.engines.sse import body_of, read_capped, run_out
 from symphony.errors import ConfigError, EngineError, EngineUnavailable
 
 # What httpx2 raises when the connection, and not the server's answer, is at fault.
@@ -99,7 +99,11 @@ class OpenAIEngine:
         async with self._slots.take(deadline):
             response = await self._send(body, deadline)
             async with body_of(response) as blocks:
-                yield ChatStream(blocks, request, deadline, kind=self._kind, model=body["model"])
+                kind, model = self._kind, body["model"]
+                stream = ChatStream(blocks, request, deadline, kind=kind, model=model)
+                yield stream
+                if stream.complete:
+                    await run_out(blocks)
 
     async def health(self) -> Health:
         try:
