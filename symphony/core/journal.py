@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ledger import (
     Accepted,
+    Admission,
     Book,
     Duplicate,
     Entry,
@@ -141,17 +142,17 @@ class Journal:
 
     def take_signed(self, peer: NodeId, raw: bytes) -> Entry | None:
         """Admit one entry that something is to be done about. It comes back if its author signed
-        it, also when it can't be appended yet because earlier ones of its log are missing.
+        it, also when it can't be appended yet because earlier ones of its log are missing. Those
+        are not asked for: gossip is bringing them, and work is not to wait for it.
         """
-        entry = self.take(peer, raw)
-        if entry is None:
-            return None
         try:
-            check_entry(entry, self.swarm_id, self.verify)  # the book trusts a known id
+            entry = parse_entry(raw)
+            check_entry(entry, self.swarm_id, self.verify)  # the book would trust a known id
         except LedgerError as error:
             self._out.do(Reject(peer, f"entry: {error}"))
             return None
-        return entry
+        admission = self.book.admit(entry, self._out.wall_ms, verified=True)
+        return self._admitted(peer, entry, admission, ask=False)
 
     def take(self, peer: NodeId, raw: bytes, *, solicited: bool = False) -> Entry | None:
         """Admit one entry in wire form; None if it was refused, or proved a fork."""
@@ -161,6 +162,12 @@ class Journal:
             self._out.do(Reject(peer, f"entry: {error}"))
             return None
         admission = self.book.admit(entry, self._out.wall_ms, solicited=solicited)
+        return self._admitted(peer, entry, admission, ask=not solicited)
+
+    def _admitted(
+        self, peer: NodeId, entry: Entry, admission: Admission, *, ask: bool
+    ) -> Entry | None:
+        """Act on what the book said; None if the entry was refused, or proved a fork."""
         match admission:
             case Accepted(entries):
                 for accepted in entries:
@@ -171,7 +178,7 @@ class Journal:
                 for accepted in entries:
                     self._learn(accepted)
             case Pending(first, last):
-                if peer != self.me and not solicited:
+                if ask and peer != self.me:
                     self.want(peer, entry.author, first, last)
             case Forked(proof):
                 self.met_fork(peer, proof)
