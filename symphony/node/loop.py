@@ -21,7 +21,7 @@ from typing import Protocol, TypeVar, assert_never
 import structlog
 import trio
 
-from ledger import Entry, Store
+from ledger import Entry, ForkProof, Store
 from symphony.core.effects import (
     Append,
     CancelWork,
@@ -107,14 +107,14 @@ class Loop:
         """Run something with the store in the one thread that may."""
         return await trio.to_thread.run_sync(work, limiter=self._disk)
 
-    async def _append(self, entries: Sequence[Entry]) -> None:
+    async def _append(self, entries: Sequence[Entry], proofs: Sequence[ForkProof]) -> None:
         """Commit. A disk that is quick is waited for right here, which is cheaper than a thread;
         a slow one by the thread, so that the network stays alive meanwhile.
         """
 
         def append() -> float:
             began = time.perf_counter()
-            self._keep(entries)
+            self._keep(entries, proofs)
             return (time.perf_counter() - began) * 1000
 
         quick = self._append_ms < limits.QUICK_APPEND_MS and self._disk.available_tokens > 0
@@ -151,8 +151,13 @@ class Loop:
             due.append(TimerFired(heapq.heappop(self._timers)[2]))
         return due
 
-    def _keep(self, entries: Sequence[Entry]) -> None:
-        """Entries to the disk, and the mark of our own; both before anything is said of them."""
+    def _keep(self, entries: Sequence[Entry], proofs: Sequence[ForkProof]) -> None:
+        """Entries to the disk, and the mark of our own; both before anything is said of them.
+
+        Proofs come first: an entry that shows one is never shown again once it is stored.
+        """
+        for proof in proofs:
+            self._store.add_fork(proof)
         self._store.append(entries)
         own = [entry.seq for entry in entries if entry.author == self.swarm.me]
         if own:
@@ -182,17 +187,18 @@ class Loop:
 
     async def _run(self, effects: Sequence[Effect]) -> None:
         entries: list[Entry] = []
+        proofs: list[ForkProof] = []
         for effect in effects:
             if isinstance(effect, Append):
                 entries += effect.entries
-        if entries:
-            await self._append(entries)
+            elif isinstance(effect, KeepFork):
+                proofs.append(effect.proof)
+        if entries or proofs:
+            await self._append(entries, proofs)
         for effect in effects:
             match effect:
-                case Append():
+                case Append() | KeepFork():
                     pass
-                case KeepFork(proof):
-                    await self.on_disk(partial(self._store.add_fork, proof))
                 case Send():
                     self.air.send(effect)
                 case SendRange():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from symphony.core import calls, conductor, journal, verdict, worker
+from symphony.core import awards, conductor, journal, verdict, worker
 from symphony.core.inputs import TaskSpec
 from symphony.core.task_run import TaskRun
 from symphony.testing import NodeScript, Scenario, TaskScript, draw, run_seed
@@ -29,7 +29,7 @@ def test_a_reservation_that_is_never_given_back(monkeypatch):
 
 def test_a_conductor_that_gives_a_unit_away_too_early(monkeypatch):
     early = lambda answered_ms, lease_ms: answered_ms + lease_ms // 4  # noqa: E731
-    monkeypatch.setattr(calls, "conductor_until_ms", early)
+    monkeypatch.setattr(awards, "conductor_until_ms", early)
     monkeypatch.setattr(conductor, "conductor_until_ms", early)
     assert "was given away while node" in violations(range(12))
 
@@ -58,8 +58,8 @@ def test_a_ballot_that_weighs_what_it_likes(monkeypatch):
 
 def test_an_election_by_favour(monkeypatch):
     backwards = lambda *args: list(reversed(rank(*args)))  # noqa: E731
-    rank = calls.rank
-    monkeypatch.setattr(calls, "rank", backwards)
+    rank = awards.rank
+    monkeypatch.setattr(awards, "rank", backwards)
     assert "not the winner of the election" in violations(range(3))
 
 
