@@ -13,7 +13,8 @@ Units that are ready together share one beacon and one award entry (`awards`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from symphony.core import limits
 from symphony.core.awards import Awards, tokens_needed
@@ -24,6 +25,8 @@ from symphony.core.events import BeaconSent, BidHeard
 from symphony.core.ids import EntryId, NodeId, UnitId
 from symphony.core.match import eligible
 from symphony.core.messages import Beacon, Bid, Bids, Order, UnitCall
+from symphony.core.plan import FIRST_STEP, Step
+from symphony.core.prompts import DIRECT_SKILL
 from symphony.core.records import Candidate, Requirement
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Call, TaskRun, Unit
@@ -64,8 +67,8 @@ class Calls:
             if self._awards.elect(run, unit, given):
                 given.append(unit)
         self._give(run, given)
-        out = {unit.id for call in run.calls.values() for unit in call.units}
-        left = [unit for unit in units if unit.state == "calling" and unit.id not in out]
+        out = {id(unit) for call in run.calls.values() for unit in call.units}
+        left = [unit for unit in units if unit.state == "calling" and id(unit) not in out]
         missing = self._around.vectors.missing([unit.skill for unit in left])
         if missing:
             run.parked.extend(left)
@@ -81,7 +84,8 @@ class Calls:
     def _give(self, run: TaskRun, units: Sequence[Unit]) -> None:
         """Award the elected units, and soon call ahead for the steps that will follow them."""
         self._awards.write(run, units)
-        if not run.ended and not run.looking_ahead and run.following():
+        more = run.following() or run.unplanned()
+        if not run.ended and not run.looking_ahead and more:
             run.looking_ahead = True
             self._out.timer(CallAhead(run.task), limits.LOOK_AHEAD_MS)
 
@@ -91,10 +95,56 @@ class Calls:
         """
         run.looking_ahead = False
         missing = self._around.vectors.missing
-        following = [unit for unit in run.following() if not missing([unit.skill])]
+        following = [*run.following(), *self._first_steps(run)]
+        following = [unit for unit in following if not missing([unit.skill])]
         for unit in following:
             unit.foreseen = True
         self._beacons(run, following)
+
+    def _first_steps(self, run: TaskRun) -> list[Unit]:
+        """The first steps of the plans that are still being made, as far as they can be known:
+        each is called `s1`. What it needs will be known with the plan, and its bids are scored
+        anew then; so they are called for only where all who can solve anything are asked.
+        """
+        skill = run.spec.skill or DIRECT_SKILL
+        units = [
+            Unit(run.task, f"step/{chain.index}/{FIRST_STEP}", chain.index, "solve", skill)
+            for chain in run.unplanned()
+        ]
+        if not units or self._around.vectors.missing([skill]):
+            return []
+        solvers = self._fitting(run, units[0], self._requirement(run, units[0]))
+        if len({listing.node for _, listing in solvers}) > limits.ASKED_BY_MATCH:
+            return []
+        return [run.add_unit(unit) for unit in units]
+
+    def planned(self, run: TaskRun, chain: int, step: Step, early: Sequence[Unit]) -> Unit:
+        """The unit for a step of a new plan. If it was called for before there was a plan, it
+        keeps those bids, scored by what the step really needs.
+        """
+        name = f"step/{chain}/{step.id}"
+        unit = next((unit for unit in early if unit.name == name), None)
+        if unit is None or step.needs or self._around.vectors.missing([step.skill]):
+            return Unit(run.task, name, chain, "solve", step.skill, step)
+        unit.step, unit.skill = step, step.skill
+        needs = unit.requirement = self._requirement(run, unit)
+        unit.candidates = tuple(self._scored(run, unit, needs, unit.candidates))
+        for call in run.calls.values():
+            if unit.id in call.bids:
+                bids = call.bids[unit.id]
+                bids[:] = self._scored(run, unit, needs, bids)
+        return unit
+
+    @staticmethod
+    def _scored(
+        run: TaskRun, unit: Unit, needs: Requirement, bids: Iterable[Candidate]
+    ) -> Iterator[Candidate]:
+        for bid in bids:
+            capability = run.listings[EntryId(bid.capability)].capability
+            if eligible(capability, needs):
+                owner = NodeId(bid.owner)
+                points = score(run.spec.selection, unit.id, owner, capability, needs)
+                yield replace(bid, score=points)
 
     def _beacons(self, run: TaskRun, units: Sequence[Unit]) -> None:
         for start in range(0, len(units), limits.MAX_CHAINS):
@@ -156,13 +206,16 @@ class Calls:
         return best + extra
 
     def _requirement(self, run: TaskRun, unit: Unit) -> Requirement:
-        order = self._order_for(run, unit)
         vectors = self._around.vectors
+        if unit.step is None and unit.role == "solve":
+            tokens = len(run.spec.prompt) // 3 + 200 + run.spec.max_tokens
+        else:
+            tokens = tokens_needed(self._order_for(run, unit)) + run.unknown_tokens(unit)
         return Requirement(
             role=unit.role,
             skill=unit.skill,
             privacy=run.spec.privacy,
-            context_tokens=tokens_needed(order) + run.unknown_tokens(unit),
+            context_tokens=tokens,
             vector=vectors.get(unit.skill),
             encoder=vectors.encoder,
         )

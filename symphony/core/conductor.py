@@ -114,10 +114,9 @@ class Conductor:
         run.planned_ms = self._at(run)
         steps = tuple(step.question[:200] for step in plan.steps)
         self._out.tell(PlanMade(run.task, self._at(run), chain.index, steps, fallback))
+        early = [run.units.pop(unit.id) for unit in list(self._steps(run, chain))]
         for step in plan.steps:
-            name = f"step/{chain.index}/{step.id}"
-            unit = Unit(run.task, name, chain.index, "solve", step.skill, step)
-            run.add_unit(unit)
+            unit = run.add_unit(self._calls.planned(run, chain.index, step, early))
             if step is plan.final:
                 chain.final = unit
         return self._ready(run, chain)

@@ -16,6 +16,9 @@ import networkx as nx
 
 from symphony.core import limits
 
+FIRST_STEP = "s1"
+"""What every plan calls the step that it begins with, if it keeps to the forced form."""
+
 
 class BadPlan(ValueError):
     """The planner's output is no usable plan; the text says what to mend."""
@@ -47,7 +50,7 @@ class Plan:
 
 def direct_plan(question: str, skill: str) -> Plan:
     """The plan without planning: one step that answers the task as it stands."""
-    return Plan((Step("s1", question, (), skill),))
+    return Plan((Step(FIRST_STEP, question, (), skill),))
 
 
 def parse_plan(text: str) -> Plan:

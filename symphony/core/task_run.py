@@ -161,6 +161,12 @@ class TaskRun:
         needs = unit.step.needs if unit.step is not None else ()
         return [self.units[unit_id(self.task, f"step/{unit.chain}/{need}")] for need in needs]
 
+    def unplanned(self) -> list[Chain]:
+        """The chains whose planner is at work, and whose first step was not called for yet."""
+        first = {u.chain for u in self.units.values() if u.role == "solve"}
+        at_work = {u.chain for u in self.units.values() if u.role == "plan" and u.owner}
+        return [c for c in self.chains if c.index in at_work - first and not c.ended]
+
     def following(self) -> list[Unit]:
         """The waiting steps whose needs all have owners or results by now."""
         return [
