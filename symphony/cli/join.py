@@ -88,9 +88,11 @@ def join(  # noqa: PLR0917
         "log.level": log_level,
         "log.format": log_format,
     }
-    settings = load_settings(flags, home=home or global_home(), config=config).settings
-    prepare(settings)
-    run(settings, as_json=as_json)
+    loaded = load_settings(flags, home=home or global_home(), config=config)
+    prepare(loaded.settings)
+    # Two nodes whose files name each other must be able to start one after the other.
+    insist = bool(peer) or loaded.settings.invite is not None
+    run(loaded.settings, as_json=as_json, insist=insist)
 
 
 def read_token(token: str | None, file: Path | None) -> str | None:
@@ -138,9 +140,10 @@ def prepare(settings: NodeSettings) -> None:
     accept_invite(home, key, invite)
 
 
-def run(settings: NodeSettings, *, as_json: bool) -> None:
+def run(settings: NodeSettings, *, as_json: bool, insist: bool) -> None:
     """The node itself, in the foreground, until a signal ends it. Ctrl-C raises as usual."""
     import signal
+    from functools import partial
 
     import trio
 
@@ -160,7 +163,7 @@ def run(settings: NodeSettings, *, as_json: bool) -> None:
 
     async def until_told() -> signal.Signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_node, settings, ready)
+            nursery.start_soon(partial(run_node, settings, ready, insist=insist))
             told = await first_signal()
             nursery.cancel_scope.cancel()
         return told

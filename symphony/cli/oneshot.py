@@ -9,6 +9,7 @@ first: its owners would otherwise go on until their leases end.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,7 +59,9 @@ def with_node(home: Path, work: Callable[[Symphony], T]) -> T:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             ready = trio.Event()
-            nursery.start_soon(run_node, settings, lambda _: ready.set())
+            # Peers that are away are no reason to leave the question unanswered.
+            node = partial(run_node, settings, lambda _: ready.set(), insist=False)
+            nursery.start_soon(node)
             await ready.wait()
             nursery.start_soon(cancel_when_told)
             await trio.to_thread.run_sync(in_thread, **abandon)

@@ -227,6 +227,10 @@ def _next_step(verdict: Mapping[str, Any]) -> str:
             return (
                 "the answer above is the best one; more --chains, or another --rule, may settle it"
             )
+        case "unreachable":
+            return (
+                "start a peer; or, if this home is no restored backup, SYMPHONY_APPEND_UNASKED=true"
+            )
         case "cancelled":
             return ""
         case _:

@@ -85,4 +85,6 @@ def refusal(address: str, refused: hello.Refused | None) -> ConnectionError | Ad
         case hello.BROKEN | hello.BUSY | hello.MALFORMED | hello.DUPLICATE:
             return ConnectionError(f"{address}: {refused.text}", hint="try again later")
         case _:
-            return AdmissionDenied(f"{address}: {refused.text}")
+            return AdmissionDenied(
+                f"{address}: {refused.text}", hint="the swarm's founder can: symphony invite create"
+            )

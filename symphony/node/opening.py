@@ -46,7 +46,7 @@ from symphony.identity import (
 from symphony.invites import revoked
 from symphony.net import NetSettings, Preset, open_network, topics
 from symphony.net.address_book import AddressBook
-from symphony.node import limits
+from symphony.node import garbage, limits
 from symphony.node.air import NetworkAir
 from symphony.node.desk import Desk
 from symphony.node.high_water import HighWater
@@ -102,15 +102,19 @@ def prepare_home(settings: NodeSettings) -> tuple[PrivateKey, SwarmFile]:
     return key, swarm
 
 
-async def run_node(settings: NodeSettings, on_ready: Callable[[Ready], None]) -> None:
-    """Run a node until cancelled. Raises the errors of `symphony.errors`."""
+async def run_node(
+    settings: NodeSettings, on_ready: Callable[[Ready], None], *, insist: bool = True
+) -> None:
+    """Run a node until cancelled. Raises the errors of `symphony.errors`; with `insist` that
+    none of the peers that the settings name could be reached is one of them.
+    """
     make_home(settings.home)
     with lock_directory(settings.home):
         key, swarm_file = prepare_home(settings)
         store = SqliteStore.open(settings.home / "ledger.sqlite", swarm_file.swarm_id)
         try:
             async with AsyncExitStack() as stack:
-                await _run(settings, key, swarm_file, store, stack, on_ready)
+                await _run(settings, key, swarm_file, store, stack, on_ready, insist)
         except BaseExceptionGroup as group:
             raise _single(group) from group
         finally:
@@ -137,6 +141,7 @@ async def _run(
     store: SqliteStore,
     stack: AsyncExitStack,
     on_ready: Callable[[Ready], None],
+    insist: bool,
 ) -> None:
     receipts = settings.home / "receipts"
     receipts.mkdir(mode=0o700, exist_ok=True)
@@ -189,8 +194,9 @@ async def _run(
         known = known_peers(settings, swarm_file) - {key.public}
         mark = OwnLogMark(high_water.seq, len(known), settings.append_unasked)
         await loop.feed(Started(household.capabilities, incarnation, network.addresses, mark))
-        await _dial_all(network.dial, settings, swarm_file)
+        await _dial_all(network.dial, settings, swarm_file, insist)
         serving = await _open_gateway(settings, desk, nursery, stack)
+        garbage.settle()
         on_ready(_ready(key, swarm_file, network.addresses, network.peers, household, serving))
         await trio.sleep_forever()
 
@@ -213,12 +219,15 @@ def _net_settings(settings: NodeSettings, swarm_file: SwarmFile) -> NetSettings:
 
 
 async def _dial_all(
-    dial: Callable[[str], Awaitable[bytes]], settings: NodeSettings, swarm_file: SwarmFile
+    dial: Callable[[str], Awaitable[bytes]],
+    settings: NodeSettings,
+    swarm_file: SwarmFile,
+    insist: bool,
 ) -> None:
-    """Meet the peers that were named. Being refused is an error; so is reaching none of those
-    that this very call named. Remembered ones that are away are tried again for ever.
+    """Meet the peers that were named. Being refused is an error; so is, for somebody who
+    insists, to reach none of them. Those that are away are tried again for ever.
     """
-    named = settings.invite is not None or bool(settings.peers)
+    named = insist and (settings.invite is not None or bool(settings.peers))
     addresses = tuple(dict.fromkeys((*settings.peers, *swarm_file.bootstrap)))
     failures: list[SymphonyError] = []
 

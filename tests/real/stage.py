@@ -184,6 +184,9 @@ class Ran:
     out: str
     err: str
 
+    def json(self) -> Any:
+        return json.loads(self.out)
+
 
 def spawn(home: Path, *words: str, **more: str) -> subprocess.Popen[str]:
     """A `symphony` command in a home of its own, by somebody who has set nothing else."""

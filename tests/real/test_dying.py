@@ -82,7 +82,7 @@ def test_a_conductor_is_killed(stage: Stage) -> None:
     with suppress(OSError):  # the stream breaks off: that is what we came for
         for event in watch(conductor, WORDS, plan="never", chains=2, skill=NEVER):
             assert event["type"] != "verdict"
-            if event["type"] == "token":
+            if event["type"] == "award":
                 until(lambda: stats(stage.slow)["active"] == 2, 5, "both steps are worked on")
                 conductor.kill()
                 break
