@@ -81,7 +81,7 @@ def _run_task(client: httpx2.Client) -> tuple[float, dict[str, Any]]:
 def _write_agents(folder: Path) -> Path:
     for name, role, skill, text in (
         ("planner", "plan", "planning", "split a question into steps"),
-        ("echoer", "solve", "parrot", "birds with green feathers"),
+        ("echoer", "solve", "echo", "birds with green feathers live in warm forests"),
     ):
         home = folder / name
         home.mkdir(parents=True)
