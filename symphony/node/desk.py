@@ -77,6 +77,7 @@ class Desk:
         self._genesis = genesis
         self._home = home
         self._receipts = home / "receipts"
+        self._searches = trio.CapacityLimiter(1)
         self._started = trio.current_time()
         self.addresses: tuple[str, ...] = ()
         self.net_peers: Callable[[], tuple[PeerInfo, ...]] = tuple
@@ -117,11 +118,17 @@ class Desk:
     async def receipt(self, digest: bytes) -> bytes | None:
         """By task id (16 bytes), or by the SHA-256 of the file (32 bytes)."""
         if len(digest) == TASK_ID_BYTES:
-            return await self._loop.on_disk(lambda: self._read(f"{digest.hex()}.receipt"))
+            return await self._in_thread(partial(self._read, f"{digest.hex()}.receipt"))
         for task, story in self._hub.stories():
             if story.ended is not None and story.ended.receipt == digest:
                 return await self.receipt(task)
-        return await self._loop.on_disk(lambda: self._search(digest))
+        return await self._in_thread(partial(self._search, digest))
+
+    async def _in_thread(self, look: Callable[[], bytes | None]) -> bytes | None:
+        """Off the loop, and not in the store's thread: a search through old receipts takes
+        seconds, and the core must be able to append meanwhile.
+        """
+        return await trio.to_thread.run_sync(look, limiter=self._searches)
 
     def _read(self, name: str) -> bytes | None:
         try:

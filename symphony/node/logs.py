@@ -1,6 +1,9 @@
 """What a node says on stderr: one line per event, for people or as JSON.
 
 stdout belongs to the ready line and to results. Libraries' own logs join ours from warning up.
+
+Much of what is logged was written by other nodes. What isn't plain text is shown escaped, so that
+an answer can't move the cursor of whoever reads the log, nor write lines of its own.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ def configure_logging(settings: LogSettings) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _escaped,
             structlog.processors.format_exc_info,
             renderer,
         ],
@@ -36,3 +40,13 @@ def configure_logging(settings: LogSettings) -> None:
     )
     logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), force=True)
     logging.getLogger("symphony").setLevel(level)
+
+
+def _escaped(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Texts with control or format characters become their `repr`."""
+    return {
+        key: repr(value) if isinstance(value, str) and not value.isprintable() else value
+        for key, value in event.items()
+    }
