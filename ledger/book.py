@@ -70,6 +70,17 @@ class Book:
         """The ends of all logs in the order of their authors, for sync; only to be read."""
         return self._roster
 
+    def furthest(self, author: bytes) -> tuple[int, bytes] | None:
+        """Number and id of the last entry that an author is known to have signed: the head, or an
+        early one that waits behind a gap. None if nothing of the log is here.
+        """
+        head = self._roster.get(author)
+        log = self._logs.get(author)
+        waiting = max(log.pending, default=0) if log is not None else 0
+        if log is not None and waiting > (head.seq if head else 0):
+            return waiting, log.pending[waiting].id
+        return (head.seq, head.id) if head else None
+
     def forks(self) -> Mapping[bytes, ForkProof]:
         """The lowest proof for each forked author; a live view."""
         return MappingProxyType(self._forks)

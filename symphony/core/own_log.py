@@ -10,7 +10,8 @@ second entry of some number, and the log is frozen for ever. So after a start
              least as long as the high-water mark that was written before anything was spoken
     closed   the time is up and nobody answered: the node reads and serves, but does not append
              until one peer has answered, or until its owner says to go on unasked
-    short    the time is up and the log is shorter than the mark: nobody can fill the gap
+    short    the time is up and the log is shorter than the mark, or than what a peer has seen of
+             it, and nobody can fill the gap
     forked   there is a proof that this log has two entries of one number: never again
 
 A node whose key was just made, and one that knows of no other node, is open at once.
@@ -54,6 +55,7 @@ class Gate:
         self._answers: dict[NodeId, int] = {}
         self._held: list[Input] = []
         self._waited = False
+        self._seen = 0
         self.state: State = "open"
 
     def may_append(self) -> bool:
@@ -112,6 +114,7 @@ class Gate:
         self._mark = mark
         if mark.known_peers or self.seq < mark.seq:
             self.state = "asking"
+            self._seen = self.seq
             self._out.timer(AskingOver(), limits.ASKING_MS)
 
     def greet(self, peer: NodeId) -> None:
@@ -121,10 +124,11 @@ class Gate:
             self._out.send(peer, HeadAsked(self.seq, head.id if head else NOTHING))
 
     def asked(self, peer: NodeId) -> None:
-        """Tell a peer where its log ends, as far as we know."""
-        head = self._journal.book.head(peer)
-        told = HeadTold(head.seq, head.id) if head else HeadTold(0, NOTHING)
-        self._out.send(peer, told)
+        """Tell a peer where its log ends, as far as we know. An entry counts even if what comes
+        before it never arrived: it was signed, and its number must not be used again.
+        """
+        furthest = self._journal.book.furthest(peer)
+        self._out.send(peer, HeadTold(*furthest) if furthest else HeadTold(0, NOTHING))
 
     def told(self, peer: NodeId, message: HeadTold) -> None:
         """A peer's answer. What it has beyond ours is fetched; what contradicts ours as well, so
@@ -137,6 +141,9 @@ class Gate:
         ours = self._journal.book.recent_id(me, message.seq)
         if message.seq > self.seq:
             self._journal.want(peer, me, self.seq + 1, message.seq)
+            if self._waited:  # it came late, and is given as much time as the others had
+                self._waited, self._seen = False, self.seq
+                self._out.timer(AskingOver(), limits.ASKING_MS)
         elif ours is not None and ours != message.id:
             self._journal.want(peer, me, message.seq, message.seq)
 
@@ -145,7 +152,12 @@ class Gate:
         self._answers.pop(peer, None)
 
     def time_is_up(self) -> None:
-        self._waited = True
+        """Nobody is waited for any longer, unless entries are still coming in."""
+        if self.state in ("asking", "closed") and self.seq > self._seen:
+            self._seen = self.seq
+            self._out.timer(AskingOver(), limits.ASKING_MS)
+        else:
+            self._waited = True
 
     def settle(self) -> bool:
         """Look at everything that is known by now. True if the state changed."""
@@ -163,23 +175,26 @@ class Gate:
             case "closed":
                 self._out.tell(OwnLogUnconfirmed(self.seq))
             case "short":
-                self._out.tell(OwnLogShort(self.seq, self._mark.seq))
+                self._out.tell(OwnLogShort(self.seq, self._longest()))
             case "forked":
                 self._out.tell(OwnLogForked((frozen_at or 0) + 1))
             case "asking":
                 pass
         return True
 
+    def _longest(self) -> int:
+        """The highest number that our log is known to have used."""
+        return max(self._mark.seq, *self._answers.values(), 0)
+
     def _judge(self) -> State:
         """Asking, or closed: what now?"""
-        longest = max(self._mark.seq, *self._answers.values(), 0)
         answered = len(self._answers)
         wanted = min(limits.PEERS_ASKED, self._mark.known_peers)
-        if self.seq >= longest:
+        if self.seq >= self._longest():
             if answered >= wanted or (self._waited and answered):
                 return "open"
             if self._waited:
                 return "open" if self._mark.unasked else "closed"
-        elif self._waited and self.seq < self._mark.seq:
+        elif self._waited:
             return "short"
         return self.state

@@ -143,11 +143,41 @@ def test_a_peer_that_promised_more_and_left_is_not_waited_for():
     stage = Stage(peers="anna bob")
     start(stage, known_peers=2)
     meet(stage, "anna", 7, bytes(32))
-    stage.wait(limits.ASKING_MS)
     meet(stage, "bob")
     assert stage.entries(Kind.CAPABILITY) == []
     stage.give(PeerDown(stage.peers["anna"].id))
+    stage.wait(limits.ASKING_MS)
     assert len(stage.entries(Kind.CAPABILITY)) == 1
+
+
+def test_entries_that_a_peer_has_seen_and_nobody_has_any_more_shut_the_log():
+    stage = Stage(peers="anna")
+    start(stage, known_peers=1)
+    meet(stage, "anna", 7, bytes(32))
+    stage.wait(limits.ASKING_MS)
+    assert stage.told(OwnLogShort) == [OwnLogShort(0, 7)]
+    assert stage.entries(Kind.CAPABILITY) == []
+
+
+def test_a_long_log_may_take_its_time_to_come_back():
+    stage = Stage(peers="anna")
+    lost = own(stage, None, 3)
+    start(stage, known_peers=1)
+    meet(stage, "anna", 3, lost[2].id)
+    for entry in lost:
+        stage.heard("anna", Entries((entry.encode(),), asked=True))
+        stage.wait(limits.ASKING_MS - 1)
+    assert stage.told(OwnLogShort) == []
+    assert len(stage.entries(Kind.CAPABILITY)) == 1
+
+
+def test_an_entry_that_waits_behind_a_gap_is_told_of_as_well():
+    stage = Stage(peers="anna")
+    anna = stage.peers["anna"]
+    made = [anna.entry(Kind.RESULT, b"%d" % number) for number in range(3)]
+    stage.heard("anna", Entries((made[2].encode(),)))
+    stage.heard("anna", HeadAsked(1, stage.capabilities["anna"].id))
+    assert stage.sent("anna", HeadTold) == [HeadTold(4, made[2].id)]
 
 
 def test_a_self_fork_is_found_told_and_ends_everything():
