@@ -36,7 +36,7 @@ def test_a_conductor_that_gives_a_unit_away_too_early(monkeypatch):
 
 def test_an_owner_that_never_lets_go(monkeypatch):
     """Its words vanish for fifteen seconds while it works, and no connection breaks."""
-    slow = AgentScript("solver", ("solve",), ("math",), "smol", latency_ms=25_000)
+    slow = AgentScript("solver", ("solve",), ("math",), "smol", latency_ms=90_000)
     nodes = (NodeScript(()), NodeScript((slow,)), NodeScript((slow,)))
     task = TaskScript(1_500, 0, TaskSpec("What is 6 x 7?", chains=1, deadline_ms=35_000))
     silence = Split(2_000, frozenset({1, 2}), both_ways=False, for_ms=15_000, noticed=False)
