@@ -127,9 +127,10 @@ def servers(root: Path) -> Iterator[Stage]:
 
 
 def ask(node: LocalNode, prompt: str = "ANSWER: 42", **options: Any) -> Event:
-    """One task at one node, to its verdict."""
+    """One task at one node, to its verdict; a quick one unless the options say otherwise."""
+    body = {"prompt": prompt, "skill": QUICK, **options}
     with node.client(RUN_S) as client:
-        response = client.post("/api/tasks?wait=true", json={"prompt": prompt, **options})
+        response = client.post("/api/tasks?wait=true", json=body)
         assert response.status_code == 200, response.text
         verdict: Event = response.json()
         return verdict

@@ -60,12 +60,11 @@ def line(port: int) -> Iterator[socket.socket]:
 
 
 def throw(port: int, junk: bytes) -> None:
-    """Send it, say that no more will come, and read whatever is said about it."""
+    """Send it, say that no more will come, and wait for what is said about it, or the end."""
     with line(port) as opened, contextlib.suppress(ConnectionError):
         opened.sendall(junk)
         opened.shutdown(socket.SHUT_WR)
-        while opened.recv(65_536):
-            pass
+        opened.recv(65_536)
 
 
 def libp2p_port(node: LocalNode) -> int:
