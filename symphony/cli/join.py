@@ -72,8 +72,6 @@ def join(  # noqa: PLR0917
     as_json: JsonOption = False,
 ) -> None:
     """Add this machine to a swarm and host its agents. Prints one ready line, then runs."""
-    from symphony.config import load_settings
-
     flags = {
         "invite": read_token(token, token_file),
         "peers": peer or None,
@@ -88,11 +86,18 @@ def join(  # noqa: PLR0917
         "log.level": log_level,
         "log.format": log_format,
     }
-    loaded = load_settings(flags, home=home or global_home(), config=config)
-    prepare(loaded.settings)
+    start(flags, home=home, config=config, as_json=as_json)
+
+
+def start(flags: dict[str, Any], *, home: Path | None, config: Path | None, as_json: bool) -> None:
+    """Load the settings, make sure that there is a swarm to join, and run."""
+    from symphony.config import load_settings
+
+    settings = load_settings(flags, home=home or global_home(), config=config).settings
+    prepare(settings)
     # Two nodes whose files name each other must be able to start one after the other.
-    insist = bool(peer) or loaded.settings.invite is not None
-    run(loaded.settings, as_json=as_json, insist=insist)
+    insist = bool(flags["peers"]) or settings.invite is not None
+    run(settings, as_json=as_json, insist=insist)
 
 
 def read_token(token: str | None, file: Path | None) -> str | None:
