@@ -94,9 +94,8 @@ class Calls:
         the next owners costs nobody any time. One beacon serves all chains.
         """
         run.looking_ahead = False
-        missing = self._around.vectors.missing
         following = [*run.following(), *self._first_steps(run)]
-        following = [unit for unit in following if not missing([unit.skill])]
+        following = [unit for unit in following if self._embedded(unit.skill)]
         for unit in following:
             unit.foreseen = True
         self._beacons(run, following)
@@ -111,12 +110,19 @@ class Calls:
             Unit(run.task, f"step/{chain.index}/{FIRST_STEP}", chain.index, "solve", skill)
             for chain in run.unplanned()
         ]
-        if not units or self._around.vectors.missing([skill]):
+        if not units or not self._embedded(skill):
             return []
         solvers = self._fitting(run, units[0], self._requirement(run, units[0]))
         if len({listing.node for _, listing in solvers}) > limits.ASKED_BY_MATCH:
             return []
         return [run.add_unit(unit) for unit in units]
+
+    def _embedded(self, skill: str) -> bool:
+        """Is the vector of this skill here? If not, it is asked for, and will be next time."""
+        missing = self._around.vectors.missing([skill])
+        if missing:
+            self._out.do(Embed(missing))
+        return not missing
 
     def planned(self, run: TaskRun, chain: int, step: Step, early: Sequence[Unit]) -> Unit:
         """The unit for a step of a new plan. If it was called for before there was a plan, it
