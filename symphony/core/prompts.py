@@ -38,9 +38,14 @@ def user_message(order: Order) -> str:
         return _plan_message(order)
     parts = [_envelope(quote) for quote in order.quotes]
     if order.goal:
-        parts.append(f"Background, the whole task:\n{clean(order.goal, limits.MAX_PROMPT_BYTES)}")
-        which = "the last one, which answers the task" if order.final else "and nothing else"
-        parts.append(f"Your step, {which}:\n{_question(order)}")
+        goal = clean(order.goal, limits.MAX_PROMPT_BYTES)
+        if order.final:  # asked for its step alone, a small model answers the step, not the task
+            parts.append(f"The task:\n{goal}")
+            hint = "Answer the task. The results above may help, or be wrong. Last step:"
+            parts.append(f"{hint}\n{_question(order)}")
+        else:
+            parts.append(f"Background, the whole task:\n{goal}")
+            parts.append(f"Your step, and nothing else:\n{_question(order)}")
     else:
         parts.append(_question(order))
     if order.complaint:
@@ -75,12 +80,12 @@ def _form(order: Order) -> str:
     """How the final answer is to be written, so that it can be counted."""
     match order.answer_type:
         case "number":
-            return "At most three short lines of work. Then write a last line: Answer: <number>"
+            return "Work it out in a few short lines. Then write a last line: Answer: <number>"
         case "boolean":
-            return "At most three short lines of work. Then a last line: Answer: yes or Answer: no"
+            return "Work it out in a few short lines. Then a last line: Answer: yes or Answer: no"
         case "choice":
             names = ", ".join(order.choices)
-            return f"At most three short lines of work. Then a last line: Answer: <one of {names}>"
+            return f"Work it out in a few short lines. Then a last line: Answer: <one of {names}>"
         case "json":
             return "Reply with JSON only."
         case "text":
