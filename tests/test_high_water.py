@@ -1,5 +1,6 @@
 """The mark of the own log survives what a disk may do to a file."""
 
+import shutil
 import stat
 
 import pytest
@@ -47,3 +48,24 @@ def test_a_file_that_is_only_damage_is_refused(tmp_path):
     (tmp_path / FILE_NAME).write_bytes(b"x" * 128)
     with pytest.raises(StoreError, match="damaged"):
         HighWater(tmp_path)
+
+
+def test_a_copy_knows_that_it_is_one(tmp_path):
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    home.mkdir()
+    mark = HighWater(home)
+    assert not mark.in_place  # nothing was ever written: nobody can tell
+    mark.raise_to(7)
+    mark.close()
+    again = HighWater(home)
+    assert again.in_place
+    again.close()
+    shutil.copytree(home, copy)
+    restored = HighWater(copy)
+    assert restored.seq == 7
+    assert not restored.in_place
+    restored.raise_to(8)
+    restored.close()
+    settled = HighWater(copy)
+    assert settled.in_place
+    settled.close()

@@ -4,6 +4,11 @@ A torn database reopens cleanly, but shorter, and never tells. So each own entry
 number here, synced to the disk, before anything is said about it; a start whose log ends before
 this mark knows that something was lost. The file has two slots that are written in turns, each
 with a check sum, so that a write that was cut off leaves the other slot.
+
+A slot also names the file that it was written into (its inode). A copy of the directory, which is
+what a backup is, has another: so a node that was never copied may go on while its peers are away.
+A backup that is written *over* the living files, or a snapshot of the whole disk, keeps the
+inode and is not noticed this way; then only a peer that answers can tell.
 """
 
 from __future__ import annotations
@@ -33,7 +38,11 @@ class HighWater:
             raw = os.pread(self._file, 2 * _SLOT_BYTES, 0)
         except OSError as error:
             raise StoreError(f"cannot read {self._path}: {error}") from error
-        slots = [_read(raw[:_SLOT_BYTES]), _read(raw[_SLOT_BYTES:])]
+        read = [_read(raw[:_SLOT_BYTES]), _read(raw[_SLOT_BYTES:])]
+        slots = [seq for seq, _ in read]
+        self._inode = os.fstat(self._file).st_ino
+        self.in_place = max(read)[1] == self._inode
+        """Whether this is the very file that the mark was written into, not a copy of it."""
         if raw and not any(slots):
             text = f"{self._path} is damaged: nobody knows how far this node's log was spoken"
             raise StoreError(text, hint="move it away; the node then asks its peers")
@@ -45,7 +54,8 @@ class HighWater:
         if seq <= self.seq:
             return
         number = seq.to_bytes(_NUMBER_BYTES, "big")
-        slot = (number + _sum(number)).ljust(_SLOT_BYTES, b"\0")
+        place = self._inode.to_bytes(_NUMBER_BYTES, "big")
+        slot = (number + place + _sum(number + place)).ljust(_SLOT_BYTES, b"\0")
         try:
             os.pwrite(self._file, slot, self._next * _SLOT_BYTES)
             os.fdatasync(self._file)
@@ -58,15 +68,16 @@ class HighWater:
         os.close(self._file)
 
 
-def _read(slot: bytes) -> int:
-    """The number in a slot; 0 if it was never written, or not to its end."""
-    number = slot[:_NUMBER_BYTES]
-    holds = slot[_NUMBER_BYTES : _NUMBER_BYTES + 32] == _sum(number)
-    return int.from_bytes(number, "big") if holds else 0
+def _read(slot: bytes) -> tuple[int, int]:
+    """The number in a slot and the inode; zeros if it was never written, or not to its end."""
+    said, check = slot[: 2 * _NUMBER_BYTES], slot[2 * _NUMBER_BYTES : 2 * _NUMBER_BYTES + 32]
+    if check != _sum(said):
+        return 0, 0
+    return int.from_bytes(said[:_NUMBER_BYTES], "big"), int.from_bytes(said[_NUMBER_BYTES:], "big")
 
 
-def _sum(number: bytes) -> bytes:
-    return hashlib.sha256(_LABEL + number).digest()
+def _sum(said: bytes) -> bytes:
+    return hashlib.sha256(_LABEL + said).digest()
 
 
 def _sync_directory(path: Path) -> None:

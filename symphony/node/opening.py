@@ -192,7 +192,8 @@ async def _run(
             nursery.start_soon(_watch_invites, settings.home, loop)
         incarnation = wall_ms()
         known = known_peers(settings, swarm_file) - {key.public}
-        mark = OwnLogMark(high_water.seq, len(known), settings.append_unasked)
+        alone = settings.append_unasked or high_water.in_place
+        mark = OwnLogMark(high_water.seq, len(known), alone)
         await loop.feed(Started(household.capabilities, incarnation, network.addresses, mark))
         await _dial_all(network.dial, settings, swarm_file, insist)
         serving = await _open_gateway(settings, desk, nursery, stack)
