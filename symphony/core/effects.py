@@ -43,6 +43,16 @@ class LookUp:
 
 
 @dataclass(frozen=True, slots=True)
+class HashLog:
+    """Compute the Merkle root of the first `size` stored entries of a log; the answer is a
+    `LogHashed` input.
+    """
+
+    author: NodeId
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """To one connected peer, in order. Dropped if the peer is gone (`PeerDown` will follow)."""
 
@@ -144,6 +154,7 @@ Effect = (
     Append
     | KeepFork
     | LookUp
+    | HashLog
     | Send
     | SendRange
     | Publish

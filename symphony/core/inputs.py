@@ -102,6 +102,15 @@ class LookedUp:
 
 
 @dataclass(frozen=True, slots=True)
+class LogHashed:
+    """The answer to `HashLog`; `root` is None if not all of these entries are stored."""
+
+    author: NodeId
+    size: int
+    root: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer that `SetTimer` asked for is due, or long past."""
 
@@ -203,6 +212,7 @@ Input = (
     | Heard
     | EntriesStored
     | LookedUp
+    | LogHashed
     | TimerFired
     | WorkMoved
     | WorkDone

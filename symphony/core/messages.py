@@ -180,6 +180,15 @@ class Heads:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconcile:
+    """A frame of `ledger.reconcile`: a request, or the answer to one of ours."""
+
+    frame: Annotated[bytes, Len(1, limits.MAX_RECONCILE_BYTES)]
+    answer: bool
+    type: Literal["reconcile"] = "reconcile"
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
     """Please send me entries `first` to `last` of this log."""
 
@@ -224,6 +233,14 @@ class Fork:
     type: Literal["fork"] = "fork"
 
 
+@dataclass(frozen=True, slots=True)
+class CosignAsked:
+    """My newest checkpoint, as the signed entry it is. Do you see the same log?"""
+
+    entry: Annotated[bytes, Len(1, 20_000)]
+    type: Literal["cosign_asked"] = "cosign_asked"
+
+
 Message = (
     Beacon
     | Bids
@@ -235,11 +252,13 @@ Message = (
     | Stop
     | Presence
     | Heads
+    | Reconcile
     | Want
     | Entries
     | HeadAsked
     | HeadTold
     | Fork
+    | CosignAsked
 )
 
 _CODEC: Codec[Message] = Codec(

@@ -1,35 +1,71 @@
 """How the ledgers of two nodes become equal: gossip for speed, heads for certainty.
 
 Gossip may lose anything. So peers compare the heads of all logs when they meet and every 15 s
-after; whoever is behind asks for the missing range, and gets it in bounded frames. There is no
-state between the messages: each can be lost, repeated or late.
+after; whoever is behind asks for the missing range, and gets it in bounded frames.
+
+Below 128 logs the heads themselves are sent, one frame each way. From there on the ranges of
+`ledger.reconcile` find those that differ: of 1 000 logs of which none moved that costs 400
+bytes instead of 90 KB. The one that starts a session fetches what it lacks at its end, and tells
+the heads of which it has more. A session that is lost is forgotten: the next comparison starts
+another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from ledger import encode_heads, heads_frame, parse_heads, wants
+from ledger import Head, Initiator, encode_heads, heads_frame, parse_heads, respond
 from ledger.errors import LedgerError
+from ledger.limits import MAX_HEADS_PER_FRAME, RECONCILE_FROM_LOGS
+from ledger.log import TokenBucket
+from symphony.core import limits
+from symphony.core.catch_up import CatchUp
 from symphony.core.chance import Chance
 from symphony.core.effects import Reject, SendRange
 from symphony.core.ids import NodeId
 from symphony.core.journal import Journal
-from symphony.core.messages import Entries, Heads, Want
+from symphony.core.messages import Entries, Heads, Reconcile, Want
 from symphony.core.outbox import Outbox
+
+SALT_BYTES, SECRET_BYTES = 16, 32
 
 
 class Replication:
     """Sync of logs with connected peers."""
 
-    def __init__(self, journal: Journal, out: Outbox) -> None:
+    def __init__(self, journal: Journal, out: Outbox, chance: Chance) -> None:
         self._journal = journal
         self._out = out
+        self._chance = chance
+        self._catch_up = CatchUp(journal, out)
+        self._sessions: dict[NodeId, Initiator] = {}
+        self._requests: dict[NodeId, TokenBucket] = {}
+        self._secret = b""
 
     def greet(self, peer: NodeId) -> None:
         """Both sides do this on meeting, so neither has to ask for the other's heads."""
         self._journal.book.vouch(peer)
-        self._tell_heads(peer, reply=False)
+        self._compare(peer, reply=False)
+
+    def lost(self, peer: NodeId) -> None:
+        """The connection to a peer is gone."""
+        self._catch_up.lost(peer)
+        self._sessions.pop(peer, None)
+        self._requests.pop(peer, None)
+
+    def compare(self, alive: Collection[NodeId]) -> None:
+        """The periodic comparison with one random peer, in both directions."""
+        peers = sorted(set(alive) - {self._journal.me})
+        for peer in self._chance.sample(peers, min(1, len(peers))):
+            self._compare(peer, reply=True)
+
+    def _compare(self, peer: NodeId, *, reply: bool) -> None:
+        if len(self._journal.book.roster) < RECONCILE_FROM_LOGS:
+            self._tell_heads(peer, reply=reply)
+            return
+        session = Initiator(self._journal.book, self._chance.randbytes(SALT_BYTES))
+        self._sessions[peer] = session
+        self._out.send(peer, Reconcile(session.start(), answer=False))
 
     def _tell_heads(self, peer: NodeId, *, reply: bool) -> None:
         """Our heads, in pages; only the last page asks for the other side's."""
@@ -39,27 +75,80 @@ class Replication:
             self._out.send(peer, Heads(encode_heads(page), reply=reply and not following))
             page = following
 
-    def compare(self, chance: Chance, alive: Collection[NodeId]) -> None:
-        """The periodic comparison with one random peer, in both directions."""
-        peers = sorted(set(alive) - {self._journal.me})
-        for peer in chance.sample(peers, min(1, len(peers))):
-            self._tell_heads(peer, reply=True)
-
     def heads(self, peer: NodeId, message: Heads) -> None:
         try:
             theirs = parse_heads(message.heads)
         except LedgerError as error:
             self._out.do(Reject(peer, f"heads: {error}"))
             return
-        for want in wants(self._journal.book, theirs):
-            self._journal.want(peer, want.author, want.first, want.last)
+        self._catch_up.note(peer, theirs)
         if message.reply:
             self._tell_heads(peer, reply=False)
+
+    def reconcile(self, peer: NodeId, message: Reconcile) -> None:
+        """A frame of a session: one that the peer started, or an answer in one of ours."""
+        try:
+            if message.answer:
+                self._answered(peer, message.frame)
+            else:
+                self._asked(peer, message.frame)
+        except LedgerError as error:
+            self._sessions.pop(peer, None)
+            self._out.do(Reject(peer, f"reconcile: {error}"))
+
+    def _asked(self, peer: NodeId, frame: bytes) -> None:
+        """Respond, at a bounded rate: each frame may cost a hash of every head."""
+        rate, burst = limits.RECONCILE_PER_S, limits.RECONCILE_BURST
+        bucket = self._requests.setdefault(peer, TokenBucket(rate, burst))
+        if not bucket.has_token(self._out.now_ms):
+            self._out.do(Reject(peer, "reconcile: too many requests"))
+            return
+        bucket.spend(self._out.now_ms)
+        self._secret = self._secret or self._chance.randbytes(SECRET_BYTES)
+        response = respond(self._journal.book, self._secret, frame)
+        self._out.send(peer, Reconcile(response, answer=True))
+
+    def _answered(self, peer: NodeId, frame: bytes) -> None:
+        session = self._sessions.get(peer)
+        if session is None:
+            return  # of a session that was replaced or lost
+        request = session.take(frame)
+        if request is not None:
+            self._out.send(peer, Reconcile(request, answer=False))
+            return
+        del self._sessions[peer]
+        if session.complete:
+            self._catch_up.note(peer, session.theirs.values())
+            self._tell(peer, self._ahead(session))
+        else:  # so much differs that the plain way is the shorter one
+            self._tell_heads(peer, reply=True)
+
+    def _ahead(self, session: Initiator) -> Iterable[Head]:
+        """Our heads of which the peer has less, ordered by author."""
+        for author in sorted(session.ours):
+            ours, theirs = self._journal.book.head(author), session.theirs.get(author)
+            if ours is not None and (theirs is None or theirs.seq < ours.seq):
+                yield ours
+
+    def _tell(self, peer: NodeId, heads: Iterable[Head]) -> None:
+        page: list[Head] = []
+        for head in heads:
+            page.append(head)
+            if len(page) == MAX_HEADS_PER_FRAME:
+                self._out.send(peer, Heads(encode_heads(page), reply=False))
+                page = []
+        if page:
+            self._out.send(peer, Heads(encode_heads(page), reply=False))
 
     def want(self, peer: NodeId, message: Want) -> None:
         if message.first <= message.last:
             self._out.do(SendRange(peer, message.author, message.first, message.last))
 
     def entries(self, peer: NodeId, message: Entries) -> None:
+        authors: dict[bytes, None] = {}
         for raw in message.entries:
-            self._journal.take(peer, raw, solicited=message.asked)
+            entry = self._journal.take(peer, raw, solicited=message.asked)
+            if entry is not None:
+                authors[entry.author] = None
+        if message.asked:
+            self._catch_up.came(peer, authors)

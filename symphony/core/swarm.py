@@ -35,6 +35,7 @@ from symphony.core.inputs import (
     EntriesStored,
     Heard,
     Input,
+    LogHashed,
     LookedUp,
     PeerDown,
     PeerUp,
@@ -52,6 +53,7 @@ from symphony.core.members import Members
 from symphony.core.messages import (
     Beacon,
     Bids,
+    CosignAsked,
     Done,
     Entries,
     Fork,
@@ -61,6 +63,7 @@ from symphony.core.messages import (
     Message,
     Presence,
     Progress,
+    Reconcile,
     Refused,
     Renewed,
     Stop,
@@ -78,6 +81,8 @@ from symphony.core.timers import (
     CallAgain,
     CallAhead,
     CapabilitiesDue,
+    CheckpointDue,
+    CosignDue,
     DeadlineOver,
     LeaseOver,
     OwnerLetsGo,
@@ -90,6 +95,7 @@ from symphony.core.timers import (
     WindowOver,
 )
 from symphony.core.vectors import Vectors
+from symphony.core.witness import Witness
 from symphony.core.worker import Worker
 
 
@@ -114,7 +120,7 @@ class Swarm:
         self._out = Outbox(self.me)
         self._wall_minus_now_ms = 0
         self._vectors = Vectors()
-        self.journal = Journal(signer, verify, swarm_id, self._out, self._learn)
+        self.journal = Journal(signer, verify, swarm_id, self._out, self._accepted)
         self.journal.restore(heads, forks)
         self.gate = Gate(self.journal, self._out)
         self._forks = Forks(self.journal, self._out, self.gate.may_append, self._frozen)
@@ -133,7 +139,9 @@ class Swarm:
         )
         self.conductor = Conductor(around)
         self.worker = Worker(self.me, self.journal, self.directory, notary, self._out)
-        self._replication = Replication(self.journal, self._out)
+        self._replication = Replication(self.journal, self._out, chance)
+        may_append = self.gate.may_append
+        self.witness = Witness(self.journal, self._out, chance, may_append, self._trusted)
         self._agents: tuple[Capability, ...] = ()
         self._incarnation = 0
 
@@ -198,6 +206,7 @@ class Swarm:
             case PeerDown(peer):
                 self.members.down(peer)
                 self.gate.lost(peer)
+                self._replication.lost(peer)
                 self._out.tell(PeerSeen(peer, up=False))
                 self.conductor.peer_down(peer)
             case Submit():
@@ -215,6 +224,8 @@ class Swarm:
                 self._wall_minus_now_ms = wall_ms - self._out.now_ms
             case LookedUp():
                 self._forks.looked_up(happened)
+            case LogHashed():
+                self.witness.hashed(happened)
             case EntriesStored(entries):
                 for entry in entries:
                     self._learn(entry)
@@ -255,6 +266,10 @@ class Swarm:
                 self.members.presence(peer, message)
             case Heads():
                 self._replication.heads(peer, message)
+            case Reconcile():
+                self._replication.reconcile(peer, message)
+            case CosignAsked(entry):
+                self.witness.asked(peer, entry)
             case Want():
                 self._replication.want(peer, message)
             case Entries():
@@ -292,13 +307,17 @@ class Swarm:
                 self.members.announce(self.worker, self._incarnation)
                 self._out.timer(timer, jittered(self._chance, limits.PRESENCE_EVERY_MS))
             case SyncDue():
-                self._replication.compare(self._chance, self.members.alive())
+                self._replication.compare(self.members.alive())
                 self._out.timer(timer, jittered(self._chance, limits.SYNC_EVERY_MS))
             case CapabilitiesDue():
                 self._host(self._agents, renew=True)
                 self._out.timer(timer, limits.CAPABILITY_LIFETIME_MS // 2)
             case AskingOver():
                 self.gate.time_is_up()
+            case CheckpointDue():
+                self.witness.checkpoint_due()
+            case CosignDue():
+                self.witness.cosign_due()
             case _:
                 assert_never(timer)
 
@@ -324,6 +343,11 @@ class Swarm:
         body = CAPABILITY.encode(capability)
         lifetime_ms = limits.CAPABILITY_LIFETIME_MS
         self.journal.write(Kind.CAPABILITY, body, expires_in_ms=lifetime_ms)
+
+    def _accepted(self, entry: Entry) -> None:
+        """An entry that was not in its log before."""
+        self.witness.accepted(entry)
+        self._learn(entry)
 
     def _learn(self, entry: Entry) -> None:
         """Interpret an accepted entry; kinds that nobody here needs are only stored."""

@@ -96,6 +96,16 @@ class AskingOver:
     """Peers had their time to say where the own log ends."""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckpointDue:
+    """Seal what was written to the own log."""
+
+
+@dataclass(frozen=True, slots=True)
+class CosignDue:
+    """Look at the checkpoints that peers have shown."""
+
+
 Timer = (
     WindowOver
     | CallAgain
@@ -110,4 +120,6 @@ Timer = (
     | PublishDue
     | CapabilitiesDue
     | AskingOver
+    | CheckpointDue
+    | CosignDue
 )

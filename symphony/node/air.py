@@ -19,7 +19,7 @@ from symphony.core import messages
 from symphony.core.effects import Expel, Meet, Publish, Reject, Send, SendRange
 from symphony.core.ids import NodeId
 from symphony.core.inputs import Heard, Input, PeerDown, PeerUp
-from symphony.core.messages import Beacon, Entries, Fork, Heads, Presence, Want
+from symphony.core.messages import Beacon, Entries, Fork, Heads, Presence, Reconcile, Want
 from symphony.net import Channel, FrameSeen, GossipSeen, NetEvent, Network, Topics
 from symphony.net import PeerDown as NetDown
 from symphony.net import PeerUp as NetUp
@@ -58,7 +58,7 @@ class NetworkAir:
     # --- out ----------------------------------------------------------------------------------
 
     def send(self, effect: Send) -> None:
-        bulk = isinstance(effect.message, Heads | Want | Entries)
+        bulk = isinstance(effect.message, Heads | Reconcile | Want | Entries)
         channel = Channel.SYNC if bulk else Channel.DIRECT
         data = self._encoded(effect.message)
         if not self._network.send(effect.peer, data, channel=channel):

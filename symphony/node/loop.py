@@ -28,6 +28,7 @@ from symphony.core.effects import (
     Effect,
     Embed,
     Expel,
+    HashLog,
     KeepFork,
     KeepReceipt,
     LookUp,
@@ -41,7 +42,7 @@ from symphony.core.effects import (
     Tell,
 )
 from symphony.core.events import Event, OwnLogForked, OwnLogShort, OwnLogUnconfirmed
-from symphony.core.inputs import Input, LookedUp, TimerFired
+from symphony.core.inputs import Input, LogHashed, LookedUp, TimerFired
 from symphony.core.swarm import Swarm
 from symphony.core.timers import Timer
 from symphony.errors import LedgerInvalid
@@ -163,6 +164,11 @@ class Loop:
         if own:
             self._high_water.raise_to(max(own))
 
+    def _hash_log(self, wanted: HashLog) -> LogHashed:
+        frontier = self._store.frontier(wanted.author, wanted.size)
+        root = frontier.root() if frontier is not None else None
+        return LogHashed(wanted.author, wanted.size, root)
+
     def _look_up(self, wanted: LookUp) -> LookedUp:
         author, seq = wanted.claim.author, wanted.claim.seq
         stored, before = self._store.get(author, seq), self._store.get(author, seq - 1)
@@ -216,6 +222,8 @@ class Loop:
                 case KeepReceipt(task, receipt):
                     path = self._receipts / f"{task.hex()}.receipt"
                     await self.on_disk(partial(write_receipt, path, receipt))
+                case HashLog():
+                    self._found.append(await self.on_disk(partial(self._hash_log, effect)))
                 case LookUp():
                     self._found.append(await self.on_disk(partial(self._look_up, effect)))
                 case Tell(event):

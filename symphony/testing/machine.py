@@ -21,6 +21,7 @@ from symphony.core.effects import (
     Effect,
     Embed,
     Expel,
+    HashLog,
     KeepFork,
     KeepReceipt,
     LookUp,
@@ -39,6 +40,7 @@ from symphony.core.inputs import (
     Embedded,
     EntriesStored,
     Input,
+    LogHashed,
     LookedUp,
     PeerDown,
     PeerUp,
@@ -190,6 +192,10 @@ class Machine:
                 stored = self.store.get(claim.author, claim.seq)
                 before = self.store.get(claim.author, claim.seq - 1)
                 self.later(world.now_ms, LookedUp(peer, claim, stored, before))
+            case HashLog(author, size):
+                frontier = self.store.frontier(author, size)
+                root = frontier.root() if frontier is not None else None
+                self.later(world.now_ms, LogHashed(author, size, root))
             case KeepFork(proof):
                 self.store.add_fork(proof)
                 world.checks.violate(f"an honest log forked at {proof.seq}")

@@ -86,6 +86,8 @@ MESSAGE = st.one_of(
         messages.Presence, node=KEY, incarnation=COUNT, running=COUNT, queued=COUNT, slots=COUNT
     ),
     st.builds(messages.Heads, heads=st.binary(min_size=1, max_size=99), reply=st.booleans()),
+    st.builds(messages.Reconcile, frame=st.binary(min_size=1, max_size=99), answer=st.booleans()),
+    st.builds(messages.CosignAsked, entry=st.binary(min_size=1, max_size=300)),
     st.builds(messages.Want, author=KEY, first=EPOCH, last=EPOCH),
     st.builds(
         messages.Entries,

@@ -81,7 +81,7 @@ def test_a_deadline_that_is_ignored(monkeypatch):
 def test_gossip_that_is_not_made_good_by_comparing_heads(monkeypatch):
     from symphony.core.replication import Replication
 
-    monkeypatch.setattr(Replication, "compare", lambda self, chance, alive: None)
+    monkeypatch.setattr(Replication, "compare", lambda self, alive: None)
     monkeypatch.setattr(Replication, "greet", lambda self, peer: None)
     monkeypatch.setattr(journal.Journal, "want", lambda self, *args: None)
     assert "ledgers that differ" in violations(range(3))

@@ -1,0 +1,84 @@
+"""Fetching what peers have and we lack: bounded ranges, one after the other, until nothing lacks.
+
+A head tells how far a peer's copy of a log goes. The way there may be long, so it is asked for
+in ranges of at most 1 024 entries; when one has come, the next is asked for at once. At most 256
+logs are fetched side by side from one peer, and a log from one peer at a time, however many have
+it. Nothing here needs to be remembered: whatever is lost is noticed at the next comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ledger import Head, suspects, wants
+from symphony.core import limits
+from symphony.core.ids import NodeId
+from symphony.core.journal import Journal
+from symphony.core.outbox import Outbox
+
+
+class CatchUp:
+    """What is still missing, by the peer that has it."""
+
+    def __init__(self, journal: Journal, out: Outbox) -> None:
+        self._journal = journal
+        self._out = out
+        self._behind: dict[NodeId, dict[bytes, Head]] = {}
+        self._flights: dict[bytes, tuple[NodeId, int, int]] = {}
+        """By author: who was asked, up to which number, and until when we wait for it."""
+
+    def note(self, peer: NodeId, theirs: Iterable[Head]) -> None:
+        """A peer's logs end here. What we lack of them is asked for; what contradicts ours as
+        well, because that finds the proof of a fork.
+        """
+        theirs = list(theirs)
+        for head in suspects(self._journal.book, theirs):
+            self._journal.want(peer, head.author, head.seq, head.seq)
+        behind = self._behind.setdefault(peer, {})
+        for head in theirs:
+            if len(behind) < limits.MAX_BEHIND or head.author in behind:
+                behind[head.author] = head
+        self._fetch(peer, list(behind))
+
+    def came(self, peer: NodeId, authors: Iterable[bytes]) -> None:
+        """A peer sent entries of these logs that it was asked for."""
+        behind = self._behind.get(peer)
+        if not behind:
+            return
+        for author in authors:
+            flight = self._flights.get(author)
+            head = self._journal.book.head(author)
+            if flight is not None and head is not None and head.seq >= flight[1]:
+                del self._flights[author]
+        waiting = len(behind)
+        self._fetch(peer, [*(author for author in authors if author in behind)])
+        if len(behind) < waiting:  # there is room for others
+            self._fetch(peer, list(behind))
+
+    def lost(self, peer: NodeId) -> None:
+        """A peer is gone; what it had is fetched from the next that has it."""
+        self._behind.pop(peer, None)
+        for author in [a for a, flight in self._flights.items() if flight[0] == peer]:
+            del self._flights[author]
+
+    def _fetch(self, peer: NodeId, authors: list[bytes]) -> None:
+        """Ask for the next range of each of these logs, unless it is on its way."""
+        behind = self._behind[peer]
+        room = limits.RANGES_IN_FLIGHT
+        room -= sum(flight[0] == peer for flight in self._flights.values())
+        for author in authors:
+            if room <= 0:
+                return
+            flight = self._flights.get(author)
+            if flight is not None and self._out.now_ms < flight[2]:
+                continue
+            found = wants(self._journal.book, [behind[author]])
+            if not found:
+                del behind[author]
+                self._flights.pop(author, None)
+                continue
+            [want] = found
+            self._journal.want(peer, author, want.first, want.last)
+            until_ms = self._out.now_ms + limits.RANGE_PATIENCE_MS
+            self._flights[author] = (peer, want.last, until_ms)
+            room -= 1
