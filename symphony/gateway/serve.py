@@ -25,6 +25,7 @@ from symphony.errors import ConfigError
 from symphony.gateway import limits
 from symphony.gateway.app import create_app
 from symphony.gateway.auth import Access, new_api_key
+from symphony.gateway.departed import Departed
 from symphony.gateway.metrics import Metrics
 from symphony.gateway.port import NodePort
 
@@ -80,7 +81,7 @@ async def serve_gateway(
 
         async def run(task_status: TaskStatus[list[str]]) -> None:
             await hypercorn_serve(
-                cast("Framework", app),
+                cast("Framework", Departed(app)),
                 config,
                 shutdown_trigger=stop.wait,
                 task_status=task_status,
