@@ -76,7 +76,8 @@ RECONCILE_FROM_LOGS = 128
 
 RECONCILE_FANOUT = 16
 """Format. Parts of a range whose fingerprints differ; also the most logs that are listed one by
-one instead of being split again. Measured: 8 needs a round trip more, 32 more bytes."""
+one instead of being split again. Measured: of 10 000 logs 8 parts take a round trip more, 32 take
+more bytes."""
 
 MAX_RECONCILE_ROUNDS = 8
 """Requests of one reconciliation. Ten changed logs among 10 000 take three; whatever is left

@@ -1,0 +1,101 @@
+"""The frozen vectors: trees, seals and reconciliation say the same bytes for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from ledger import (
+    Book,
+    Checkpoint,
+    Frontier,
+    Head,
+    Initiator,
+    Sealed,
+    Tree,
+    encode_cosign,
+    parse_checkpoint,
+    parse_cosign,
+    parse_entry,
+    respond,
+    verify,
+    verify_sealed,
+)
+from ledger.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "v1"
+
+
+def read(name: str) -> dict:
+    return json.loads((VECTORS / name).read_text())
+
+
+def named(*words: object) -> bytes:
+    return hashlib.sha256(" ".join(map(str, words)).encode()).digest()
+
+
+def raw(texts: list[str]) -> list[bytes]:
+    return [bytes.fromhex(text) for text in texts]
+
+
+def test_trees():
+    frozen = read("merkle.json")
+    leaves = [named("leaf", place) for place in range(frozen["leaves"])]
+    tree, roots = Tree(leaves), [EMPTY_ROOT, *raw(frozen["roots"])]
+    assert frozen["empty_root"] == EMPTY_ROOT.hex()
+    assert [tree.root(size) for size in range(1, len(roots))] == roots[1:]
+    frontier = Frontier(frozen["frontier"]["size"], tuple(raw(frozen["frontier"]["peaks"])))
+    assert frontier == Frontier().extend(leaves)
+    for case in frozen["inclusion"]:
+        place, size, proof = case["place"], case["size"], raw(case["proof"])
+        assert tree.inclusion(place, size) == proof
+        assert verify_inclusion(leaves[place], place, size, proof, roots[size])
+    for case in frozen["consistency"]:
+        start, end, proof = case["from"], case["to"], raw(case["proof"])
+        assert tree.consistency(start, end) == proof
+        assert verify_consistency(start, end, proof, roots[start], roots[end])
+
+
+def test_seals():
+    frozen = read("checkpoint.json")
+    swarm_id = bytes.fromhex(frozen["swarm_id"])
+    entries = [parse_entry(each) for each in raw(frozen["entries"])]
+    checkpoint = parse_entry(bytes.fromhex(frozen["checkpoint"]))
+    claim = Checkpoint(entries[0].author, 9, Tree([entry.id for entry in entries]).root())
+    assert parse_checkpoint(checkpoint) == claim
+    assert checkpoint.body.hex() == frozen["checkpoint_body"] == claim.encode().hex()
+    assert encode_cosign([claim]).hex() == frozen["cosign_body"]
+    cosigns = raw(frozen["cosigns"])
+    assert [parse_cosign(parse_entry(each)) for each in cosigns] == [[claim], [claim]]
+    seal = Sealed(tuple(raw(frozen["path_of_entry_4"])), checkpoint.encode(), tuple(cosigns))
+    seen_by = verify_sealed(seal, entries[3], swarm_id, verify)
+    assert sorted(seen_by) == sorted(raw(frozen["witnesses"]))
+
+
+def head(number: int, seq: int) -> Head:
+    return Head(named("author", number), seq, named("id", number, seq), seq << 16)
+
+
+def book(heads: list[Head]) -> Book:
+    made = Book(bytes(32), verify)
+    made.restore(heads, [])
+    return made
+
+
+def test_a_reconciliation():
+    frozen = read("reconcile.json")
+    ours = book([*(head(at, 1) for at in range(400)), head(100, 3)])
+    theirs = book([*(head(at, 2 if at in (7, 19) else 1) for at in range(400)), head(101, 9)])
+    session = Initiator(ours, bytes.fromhex(frozen["salt"]))
+    request: bytes | None = session.start()
+    for frame in frozen["frames"]:
+        assert request is not None
+        assert request.hex() == frame["request"]
+        response = respond(theirs, bytes.fromhex(frozen["secret"]), request)
+        assert response.hex() == frame["response"]
+        request = session.take(response)
+    assert request is None
+    assert session.complete
+    assert sorted(session.theirs) == raw(frozen["theirs"])
+    assert sorted(session.ours) == raw(frozen["ours"])
