@@ -73,10 +73,9 @@ class Witness:
         elif entry.author == self._journal.me and entry.kind != Kind.CHECKPOINT:
             self._news += 1
             if self._news == 1:
-                period_ms = jittered(self._chance, limits.CHECKPOINT_EVERY_MS)
-                self._out.timer(CheckpointDue(), period_ms)
+                self._wait()
             elif self._news >= limits.CHECKPOINT_ENTRIES:
-                self.checkpoint_due()
+                self._seal()
 
     def _note(self, entry: Entry) -> None:
         """Remember what we cosigned, and who cosigned our latest checkpoint."""
@@ -96,6 +95,15 @@ class Witness:
     # --- the author ---------------------------------------------------------------------------
 
     def checkpoint_due(self) -> None:
+        """Seal what was written; later, if we may not append yet."""
+        if self._news and not self._may_append():
+            self._wait()
+        self._seal()
+
+    def _wait(self) -> None:
+        self._out.timer(CheckpointDue(), jittered(self._chance, limits.CHECKPOINT_EVERY_MS))
+
+    def _seal(self) -> None:
         """Have our own log hashed, if anything was written since the last time."""
         head = self._journal.book.head(self._journal.me)
         if self._news and head is not None and self._may_append():

@@ -18,10 +18,10 @@ from ledger import (
     verify_sealed,
 )
 from symphony.core import limits
-from symphony.core.effects import Append, HashLog, Reject, Send
+from symphony.core.effects import Append, HashLog, Reject, Send, SetTimer
 from symphony.core.inputs import Heard, LogHashed, TimerFired
 from symphony.core.messages import CosignAsked, Entries
-from symphony.core.timers import CosignDue
+from symphony.core.timers import CheckpointDue, CosignDue
 
 
 def write(mesh, node, count):
@@ -108,6 +108,24 @@ def test_a_witness_waits_for_entries_that_are_on_their_way():
     write(mesh, author, limits.CHECKPOINT_ENTRIES)
     mesh.wait(5_000)
     assert parse_cosign(author.of_kind(Kind.COSIGN)[-1])[0].size == author.swarm.witness.latest.size
+
+
+def test_a_node_that_may_not_append_yet_seals_later():
+    stage = Stage()
+    gate = stage.swarm.gate
+    stage.swarm.journal.write(Kind.TASK, b"news")
+    stage.give(TimerFired(CosignDue()))
+    gate.state = "short"
+    stage.effects.clear()
+    stage.give(TimerFired(CheckpointDue()))
+    assert [type(effect) for effect in stage.effects] == [SetTimer]
+    gate.state = "open"
+    stage.effects.clear()
+    stage.give(TimerFired(CheckpointDue()))
+    [effect] = stage.effects
+    assert effect == HashLog(stage.me, 1)
+    stage.give(TimerFired(CheckpointDue()))  # nothing new
+    assert stage.effects == [effect]
 
 
 class Shown:
