@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -86,14 +86,7 @@ def _widest(
         if (other.kind, other.model, other.url) == (spec.kind, spec.model, spec.url)
         and other.context_tokens is not None
     ]
-    return EngineSpec(
-        kind=spec.kind,
-        model=spec.model,
-        url=spec.url,
-        context_tokens=max(wanted, default=None),
-        nodes_on_machine=spec.nodes_on_machine,
-        api_key=spec.api_key,
-    )
+    return replace(spec, context_tokens=max(wanted, default=None))
 
 
 async def _open(
