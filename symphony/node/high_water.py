@@ -1,9 +1,14 @@
 """How far this node's own log was spoken: a number in a small file beside the database.
 
 A torn database reopens cleanly, but shorter, and never tells. So each own entry leaves its
-number here, synced to the disk, before anything is said about it; a start whose log ends before
-this mark knows that something was lost. The file has two slots that are written in turns, each
-with a check sum, so that a write that was cut off leaves the other slot.
+number here before anything is said about it; a start whose log ends before this mark knows that
+something was lost. The file has two slots that are written in turns, each with a check sum, so
+that a write that was cut off leaves the other slot.
+
+The number is written after the entry itself was synced to the disk, and synced a moment later
+(`sync`, within a second). Whoever copies the files, or kills the process, finds it already; a
+power cut may take the last second of it back, but it leaves the synced entries, which are what
+the mark speaks for. A disk that loses synced entries would lose a synced mark as well.
 
 A slot also names the file that it was written into (its inode). A copy of the directory, which is
 what a backup is, has another: so a node that was never copied may go on while its peers are away.
@@ -48,9 +53,11 @@ class HighWater:
             raise StoreError(text, hint="move it away; the node then asks its peers")
         self.seq = max(slots)
         self._next = 0 if slots[0] <= slots[1] else 1
+        self.dirty = False
+        """Whether something was written that `sync` would bring to the disk."""
 
     def raise_to(self, seq: int) -> None:
-        """Note that entries up to this number may be spoken; durable when it returns."""
+        """Note that entries up to this number may be spoken."""
         if seq <= self.seq:
             return
         number = seq.to_bytes(_NUMBER_BYTES, "big")
@@ -58,14 +65,28 @@ class HighWater:
         slot = (number + place + _sum(number + place)).ljust(_SLOT_BYTES, b"\0")
         try:
             os.pwrite(self._file, slot, self._next * _SLOT_BYTES)
-            os.fdatasync(self._file)
         except OSError as error:
             raise StoreError(f"cannot write {self._path}: {error}") from error
         self.seq = seq
         self._next = 1 - self._next
+        self.dirty = True
+
+    def sync(self) -> None:
+        """Bring what was written to the disk."""
+        if not self.dirty:
+            return
+        self.dirty = False
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            raise StoreError(f"cannot sync {self._path}: {error}") from error
 
     def close(self) -> None:
-        os.close(self._file)
+        """Sync and close."""
+        try:
+            self.sync()
+        finally:
+            os.close(self._file)
 
 
 def _read(slot: bytes) -> tuple[int, int]:

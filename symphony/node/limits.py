@@ -5,6 +5,8 @@ from __future__ import annotations
 INBOX = 1024  # inputs waiting for the core; beyond it whoever brings one has to wait
 BATCH = 128  # inputs handled between two commits: bounds how long a commit is put off
 QUICK_APPEND_MS = 5.0  # a mean commit below this is not worth a thread (its switch costs 0.3 ms)
+UNKEPT_MS = 25  # entries of others wait so long for a commit that is needed anyway
+MARK_SYNC_S = 1.0  # how often the high-water mark is synced while it moves
 OUTGOING_GOSSIP = 256  # messages waiting to be gossiped; gossip may lose what doesn't fit
 RANGE_FRAME_BYTES = 128 * 1024  # entries per frame in answer to a `Want`
 RANGE_WAIT_S = 20.0  # a peer that doesn't read its range for so long doesn't get the rest

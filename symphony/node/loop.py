@@ -1,8 +1,10 @@
 """The one loop at the edge: take inputs, ask the core, run the effects in the listed order.
 
 Inputs that wait already are handled together, and what they want appended is committed in one
-transaction before any other effect runs. That keeps the core's promise (durable before spoken:
-an append may come earlier than listed, never later) and makes one fsync serve many entries.
+transaction before anything is said: an append may come earlier than listed, and later only where
+nothing rests on it. So one fsync serves many entries, and work never waits for a commit that
+nobody needs yet. What may wait, for a moment, are entries of others that nothing is said about
+(`unkept`); our own are committed at once.
 
 Nothing in here waits for the network or for a model: frames are queued, gossip and ranges have
 tasks of their own, engines report back as inputs. Only the disk is waited for.
@@ -49,6 +51,7 @@ from symphony.errors import LedgerInvalid
 from symphony.node import limits
 from symphony.node.high_water import HighWater
 from symphony.node.hub import Hub
+from symphony.node.unkept import Unkept
 from symphony.node.workshop import Workshop
 
 _log = structlog.get_logger("symphony.loop")
@@ -95,6 +98,7 @@ class Loop:
         self._timers: list[tuple[int, int, Timer]] = []
         self._numbers = itertools.count()
         self._disk = trio.CapacityLimiter(1)
+        self.unkept = Unkept(swarm.me)
         self._append_ms = limits.QUICK_APPEND_MS  # a running mean; the first ones go by the thread
         self.air: Air
         self.workshop: Workshop
@@ -105,39 +109,62 @@ class Loop:
         await self._inlet.send(happened)
 
     async def on_disk(self, work: Callable[[], T]) -> T:
-        """Run something with the store in the one thread that may."""
-        return await trio.to_thread.run_sync(work, limiter=self._disk)
+        """Run something with the store in the one thread that may; it sees every entry."""
+        return await self._in_thread(work, ())
 
-    async def _append(self, entries: Sequence[Entry], proofs: Sequence[ForkProof]) -> None:
-        """Commit. A disk that is quick is waited for right here, which is cheaper than a thread;
-        a slow one by the thread, so that the network stays alive meanwhile.
+    async def _in_thread(self, work: Callable[[], T], proofs: Sequence[ForkProof]) -> T:
+        async with self._disk:
+            entries = self.unkept.take()
+
+            def run() -> T:
+                self._keep(entries, proofs)
+                return work()
+
+            return await trio.to_thread.run_sync(run)
+
+    async def _commit(self, proofs: Sequence[ForkProof] = ()) -> None:
+        """Bring all that is unkept to the disk."""
+        if self._quick:
+            self._keep(self.unkept.take(), proofs)
+        else:
+            await self._in_thread(_nothing, proofs)
+
+    @property
+    def _quick(self) -> bool:
+        """A disk that is quick is waited for right in the loop, which is cheaper than a thread; a
+        slow one by the thread, so that the network stays alive meanwhile.
         """
+        return self._append_ms < limits.QUICK_APPEND_MS and self._disk.available_tokens > 0
 
-        def append() -> float:
-            began = time.perf_counter()
-            self._keep(entries, proofs)
-            return (time.perf_counter() - began) * 1000
-
-        quick = self._append_ms < limits.QUICK_APPEND_MS and self._disk.available_tokens > 0
-        took_ms = append() if quick else await self.on_disk(append)
-        self._append_ms += (took_ms - self._append_ms) / 8
+    async def sync_mark(self) -> None:
+        """Bring the high-water mark to the disk, again and again while it moves."""
+        while True:
+            await trio.sleep(limits.MARK_SYNC_S)
+            if self._high_water.dirty:
+                await self.on_disk(self._high_water.sync)
 
     async def run(self) -> None:
         """Until cancelled. A store that fails ends the node: it must not speak any more."""
-        while True:
-            batch = await self._next_batch()
-            effects: list[Effect] = []
-            for happened in batch:
-                effects += self.swarm.handle(self._now_ms(), happened)
-            await self._run(effects)
+        try:
+            while True:
+                batch = await self._next_batch()
+                effects: list[Effect] = []
+                for happened in batch:
+                    effects += self.swarm.handle(self._now_ms(), happened)
+                await self._run(effects)
+        except trio.Cancelled:
+            self._keep(self.unkept.take(), ())
+            raise
 
     async def _next_batch(self) -> list[Input]:
-        """Everything that is due or waiting now, at least one thing."""
+        """Everything that is due or waiting now; nothing, when only a commit is due."""
         batch = [*self._found, *self._due()]
         self._found.clear()
         if not batch:
-            wait_ms = self._timers[0][0] - self._now_ms() if self._timers else None
-            with trio.move_on_after(max(0, wait_ms) / 1000 if wait_ms is not None else 3600):
+            now_ms = self._now_ms()
+            until_ms = [at_ms for at_ms, _, _ in self._timers[:1]]
+            until_ms += [now_ms + 3_600_000 if self.unkept.due_ms is None else self.unkept.due_ms]
+            with trio.move_on_after(max(0, min(until_ms) - now_ms) / 1000):
                 batch.append(await self._inbox.receive())
         while len(batch) < limits.BATCH:
             try:
@@ -157,12 +184,23 @@ class Loop:
 
         Proofs come first: an entry that shows one is never shown again once it is stored.
         """
+        if not entries and not proofs:
+            return
+        began = time.perf_counter()
         for proof in proofs:
             self._store.add_fork(proof)
         self._store.append(entries)
         own = [entry.seq for entry in entries if entry.author == self.swarm.me]
         if own:
             self._high_water.raise_to(max(own))
+        took_ms = (time.perf_counter() - began) * 1000
+        self._append_ms += (took_ms - self._append_ms) / 8
+
+    async def _keep_receipt(self, path: Path, receipt: bytes) -> None:
+        if self._quick:
+            write_receipt(path, receipt)
+        else:
+            await self.on_disk(partial(write_receipt, path, receipt))
 
     def _hash_log(self, wanted: HashLog) -> LogHashed:
         frontier = self._store.frontier(wanted.author, wanted.size)
@@ -192,15 +230,16 @@ class Loop:
                 pass
 
     async def _run(self, effects: Sequence[Effect]) -> None:
-        entries: list[Entry] = []
         proofs: list[ForkProof] = []
+        now_ms = self._now_ms()
         for effect in effects:
             if isinstance(effect, Append):
-                entries += effect.entries
+                self.unkept.add(effect.entries, now_ms)
             elif isinstance(effect, KeepFork):
                 proofs.append(effect.proof)
-        if entries or proofs:
-            await self._append(entries, proofs)
+        overdue = self.unkept.due_ms is not None and self.unkept.due_ms <= now_ms
+        if proofs or overdue or self.unkept.must_go(effects):
+            await self._commit(proofs)
         for effect in effects:
             match effect:
                 case Append() | KeepFork():
@@ -220,8 +259,7 @@ class Loop:
                 case SetTimer(timer, at_ms):
                     heapq.heappush(self._timers, (at_ms, next(self._numbers), timer))
                 case KeepReceipt(task, receipt):
-                    path = self._receipts / f"{task.hex()}.receipt"
-                    await self.on_disk(partial(write_receipt, path, receipt))
+                    await self._keep_receipt(self._receipts / f"{task.hex()}.receipt", receipt)
                 case HashLog():
                     self._found.append(await self.on_disk(partial(self._hash_log, effect)))
                 case LookUp():
@@ -236,6 +274,10 @@ class Loop:
                     self.air.meet(effect)
                 case _:
                     assert_never(effect)
+
+
+def _nothing() -> None:
+    """All work there is was done by then."""
 
 
 def write_receipt(path: Path, data: bytes) -> None:

@@ -184,6 +184,7 @@ async def _run(
         desk.net_peers = network.peers
         desk.warnings = tuple(household.warnings)
         nursery.start_soon(loop.run)
+        nursery.start_soon(loop.sync_mark)
         nursery.start_soon(air.run_gossip)
         nursery.start_soon(air.listen)
         nursery.start_soon(air.forget_rejects)

@@ -53,6 +53,8 @@ FAULTS = {
     "echo-no-usage": "counts no tokens",
     "echo-cut": "stops at max_tokens after one word",
 }
+_BREAK_OFF = {"echo-die", "echo-stall", "echo-mid-error", "echo-unfinished", "echo-cut"}
+_BREAK_OFF |= {"echo-huge", "echo-long-line"}
 _BODY_BYTES = 4 * 1024 * 1024
 
 
@@ -163,11 +165,16 @@ class _Call:
     async def events(self, started: float, deadline: float) -> AsyncGenerator[bytes]:
         """The stream, its pieces evenly spread up to `deadline`; or the fault asked for."""
         words = pieces(self.text)
+        said = b""  # what is not sent yet: the last word goes out with the end of the stream
         if self.model == "echo-hang":
             await trio.sleep_forever()
         for number, word in enumerate(words, start=1):
             await trio.sleep_until(started + (deadline - started) * number / len(words))
-            yield self._event({"content": word})
+            said = self._event({"content": word})
+            if number == len(words) and self.model not in _BREAK_OFF:
+                break
+            yield said
+            said = b""
             match self.model:
                 case "echo-die":
                     raise ConnectionAbortedError("told to drop the connection")
@@ -190,10 +197,11 @@ class _Call:
                     pass
         if not words:
             await trio.sleep_until(deadline)
-        yield self._event({}, "length" if self.model == "echo-cut" else "stop")
+        said += self._event({}, "length" if self.model == "echo-cut" else "stop")
         if self.model != "echo-no-usage":
-            yield _sse({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage})
-        yield b"data: [DONE]\n\n"
+            counted = {"choices": [], "usage": self._usage}
+            said += _sse({**self._head("chat.completion.chunk"), **counted})
+        yield said + b"data: [DONE]\n\n"
 
     def whole(self) -> dict[str, Any]:
         message = {"role": "assistant", "content": self.text}

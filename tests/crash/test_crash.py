@@ -228,10 +228,11 @@ def test_the_disk_is_synced_before_anything_is_said(tmp_path):
 
 
 def check_order(lines: list[str]) -> int:
-    """How many entries were said; each after what was written had been synced."""
+    """How many entries were said; each after its commit had been synced, and the mark written."""
     unsynced: set[str] = set()
     pending: dict[str, str] = {}
     synced, count = set(), 0
+    unmarked = True
     for line in lines:
         if (resumed := RESUMED.match(line)) and resumed["pid"] in pending:
             path = pending.pop(resumed["pid"])
@@ -248,10 +249,15 @@ def check_order(lines: list[str]) -> int:
             else:
                 unsynced.discard(name)
                 synced.add(name)
-        elif name in (WAL, FILE_NAME):
+        elif name == WAL:
             unsynced.add(name)
+            unmarked = True
+        elif name == FILE_NAME:
+            assert not unsynced, line
+            unmarked = False
         elif call["fd"] == "1" and SPOKEN.match(call["rest"]):
             assert not unsynced, line
-            assert synced >= {WAL, FILE_NAME}
+            assert not unmarked, line
+            assert WAL in synced
             count += 1
     return count
