@@ -66,6 +66,9 @@ class Store(Protocol):
     def get(self, author: bytes, seq: int) -> Entry | None:
         """The entry with this number in a log."""
 
+    def rowid(self, author: bytes, seq: int) -> int | None:
+        """The row id of an entry, None if it isn't here: whatever answers it has a later one."""
+
     def by_kind(self, kind: int, *, after_rowid: int = 0, limit: int) -> list[tuple[int, Entry]]:
         """The next `limit` entries of a kind behind a row id, with theirs."""
 
@@ -197,6 +200,11 @@ class MemoryStore:
     def get(self, author: bytes, seq: int) -> Entry | None:
         log = self._logs.get(author, [])
         return log[seq - 1] if 1 <= seq <= len(log) else None
+
+    def rowid(self, author: bytes, seq: int) -> int | None:
+        wanted = self.get(author, seq)
+        places = (at for at, entry in enumerate(self._rows, start=1) if entry is wanted)
+        return next(places, None) if wanted is not None else None
 
     def by_kind(self, kind: int, *, after_rowid: int = 0, limit: int) -> list[tuple[int, Entry]]:
         rows = self._rows_after(after_rowid)

@@ -170,6 +170,12 @@ class SqliteStore:
         where = f"log = {_NUMBER} AND seq = ?"
         return next((entry for _, entry in self._select(where, (author, seq))), None)
 
+    def rowid(self, author: bytes, seq: int) -> int | None:
+        with translated("cannot look for an entry"):
+            query = f"SELECT rowid FROM entry WHERE log = {_NUMBER} AND seq = ?"  # noqa: S608
+            row = self._db.execute(query, (author, seq)).fetchone()
+        return row[0] if row else None
+
     def by_kind(self, kind: int, *, after_rowid: int = 0, limit: int) -> list[tuple[int, Entry]]:
         where = "kind = ? AND rowid > ? ORDER BY rowid LIMIT ?"
         return list(self._select(where, (kind, after_rowid, limit)))

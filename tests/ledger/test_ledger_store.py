@@ -42,6 +42,8 @@ def test_what_is_appended_is_there(store):
     assert store.get(alice[0].author, 99) is store.get(bytes(32), 1) is None
     rows = [(1, alice[0]), (2, bob[0]), (3, alice[1]), (4, bob[1]), (5, alice[2]), (6, alice[3])]
     assert store.entries(limit=99) == rows
+    assert [store.rowid(entry.author, entry.seq) for _, entry in rows] == [row for row, _ in rows]
+    assert store.rowid(alice[0].author, 99) is store.rowid(bytes(32), 1) is None
     assert store.entries(limit=2, after=3) == rows[3:5]
     assert store.entries(author=bob[0].author, limit=9) == [rows[1], rows[3]]
     assert store.entries(author=bob[0].author, limit=9, after=2) == [rows[3]]
