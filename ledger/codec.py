@@ -20,7 +20,7 @@ dictionary key, and a reader that asks for field 1 must not be given the field `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ledger.errors import DecodeError
@@ -40,8 +40,14 @@ _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _FIRST_NOT_KEY = _ARRAY << 5
 _MAX_UINT = 2**64 - 1
 _NOT_SHORTEST = "an integer or a length that is not in its shortest form"
-_first = itemgetter(0)
-_HEADS = [[bytes([major << 5 | arg]) for arg in range(24)] for major in range(6)]
+_KEPT_HEADS = 256
+_KEPT_LAYOUTS = 512  # kinds of maps whose order is remembered
+_KEPT_KEYS = 32  # at most so many keys each
+_HEADS = [
+    [bytes([major << 5 | arg] if arg < 24 else [major << 5 | 24, arg]) for arg in range(256)]
+    for major in range(6)
+]
+_BYTES_HEADS, _TEXT_HEADS = _HEADS[_BYTES], _HEADS[_TEXT]
 
 
 def dumps(value: Encodable) -> bytes:
@@ -86,10 +92,8 @@ def first(data: bytes, start: int) -> tuple[Value, int]:
 
 def _head(major: int, arg: int) -> bytes:
     """The type and argument of an item, in the shortest form."""
-    if arg < 24:
+    if arg < _KEPT_HEADS:
         return _HEADS[major][arg]
-    if arg < 0x100:
-        return bytes((major << 5 | 24, arg))
     if arg < 0x10000:
         return bytes((major << 5 | 25,)) + arg.to_bytes(2, "big")
     if arg < 0x100000000:
@@ -101,41 +105,72 @@ def _head(major: int, arg: int) -> bytes:
 
 def _write(value: Encodable, out: list[bytes], depth: int) -> None:
     """Append the encoding of `value` to `out`; `depth` more containers may be opened."""
-    if isinstance(value, bytes):
-        out.append(_head(_BYTES, len(value)))
-        out.append(value)
-    elif isinstance(value, bool):
-        out.append(b"\xf5" if value else b"\xf4")
-    elif isinstance(value, int):
-        out.append(_head(_UINT, value) if value >= 0 else _head(_NINT, -1 - value))
-    elif isinstance(value, str):
-        text = value.encode()
-        out.append(_head(_TEXT, len(text)))
+    kind = type(value)  # the exact types first: nearly everything is one of them
+    if kind is bytes:
+        size = len(value)  # type: ignore[arg-type]
+        out.append(_BYTES_HEADS[size] if size < _KEPT_HEADS else _head(_BYTES, size))
+        out.append(value)  # type: ignore[arg-type]
+    elif kind is str:
+        text = value.encode()  # type: ignore[union-attr]
+        size = len(text)
+        out.append(_TEXT_HEADS[size] if size < _KEPT_HEADS else _head(_TEXT, size))
         out.append(text)
-    elif value is None:
-        out.append(b"\xf6")
+    elif kind is int:
+        _write_integer(value, out)  # type: ignore[arg-type]
+    elif kind is dict:
+        _write_map(value, out, depth)  # type: ignore[arg-type]
     elif isinstance(value, list | tuple):
         _open(depth)
         out.append(_head(_ARRAY, len(value)))
         for item in value:
             _write(item, out, depth - 1)
-    elif isinstance(value, dict):
-        _write_map(value, out, depth)
+    elif value is None:
+        out.append(b"\xf6")
+    elif isinstance(value, bool):
+        out.append(b"\xf5" if value else b"\xf4")
+    else:
+        _write_other(value, out, depth)
+
+
+def _write_other(value: Encodable, out: list[bytes], depth: int) -> None:
+    """Subclasses of the types above (`NewType`s are none), and mappings that are no `dict`."""
+    if isinstance(value, bytes):
+        _write(bytes(value), out, depth)
+    elif isinstance(value, int):
+        _write(int(value), out, depth)
+    elif isinstance(value, str):
+        _write(str.__str__(value), out, depth)
     elif isinstance(value, Mapping):
         _write_map(dict(value), out, depth)
     else:
         raise TypeError(f"{type(value).__name__} has no encoding here")
 
 
+def _write_integer(value: int, out: list[bytes]) -> None:
+    out.append(_head(_UINT, value) if value >= 0 else _head(_NINT, -1 - value))
+
+
 def _write_map(value: dict[Any, Encodable], out: list[bytes], depth: int) -> None:
     """Keys in the order of their encodings."""
     _open(depth)
     out.append(_head(_MAP, len(value)))
-    pairs = [(_encoded_key(key), item) for key, item in value.items()]
-    pairs.sort(key=_first)
-    for key, item in pairs:
-        out.append(key)
-        _write(item, out, depth - 1)
+    for encoded, key in _layout(tuple(value)):
+        out.append(encoded)
+        _write(value[key], out, depth - 1)
+
+
+def _layout(keys: tuple[Key, ...]) -> Sequence[tuple[bytes, Key]]:
+    """The keys of a map with their encodings, in order. Maps of one kind of record have the same
+    keys in the same order, so their layouts are remembered.
+    """
+    if len(keys) <= _KEPT_KEYS and all(type(key) is str for key in keys):
+        return _layout_of_texts(keys)
+    return sorted((_encoded_key(key), key) for key in keys)
+
+
+@lru_cache(maxsize=_KEPT_LAYOUTS)
+def _layout_of_texts(keys: tuple[Key, ...]) -> Sequence[tuple[bytes, Key]]:
+    return tuple(sorted((_encoded_key(key), key) for key in keys))
 
 
 def _open(depth: int) -> None:
@@ -211,14 +246,19 @@ def _read(data: bytes, pos: int, depth: int, left: list[int]) -> tuple[Value, in
 
 
 def _read_map(data: bytes, pos: int, size: int, depth: int, left: list[int]) -> tuple[Value, int]:
-    """A map of `size` pairs, whose encoded keys must ascend."""
+    """A map of `size` pairs, whose encoded keys must ascend. Short keys, and values with short
+    heads, are read right here: they are nearly all there are, and a call costs more than they do.
+    """
     result: dict[Key, Value] = {}
     last = b""
     key: Value
     for _ in range(size):
         initial = data[pos]
-        if initial < 24:  # a small unsigned integer, as in all our records
+        if initial < 24:  # a small unsigned integer, as in headers
             key, end = initial, pos + 1
+        elif 0x60 <= initial < 0x78:  # text below 24 bytes, as in all our records
+            end = pos + initial - 0x5F
+            key = data[pos + 1 : end].decode()
         elif initial < _FIRST_NOT_KEY:
             key, end = _read(data, pos, depth, left)
         else:
@@ -227,8 +267,19 @@ def _read_map(data: bytes, pos: int, size: int, depth: int, left: list[int]) -> 
         if encoded <= last:
             raise DecodeError("map keys out of order, or one of them twice")
         last = encoded
-        assert isinstance(key, int | bytes | str)
-        result[key], pos = _read(data, end, depth, left)
+        initial = data[end]
+        if initial < 24:
+            result[key], pos = initial, end + 1  # type: ignore[index]
+        elif 0x40 <= initial < 0x58:
+            pos = end + initial - 0x3F
+            result[key] = data[end + 1 : pos]  # type: ignore[index]
+        elif 0x60 <= initial < 0x78:
+            pos = end + initial - 0x5F
+            result[key] = data[end + 1 : pos].decode()  # type: ignore[index]
+        else:
+            result[key], pos = _read(data, end, depth, left)  # type: ignore[index]
+        if pos > len(data):
+            raise IndexError
     return result, pos
 
 

@@ -48,7 +48,7 @@ class Codec(Generic[T]):
 
     def decode(self, data: bytes) -> T:
         """Parse `data`. Raises `DecodeError` on anything that is not exactly such a value."""
-        plain = _tuples(loads(data, max_bytes=self._max_bytes))
+        plain = loads(data, max_bytes=self._max_bytes)
         try:
             value: T = self._validator.validate_python(plain)
         except ValidationError as error:
@@ -70,12 +70,3 @@ def _exact(schema: Any) -> Any:
     if isinstance(schema, list | tuple):
         return type(schema)(_exact(item) for item in schema)
     return schema
-
-
-def _tuples(value: Any) -> Any:
-    """Arrays become tuples, which is what strict validation of frozen values wants."""
-    if isinstance(value, list | tuple):
-        return tuple(_tuples(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return value
