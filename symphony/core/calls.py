@@ -19,7 +19,7 @@ from dataclasses import replace
 from symphony.core import limits
 from symphony.core.awards import Awards, tokens_needed
 from symphony.core.directory import Listing
-from symphony.core.effects import Embed, Reject
+from symphony.core.effects import Embed
 from symphony.core.election import score
 from symphony.core.events import BeaconSent, BidHeard
 from symphony.core.ids import EntryId, NodeId, UnitId
@@ -181,11 +181,10 @@ class Calls:
         names = tuple(unit.name for unit in units)
         self._out.tell(BeaconSent(run.task, self._at(run), names, len(chosen)))
         wanted = tuple(UnitCall(unit.id, unit.needs) for unit in units)
-        unsigned = Beacon(beacon, run.task, around.me, wanted, limits.BID_WINDOW_MS)
-        signed = around.notary.sign_beacon(unsigned)
+        message = Beacon(beacon, run.task, around.me, wanted, limits.BID_WINDOW_MS)
         self._out.timer(WindowOver(run.task, beacon), limits.BID_WINDOW_MS)
         for node in chosen:
-            self._out.send(node, signed)
+            self._out.send(node, message)
 
     def _fitting(
         self, run: TaskRun, unit: Unit, requirement: Requirement
@@ -232,9 +231,6 @@ class Calls:
         """One node's answer. Bids that don't stand on a known capability are left out."""
         call = run.calls.get(bids.beacon)
         if call is None or peer not in call.asked or peer in call.answered:
-            return
-        if not self._around.notary.holds(peer, bids):
-            self._out.do(Reject(peer, "bids: not signed by the bidder"))
             return
         call.answered.add(peer)
         units = {unit.id: unit for unit in call.units}

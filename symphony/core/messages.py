@@ -1,15 +1,16 @@
 """What nodes say to one another and then forget: the ephemera of the protocol.
 
-Frames travel over connections whose other end is proven (its key *is* the peer's id), so most
-need no signature of their own. Two are signed all the same, each under its own prefix: a
-beacon, because gossip may relay it, and bids, because their digest goes into the award.
+Frames travel over connections whose other end is proven (its key *is* the peer's id), and gossip
+carries the signature of its author. So none of them needs a signature of its own: who speaks is
+known, and nothing of what is said here is ever shown to anybody else. What must be shown later,
+awards and results, are entries of the ledger.
 
 `decode` accepts any bytes and raises only `DecodeError`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Interval, Len
@@ -17,9 +18,7 @@ from pydantic import Discriminator
 
 from symphony.core import limits
 from symphony.core.records import AnswerType, Requirement
-from symphony.core.wire import Codec, Count, Digest, Id16, Key, Line, Millis, Name, Salt, Signature
-
-EMPTY_SIGNATURE = bytes(64)
+from symphony.core.wire import Codec, Count, Digest, Id16, Key, Line, Millis, Name, Salt
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,6 @@ class Beacon:
     conductor: Key
     calls: Annotated[tuple[UnitCall, ...], Len(1, limits.MAX_CHAINS)]
     window_ms: Millis
-    signature: Signature = EMPTY_SIGNATURE
     type: Literal["beacon"] = "beacon"
 
 
@@ -61,7 +59,6 @@ class Bids:
 
     beacon: Id16
     bids: Annotated[tuple[Bid, ...], Len(0, limits.MAX_CHAINS * limits.MAX_BIDS_PER_NODE)]
-    signature: Signature = EMPTY_SIGNATURE
     type: Literal["bids"] = "bids"
 
 
@@ -281,8 +278,3 @@ ORDER: Codec[Order] = Codec(Order, max_bytes=limits.MAX_FRAME_BYTES)
 def encode_order(order: Order) -> bytes:
     """The bytes that the `input` digest of a result commits to."""
     return ORDER.encode(order)
-
-
-def signed_bytes(message: Beacon | Bids) -> bytes:
-    """What the signature of a beacon or of bids covers: the message with an empty signature."""
-    return encode(replace(message, signature=EMPTY_SIGNATURE))

@@ -10,7 +10,6 @@ from symphony.core.directory import Directory
 from symphony.core.ids import NodeId
 from symphony.core.journal import Journal
 from symphony.core.outbox import Outbox
-from symphony.core.signing import Notary
 from symphony.core.vectors import Vectors
 
 
@@ -21,7 +20,6 @@ class Surroundings:
     me: NodeId
     journal: Journal
     directory: Directory
-    notary: Notary
     vectors: Vectors
     chance: Chance
     out: Outbox

@@ -74,7 +74,6 @@ from symphony.core.outbox import Outbox
 from symphony.core.own_log import Gate
 from symphony.core.records import CAPABILITY, Capability
 from symphony.core.replication import Replication
-from symphony.core.signing import Notary
 from symphony.core.surroundings import Surroundings
 from symphony.core.timers import (
     AskingOver,
@@ -126,19 +125,17 @@ class Swarm:
         self._forks = Forks(self.journal, self._out, self.gate.may_append, self._frozen)
         self.journal.met_fork, self.journal.compare = self._forks.met, self._forks.compare
         self.members = Members(self.me, self._out)
-        notary = Notary(signer, verify)
         around = Surroundings(
             self.me,
             self.journal,
             self.directory,
-            notary,
             self._vectors,
             chance,
             self._out,
             self._trusted,
         )
         self.conductor = Conductor(around)
-        self.worker = Worker(self.me, self.journal, self.directory, notary, self._out)
+        self.worker = Worker(self.me, self.journal, self.directory, self._out)
         self._replication = Replication(self.journal, self._out, chance)
         may_append = self.gate.may_append
         self.witness = Witness(self.journal, self._out, chance, may_append, self._trusted)

@@ -60,10 +60,10 @@ class Unit:
     result: Entry | None = None
     record: ResultRecord | None = None
     called_ms: int = 0
+    id: UnitId = field(init=False)
 
-    @property
-    def id(self) -> UnitId:
-        return unit_id(self.task, self.name)
+    def __post_init__(self) -> None:
+        self.id = unit_id(self.task, self.name)
 
     @property
     def needs(self) -> Requirement:

@@ -37,7 +37,6 @@ from symphony.core.messages import (
 )
 from symphony.core.outbox import Outbox
 from symphony.core.records import AWARD, RESULT, Award, ResultRecord
-from symphony.core.signing import Notary
 from symphony.core.timers import OwnerLetsGo, Renew
 
 
@@ -71,13 +70,10 @@ class Job:
 class Worker:
     """All the work that this node's agents do for the swarm, itself included."""
 
-    def __init__(
-        self, me: NodeId, journal: Journal, directory: Directory, notary: Notary, out: Outbox
-    ) -> None:
+    def __init__(self, me: NodeId, journal: Journal, directory: Directory, out: Outbox) -> None:
         self._me = me
         self._journal = journal
         self._directory = directory
-        self._notary = notary
         self._out = out
         self._agents: tuple[str, ...] = ()
         self._jobs: dict[UnitId, Job] = {}
@@ -113,8 +109,8 @@ class Worker:
 
     def answer(self, peer: NodeId, beacon: Beacon) -> None:
         """Bid for what our agents may own; an empty answer says no at once."""
-        if beacon.conductor != peer or not self._notary.holds(peer, beacon):
-            self._out.do(Reject(peer, "beacon: not signed by its conductor"))
+        if beacon.conductor != peer:
+            self._out.do(Reject(peer, "beacon: not by its conductor"))
             return
         bids: list[Bid] = []
         for call in beacon.calls:
@@ -131,7 +127,7 @@ class Worker:
                 if free == 0 and queued >= limits.MAX_QUEUE_PER_AGENT:
                     continue
                 bids.append(Bid(call.unit, agent, listing.id, free, queued, 0))
-        self._out.send(peer, self._notary.sign_bids(Bids(beacon.beacon, tuple(bids))))
+        self._out.send(peer, Bids(beacon.beacon, tuple(bids)))
 
     # --- working ------------------------------------------------------------------------------
 

@@ -39,7 +39,6 @@ from symphony.core.inputs import (
 )
 from symphony.core.messages import Beacon, Bid, Bids, Done, Entries, Work, encode_order
 from symphony.core.records import CAPABILITY, RESULT, Capability, ResultRecord, Skill
-from symphony.core.signing import Notary
 from symphony.core.swarm import Swarm
 from symphony.core.timers import PublishDue
 from symphony.testing.signing import FastKeys
@@ -74,7 +73,6 @@ class Peer:
         self.name = name
         self.signer = keys.signer(name.encode().ljust(32, b"."))
         self.id = NodeId(self.signer.public)
-        self.notary = Notary(self.signer, keys.verify)
         self.clock = HybridClock()
         self.head: Head | None = None
 
@@ -92,7 +90,7 @@ class Peer:
         offers = tuple(
             Bid(call.unit, agent, capability_entry.id, free, 0, 0) for call in beacon.calls
         )
-        return self.notary.sign_bids(Bids(beacon.beacon, offers))
+        return Bids(beacon.beacon, offers)
 
     def result(self, work: Work, text, *, award, status="ok", now_ms=0, **changes: Any):
         """A `Done` for this work, as an honest owner makes it; `changes` spoil the record."""

@@ -59,9 +59,8 @@ MESSAGE = st.one_of(
         conductor=KEY,
         calls=st.lists(CALL, min_size=1, max_size=3).map(tuple),
         window_ms=COUNT,
-        signature=SIG,
     ),
-    st.builds(messages.Bids, beacon=ID16, bids=st.lists(BID, max_size=4).map(tuple), signature=SIG),
+    st.builds(messages.Bids, beacon=ID16, bids=st.lists(BID, max_size=4).map(tuple)),
     st.builds(
         messages.Work,
         entry=st.binary(min_size=1, max_size=300),

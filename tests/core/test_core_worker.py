@@ -248,8 +248,7 @@ def test_what_an_engine_writes_is_made_fit_to_be_signed():
 
 def beacon_of(stage, name, requirement=WANTED):
     call = UnitCall(unit_id(TASK, "step/0/s1"), requirement)
-    unsigned = Beacon(b"b" * 16, TASK, stage.peers[name].id, (call,), 250)
-    return stage.peers[name].notary.sign_beacon(unsigned)
+    return Beacon(b"b" * 16, TASK, stage.peers[name].id, (call,), 250)
 
 
 def test_a_node_bids_with_every_agent_that_may_own_the_unit():
