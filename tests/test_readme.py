@@ -20,7 +20,7 @@ import typer.main
 
 from symphony.cli import main as symphony
 from symphony.cli.app import LAZY, app
-from symphony.core.receipt import NOT_PROVEN, PROVEN
+from symphony.core.report import sentences
 from symphony.manifests import shipped_agents
 from symphony.testing.local_swarm import LocalNode, NodePlan, local_swarm
 from symphony.testing.overhead import echo_server
@@ -169,8 +169,8 @@ def test_manifests_validate(block: Block, tmp_path: Path) -> None:
 
 def test_what_a_receipt_proves_is_quoted_word_for_word() -> None:
     quoted = re.findall(r"^  ([+-]) (.*)$", README.read_text(), re.MULTILINE)
-    assert [text for sign, text in quoted if sign == "+"] == list(PROVEN)
-    assert [text for sign, text in quoted if sign == "-"] == list(NOT_PROVEN)
+    assert [text for sign, text in quoted if sign == "+"] == list(sentences(None)[0])
+    assert [text for sign, text in quoted if sign == "-"] == list(sentences(None)[1])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPO).as_posix())

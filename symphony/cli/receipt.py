@@ -1,32 +1,39 @@
-"""`symphony receipt`: check what stands behind an answer. Needs no node and no network."""
+"""`symphony receipt`: check what stands behind an answer. Only `fetch` needs a node."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symphony.cli.options import JsonOption
-from symphony.cli.show import facts, out, out_json, table
+from symphony.cli.options import HomeOption, JsonOption, home_of
+from symphony.cli.show import facts, note, out, out_json, table
+
+if TYPE_CHECKING:
+    from symphony.client import Symphony
+    from symphony.core.inclusion import Seal
 
 receipt = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Receipts: verify or show one, offline."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Receipts: verify or show one, offline; fetch one with its seal.",
 )
+POLL_S = 0.5  # a seal takes other nodes a second or two
+DIGEST_HEX = 64
 FileArgument = Annotated[Path, typer.Argument(help="The receipt.", metavar="FILE")]
 
 
 @receipt.command()
 def verify(file: FileArgument, as_json: JsonOption = False) -> None:
     """Check all signatures, recompute the election and the vote. Exits 7 if one does not hold."""
-    import hashlib
-
+    from symphony.core.bundle import receipt_digest
     from symphony.core.events import as_json as plain
     from symphony.core.receipt import verify_receipt
     from symphony.errors import ReceiptInvalid
 
     data = read(file)
-    digest = hashlib.sha256(data).hexdigest()
+    digest = receipt_digest(data).hex()
     try:
         report = plain(verify_receipt(data))
     except ReceiptInvalid as error:
@@ -47,6 +54,7 @@ def verify(file: FileArgument, as_json: JsonOption = False) -> None:
             "question": report["prompt"],
             "outcome": f"{report['outcome']} by {report['rule']} ({report['stop']})",
             "signed": f"{report['signatures']} entries, {report['awards']} awards",
+            "sealed": sealed_text(report["seal"]),
         }
     )
     table(
@@ -66,6 +74,77 @@ def verify(file: FileArgument, as_json: JsonOption = False) -> None:
     if report["answer"] is not None:
         out()
         out(f"answer: {report['answer']}")
+
+
+@receipt.command()
+def fetch(
+    reference: Annotated[
+        str, typer.Argument(help="The task's id, how it begins, or the receipt's digest.")
+    ],
+    file: FileArgument,
+    wait: Annotated[
+        str, typer.Option(help="For the seal, at most so long.", metavar="TIME")
+    ] = "10s",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Save a receipt of the running node, once other nodes have witnessed its log."""
+    from symphony.cli.door import connected
+    from symphony.cli.durations import milliseconds
+    from symphony.cli.task import resolve
+    from symphony.core.bundle import receipt_digest
+
+    wait_ms = milliseconds(wait)
+    with connected(home_of(home)) as swarm:
+        whole = len(reference) == DIGEST_HEX
+        data, seal = sealed(swarm, reference if whole else resolve(swarm, reference), wait_ms)
+    file.write_bytes(data)
+    witnesses = None if seal is None else len(seal.cosigns)
+    if as_json:
+        out_json({"digest": receipt_digest(data).hex(), "witnesses": witnesses})
+        return
+    if witnesses is None:
+        note("not sealed yet: no checkpoint covers it; fetch it again in a minute")
+    else:
+        note(f"sealed, seen by {witnesses} other nodes")
+    note(f"receipt saved: symphony receipt verify {file}")
+
+
+def sealed(swarm: Symphony, reference: str, wait_ms: int) -> tuple[bytes, Seal | None]:
+    """A receipt with as many witnesses as it can have, or what it has when the time is up.
+
+    Raises `ReceiptInvalid` if the node's file is damaged.
+    """
+    import time
+
+    from ledger.errors import DecodeError
+    from symphony.core.limits import WITNESSES
+    from symphony.core.receipt import RECEIPT
+    from symphony.errors import ReceiptInvalid
+
+    until = time.monotonic() + wait_ms / 1000
+    wanted = min(WITNESSES, swarm.status()["peers"])
+    while True:
+        data = swarm.receipts.get(reference)
+        try:
+            seal = RECEIPT.decode(data).seal
+        except DecodeError as error:
+            raise ReceiptInvalid(
+                f"the node's receipt is none: {error.message}", hint="its file was changed"
+            ) from None
+        enough = seal is not None and len(seal.cosigns) >= wanted
+        if enough or time.monotonic() + POLL_S > until:
+            return data, seal
+        time.sleep(POLL_S)
+
+
+def sealed_text(seal: dict[str, Any] | None) -> str:
+    """Who saw the log that a receipt's entries stand in, for people."""
+    if seal is None:
+        return "not yet: no checkpoint of the conductor's log covers it"
+    count = len(seal["witnesses"])
+    seen = "nobody else" if not count else f"{count} witness{'es' if count > 1 else ''}"
+    return f"at size {seal['size']} of the conductor's log, seen by {seen}"
 
 
 @receipt.command()

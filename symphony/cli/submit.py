@@ -239,12 +239,11 @@ def _next_step(verdict: Mapping[str, Any]) -> str:
 
 def save_receipt(swarm: Symphony, verdict: Mapping[str, Any], file: Path) -> None:
     """Write the receipt, after checking that it is the one the verdict names."""
-    import hashlib
-
+    from symphony.core.bundle import receipt_digest
     from symphony.errors import ReceiptInvalid
 
     data = swarm.receipts.get(verdict["receipt"])
-    if hashlib.sha256(data).hexdigest() != verdict["receipt"]:
+    if receipt_digest(data).hex() != verdict["receipt"]:
         raise ReceiptInvalid(
             "the node gave another receipt than the verdict names", hint="do not trust this node"
         )

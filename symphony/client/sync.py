@@ -170,7 +170,11 @@ class Receipts:
         self._wire = connection
 
     def get(self, reference: str) -> bytes:
-        """The receipt with this digest, or of this task; `symphony receipt verify` checks it."""
+        """The receipt with this digest, or of this task; `symphony receipt verify` checks it.
+
+        It comes with the best seal there is: right after a verdict there is none, and asking for
+        it has one made, which takes other nodes a few seconds.
+        """
         return self._wire.receipt(reference)
 
 

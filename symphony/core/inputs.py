@@ -111,6 +111,11 @@ class LogHashed:
 
 
 @dataclass(frozen=True, slots=True)
+class SealWanted:
+    """Somebody fetched a receipt that no checkpoint covers yet: write one soon."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer that `SetTimer` asked for is due, or long past."""
 
@@ -213,6 +218,7 @@ Input = (
     | EntriesStored
     | LookedUp
     | LogHashed
+    | SealWanted
     | TimerFired
     | WorkMoved
     | WorkDone

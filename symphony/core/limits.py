@@ -79,6 +79,11 @@ COSIGN_AFTER_MS = 1_000  # requests gather, so that one entry cosigns many
 COSIGN_TRIES = 10  # seconds that a witness waits for the entries that a checkpoint covers
 MAX_COSIGNS_WAITING = 256  # peers whose checkpoint is looked at, one each
 MAX_WITNESSED = 16_384  # logs whose last cosigned checkpoint is remembered, some 300 bytes each
+SEAL_AGAIN_MS = 5_000  # between checkpoints that were asked for: each costs a few nodes an entry
+MAX_COVERING = 8  # checkpoints of one log that are tried for a receipt; the first has witnesses
+SEAL_PAGE_ENTRIES = 256  # entries read at once to find a seal: 5 ms, while nothing is appended
+SEAL_PAGES = 64  # and so many pages of checkpoints and of cosignatures; an hour of a large swarm
+SEAL_PAGE_IDS = 4_096  # headers hashed at once to prove inclusion: 10 ms
 PUBLISH_AFTER_MS = 50  # a lone entry is gossiped soon, ...
 PUBLISH_EVERY_MS = 1_000  # ... a stream of them in batches: a gossip message costs a swarm of five
 # some 10 ms of CPU, whether it holds one entry or forty

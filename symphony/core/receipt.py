@@ -2,11 +2,16 @@
 
 A receipt holds the signed ledger entries behind one verdict (task, awards, results, verdict, and
 the capabilities of all bidders) and opens the digests in them (question, plans, outputs). From
-these alone `verify_receipt` runs the election and the vote again and compares.
+these alone `verify_receipt` runs the election and the vote again and compares. Once the
+conductor's log has a checkpoint, a `Seal` is added: proofs that the entries stand in that log, and
+who saw it (`inclusion`).
 
-It proves who said what, and that the election and the vote followed the rule. It does not prove
-that the answer is true, nor that a node ran the model that it names, nor (yet) that the entries
-stand in logs that others have seen.
+It proves who said what, that the election and the vote followed the rule, and with a seal that
+the conductor shows everybody the same log. It does not prove that the answer is true, nor that a
+node ran the model that it names.
+
+The form is closed: bytes that hold anything besides these fields are refused, so nothing in a
+receipt can be changed, or hidden in it, without being noticed.
 """
 
 from __future__ import annotations
@@ -19,10 +24,11 @@ from annotated_types import Len
 
 from ledger import Entry, Kind, Verifier, check_entry, parse_entry
 from ledger import verify as ed25519_verify
-from ledger.errors import DecodeError, LedgerError
+from ledger.errors import DecodeError, InvalidEntry, LedgerError
 from symphony.core.answers import canonical, extract
 from symphony.core.election import chain_of, lineages_of_others, rank, score
 from symphony.core.ids import EntryId, NodeId, TaskId, UnitId, salted_digest, short, unit_id
+from symphony.core.inclusion import Seal, SealReport, check_seal
 from symphony.core.match import eligible, match
 from symphony.core.plan import BadPlan, parse_plan
 from symphony.core.records import (
@@ -38,6 +44,7 @@ from symphony.core.records import (
     TaskRecord,
     VerdictRecord,
 )
+from symphony.core.report import CheckedBallot, ReceiptReport, sentences
 from symphony.core.vote import Vote, tally, weigh
 from symphony.core.wire import Codec, Digest, Name, Salt
 from symphony.errors import ReceiptInvalid
@@ -62,7 +69,7 @@ class OpenedText:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a receipt file holds."""
+    """What a receipt file holds. `seal` is None until the conductor's log has a checkpoint."""
 
     format: str
     swarm: Digest
@@ -71,53 +78,10 @@ class Receipt:
     entries: Annotated[tuple[bytes, ...], Len(2, MAX_ENTRIES)]
     capabilities: Annotated[tuple[bytes, ...], Len(0, MAX_ENTRIES)]
     opened: Annotated[tuple[OpenedText, ...], Len(0, MAX_ENTRIES)]
+    seal: Seal | None = None
 
 
 RECEIPT: Codec[Receipt] = Codec(Receipt, max_bytes=MAX_RECEIPT_BYTES)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedBallot:
-    """One counted ballot whose result, weight and class were recomputed."""
-
-    chain: int
-    owner: NodeId
-    model: str
-    answer: str
-    weight: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptReport:
-    """A receipt that holds."""
-
-    swarm: bytes
-    conductor: NodeId
-    task: bytes
-    prompt: str
-    outcome: str
-    rule: str
-    answer: str | None
-    ballots: tuple[CheckedBallot, ...]
-    signatures: int
-    awards: int
-    stop: str
-    proven: tuple[str, ...]
-    not_proven: tuple[str, ...]
-
-
-PROVEN = (
-    "every entry is signed by its author for this swarm",
-    "the question and the outputs are the ones that were committed to",
-    "every owner was elected by the rule from the recorded bids",
-    "weights, tally and winner follow from the ballots",
-)
-NOT_PROVEN = (
-    "that the answer is true",
-    "that a node ran the model it names",
-    "that the conductor recorded every bid it heard",
-    "that other nodes saw these entries in append-only logs",
-)
 
 
 def verify_receipt(data: bytes, *, verify: Verifier = ed25519_verify) -> ReceiptReport:
@@ -128,6 +92,8 @@ def verify_receipt(data: bytes, *, verify: Verifier = ed25519_verify) -> Receipt
         _refuse(f"this is no receipt: {error}")
     if receipt.format != FORMAT:
         _refuse(f"unknown format {receipt.format[:40]!r}")
+    if RECEIPT.encode(receipt) != data:
+        _refuse("it holds fields that no receipt has")
     return _Check(receipt, verify).run()
 
 
@@ -172,6 +138,8 @@ class _Check:
         for opened in self.receipt.opened:
             self._opened(opened)
         answer, ballots = self._vote(task, verdict)
+        seal = self._seal([e for e in (first, *middle, last) if e.author == first.author])
+        proven, not_proven = sentences(seal)
         return ReceiptReport(
             swarm=self.receipt.swarm,
             conductor=NodeId(first.author),
@@ -184,8 +152,9 @@ class _Check:
             signatures=len(self.receipt.entries) + len(self.receipt.capabilities),
             awards=len(self.awards),
             stop=verdict.stop,
-            proven=PROVEN,
-            not_proven=NOT_PROVEN,
+            proven=proven,
+            not_proven=not_proven,
+            seal=seal,
         )
 
     def _entry(self, raw: bytes) -> Entry:
@@ -197,6 +166,15 @@ class _Check:
         if self.places.setdefault((entry.author, entry.seq), entry.id) != entry.id:
             _refuse(f"{short(entry.author)} signed two entries {entry.seq}: its log forked")
         return entry
+
+    def _seal(self, own: list[Entry]) -> SealReport | None:
+        """Who saw the log that these entries of the conductor stand in."""
+        if self.receipt.seal is None:
+            return None
+        try:
+            return check_seal(self.receipt.seal, own, self._entry)
+        except InvalidEntry as error:
+            _refuse(f"the seal does not hold: {error.message}")
 
     def _task(self, entry: Entry) -> TaskRecord:
         task = _body(entry, Kind.TASK, TASK)

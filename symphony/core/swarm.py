@@ -40,6 +40,7 @@ from symphony.core.inputs import (
     PeerDown,
     PeerUp,
     Revoke,
+    SealWanted,
     Started,
     Submit,
     TimerFired,
@@ -223,6 +224,8 @@ class Swarm:
                 self._forks.looked_up(happened)
             case LogHashed():
                 self.witness.hashed(happened)
+            case SealWanted():
+                self.witness.wanted()
             case EntriesStored(entries):
                 for entry in entries:
                     self._learn(entry)

@@ -1,10 +1,14 @@
 """Checkpoints of the own log, and cosignatures under those of others.
 
 Every 64 own entries, or a minute after the first, a node writes a checkpoint: the Merkle root of
-its log so far. It shows it to three random peers. A peer that holds the log as far, and finds
-the same root over its own copy, writes that down in its own log (`ledger.checkpoint` has the
-rules) and sends it: stored before it is sent, like every entry. One entry cosigns all that was
-asked for within a second.
+its log so far. When somebody fetches a receipt that has no seal yet, it does so at once, though
+not more often than every few seconds: a checkpoint costs three peers an entry and the swarm some
+gossip messages, which is too much for every verdict and little for one that is to be shown.
+
+It shows the checkpoint to three random peers. A peer that holds the log as far, and finds the
+same root over its own copy, writes that down in its own log (`ledger.checkpoint` has the rules)
+and sends it: stored before it is sent, like every entry. One entry cosigns all that was asked for
+within a second.
 
 The edge hashes: `HashLog` asks for a root, `LogHashed` brings it. What was cosigned last is
 learned from our own cosign entries. They need not be read back at a start: whatever is in the
@@ -57,6 +61,8 @@ class Witness:
         self._may_append = may_append
         self._trusted = trusted
         self._news = 0
+        self._soon = False
+        self._sealed_ms = -limits.SEAL_AGAIN_MS
         self._last: dict[bytes, Checkpoint] = {}
         self._asked: dict[bytes, tuple[Checkpoint, int]] = {}
         self._hashing: dict[bytes, Checkpoint] = {}
@@ -100,6 +106,13 @@ class Witness:
             self._wait()
         self._seal()
 
+    def wanted(self) -> None:
+        """Somebody wants to show what was just written: seal it as soon as it may be."""
+        if self._news and not self._soon:
+            self._soon = True
+            in_ms = self._sealed_ms + limits.SEAL_AGAIN_MS - self._out.now_ms
+            self._out.timer(CheckpointDue(), max(0, in_ms))
+
     def _wait(self) -> None:
         self._out.timer(CheckpointDue(), jittered(self._chance, limits.CHECKPOINT_EVERY_MS))
 
@@ -107,7 +120,8 @@ class Witness:
         """Have our own log hashed, if anything was written since the last time."""
         head = self._journal.book.head(self._journal.me)
         if self._news and head is not None and self._may_append():
-            self._news = 0
+            self._news, self._soon = 0, False
+            self._sealed_ms = self._out.now_ms
             self._out.do(HashLog(self._journal.me, head.seq))
 
     def _checkpoint(self, size: int, root: bytes) -> None:

@@ -2,7 +2,7 @@
 
 GET  /api/status, /api/peers, /api/agents
 GET  /api/ledger?author=KEY&after=POSITION&limit=N   a page of entries and its `next` cursor
-GET  /api/receipts/{SHA-256 or task id}              the receipt itself, CBOR
+GET  /api/receipts/{its digest, or task id}          the receipt, CBOR; sealed as far as it can be
 POST /api/invites {"minutes", "scope"}               a join token; shown once
 GET  /healthz                                        open: 200 as soon as the node serves
 GET  /metrics                                        Prometheus text, with the key
@@ -10,7 +10,6 @@ GET  /metrics                                        Prometheus text, with the k
 
 from __future__ import annotations
 
-import hashlib
 from typing import cast
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -19,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from ledger import KeyRefused, parse_did_key
+from symphony.core.bundle import receipt_digest
 from symphony.core.events import as_json
 from symphony.core.ids import NODE_ID_BYTES, TASK_ID_BYTES
 from symphony.gateway import limits
@@ -80,7 +80,7 @@ class NodeApi:
                 hint="the node that conducted the task keeps it; a running task has none yet",
                 status=404,
             )
-        digest = hashlib.sha256(receipt).hexdigest()
+        digest = receipt_digest(receipt).hex()
         headers = {
             "Symphony-Receipt": digest,
             "Content-Disposition": f'attachment; filename="{digest[:16]}.receipt"',

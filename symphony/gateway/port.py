@@ -34,7 +34,7 @@ class TaskView:
     """One task. `ended` is its last event, None while it runs. What only the ledger knows has
     no prompt and no answer: `prompt` is empty then, and so is `ended.answer`.
 
-    `receipt` is the SHA-256 of the receipt in hexadecimal, empty while there is none.
+    `receipt` is the digest of the receipt in hexadecimal, empty while there is none.
     """
 
     id: str
@@ -226,7 +226,9 @@ class NodePort(Protocol):
         ...
 
     async def receipt(self, digest: bytes) -> bytes | None:
-        """A receipt by its SHA-256 (32 bytes) or by its task's id (16 bytes)."""
+        """A receipt by its digest (32 bytes) or by its task's id (16 bytes), with the best seal
+        there is by now. The digest is the SHA-256 of the receipt without a seal.
+        """
         ...
 
     def complete(

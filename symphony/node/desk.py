@@ -6,7 +6,6 @@ is safe; changing it goes through the loop's inbox like everything else.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -51,6 +50,7 @@ from symphony.invites import create_invite
 from symphony.net import PeerInfo
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
+from symphony.node.receipts import Receipts
 from symphony.node.views import agent_view, entry_view, peer_view, task_view
 from symphony.node.workshop import HostedAgent, Workshop
 from symphony.version import __version__
@@ -76,8 +76,7 @@ class Desk:
         self._key = key
         self._genesis = genesis
         self._home = home
-        self._receipts = home / "receipts"
-        self._searches = trio.CapacityLimiter(1)
+        self._receipts = Receipts(home / "receipts", loop, store, hub)
         self._started = trio.current_time()
         self.addresses: tuple[str, ...] = ()
         self.net_peers: Callable[[], tuple[PeerInfo, ...]] = tuple
@@ -116,34 +115,7 @@ class Desk:
         return tuple(task_view(task, story, self._me) for task, story in self._hub.stories())
 
     async def receipt(self, digest: bytes) -> bytes | None:
-        """By task id (16 bytes), or by the SHA-256 of the file (32 bytes)."""
-        if len(digest) == TASK_ID_BYTES:
-            return await self._in_thread(partial(self._read, f"{digest.hex()}.receipt"))
-        for task, story in self._hub.stories():
-            if story.ended is not None and story.ended.receipt == digest:
-                return await self.receipt(task)
-        return await self._in_thread(partial(self._search, digest))
-
-    async def _in_thread(self, look: Callable[[], bytes | None]) -> bytes | None:
-        """Off the loop, and not in the store's thread: a search through old receipts takes
-        seconds, and the core must be able to append meanwhile.
-        """
-        return await trio.to_thread.run_sync(look, limiter=self._searches)
-
-    def _read(self, name: str) -> bytes | None:
-        try:
-            return (self._receipts / name).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def _search(self, digest: bytes) -> bytes | None:
-        """Older receipts are named by their tasks: look into each, newest first."""
-        files = sorted(self._receipts.glob("*.receipt"), key=lambda p: -p.stat().st_mtime)
-        for path in files[:10_000]:
-            data = path.read_bytes()
-            if hashlib.sha256(data).digest() == digest:
-                return data
-        return None
+        return await self._receipts.find(digest)
 
     # --- views --------------------------------------------------------------------------------
 

@@ -23,3 +23,4 @@ RESTORE_PAGE = 1_000  # capability entries read at once when a node opens
 CLOSE_S = 5.0  # for a clean shutdown of engines and network, each
 EMBED_AT_ONCE = 64  # texts per call of the encoder
 EMBED_WAIT_S = 10.0  # then the texts are matched by their words
+RECEIPTS_SEARCHED = 10_000  # files read to find a receipt by its digest: some seconds

@@ -117,8 +117,8 @@ class Peer:
 class Stage:
     """The node under test, and everything it did."""
 
-    def __init__(self, *agents: Capability, peers="", encoder=None) -> None:
-        self.keys = FastKeys()
+    def __init__(self, *agents: Capability, peers="", encoder=None, keys=None) -> None:
+        self.keys = keys or FastKeys()
         self.signer = self.keys.signer(b"me".ljust(32, b"."))
         self.now_ms = 1_000
         self.encoder = encoder

@@ -1,0 +1,89 @@
+"""The receipts of this node: files that never change, completed with a seal as they go out.
+
+The loop writes one file for each task that ended with a verdict. Whoever fetches it gets it with
+the seal that the ledger gives by then; where there is none yet, the own log is sealed, so that
+there is one the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+import trio
+
+from ledger import LedgerError, Store
+from symphony.core.ids import TASK_ID_BYTES
+from symphony.core.inputs import SealWanted
+from symphony.core.sealing import Sealer
+from symphony.node import limits
+from symphony.node.hub import Hub
+from symphony.node.loop import Loop
+
+_log = structlog.get_logger("symphony.receipts")
+
+T = TypeVar("T")
+
+
+class Receipts:
+    """What lies in the folder `receipts` of a home, found by task or by digest."""
+
+    def __init__(self, folder: Path, loop: Loop, store: Store, hub: Hub) -> None:
+        self._folder = folder
+        self._loop = loop
+        self._hub = hub
+        self._searches = trio.CapacityLimiter(1)
+        self._sealer = Sealer(store, self._disk)
+
+    async def find(self, reference: bytes) -> bytes | None:
+        """By task id (16 bytes) or digest (32 bytes), with the best seal there is by now."""
+        kept = await self._kept(reference)
+        if kept is None:
+            return None
+        try:
+            data, witnesses = await self._in_thread(partial(self._sealer.complete, kept))
+        except LedgerError as error:  # somebody changed the file; whoever verifies it will see
+            _log.warning("receipt_damaged", reason=error.message)
+            return kept
+        if witnesses is None:
+            await self._loop.feed(SealWanted())
+        return data
+
+    async def _kept(self, reference: bytes) -> bytes | None:
+        """The file as it was written at the end of the task."""
+        if len(reference) == TASK_ID_BYTES:
+            return await self._in_thread(partial(self._read, f"{reference.hex()}.receipt"))
+        for task, story in self._hub.stories():
+            if story.ended is not None and story.ended.receipt == reference:
+                return await self._kept(task)
+        return await self._in_thread(partial(self._search, reference))
+
+    async def _in_thread(self, look: Callable[[], T]) -> T:
+        """Off the loop, and not in the store's thread: a search through old receipts takes
+        seconds, and the core must be able to append meanwhile.
+        """
+        return await trio.to_thread.run_sync(look, limiter=self._searches)
+
+    def _disk(self, work: Callable[[], T]) -> T:
+        """For such a thread: something with the store, done where all work with the store is."""
+        done: T = trio.from_thread.run(self._loop.on_disk, work)
+        return done
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _search(self, digest: bytes) -> bytes | None:
+        """Older receipts are named by their tasks: look into each, newest first."""
+        files = sorted(self._folder.glob("*.receipt"), key=lambda p: -p.stat().st_mtime)
+        for path in files[: limits.RECEIPTS_SEARCHED]:
+            data = path.read_bytes()
+            if hashlib.sha256(data).digest() == digest:
+                return data
+        return None
