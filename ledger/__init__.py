@@ -72,6 +72,12 @@ from ledger.reconcile import respond as respond
 from ledger.store import MemoryStore as MemoryStore
 from ledger.store import Problem as Problem
 from ledger.store import Store as Store
+from ledger.succession import Adopt as Adopt
+from ledger.succession import Retire as Retire
+from ledger.succession import Succession as Succession
+from ledger.succession import commit as commit
+from ledger.succession import encode_pledge as encode_pledge
+from ledger.succession import encode_retire as encode_retire
 from ledger.sync import Want as Want
 from ledger.sync import encode_heads as encode_heads
 from ledger.sync import encode_wants as encode_wants

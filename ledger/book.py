@@ -13,6 +13,8 @@ for ever (`fork`). The book meets forks among the headers it remembers. For an o
 answers `Duplicate(compare=True)`: the caller fetches its own entry of that number from the store
 and calls `conflicts`.
 
+A retire entry ends its log, if it names the key that the log committed to (`succession`).
+
 An entry without its body is refused: a relay could otherwise strip bodies for good.
 """
 
@@ -31,18 +33,29 @@ from ledger.keys import Verifier
 from ledger.limits import Limits
 from ledger.log import Log, memory_bytes
 from ledger.roster import Roster
+from ledger.succession import Succession
 
 
 class Book:
     """All logs of one swarm, as one node knows them."""
 
-    def __init__(self, swarm_id: bytes, verify: Verifier, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        swarm_id: bytes,
+        verify: Verifier,
+        *,
+        limits: Limits | None = None,
+        anchors: Mapping[bytes, bytes] = MappingProxyType({}),
+    ) -> None:
+        """`anchors` are the commitments that are known from elsewhere, by author."""
         self.swarm_id = swarm_id
         self.limits = limits or Limits()
         self._verify = verify
         self._logs: dict[bytes, Log] = {}
         self._roster = Roster()
         self._forks: dict[bytes, ForkProof] = {}
+        self.succession = Succession(anchors, self.frozen_at)
+        """Who follows whom; after a restart it is told of the stored entries (`note`)."""
         self._vouched: set[bytes] = set()
         self._unknown = 0
         self._pending_bytes = 0
@@ -120,6 +133,9 @@ class Book:
         frozen_at = self.frozen_at(entry.author)
         if frozen_at is not None and entry.seq > frozen_at:
             return Refused(Reason.FROZEN, f"the log forked; nothing counts after {frozen_at}")
+        retire = self.succession.retired(entry.author)
+        if retire is not None and entry.seq > retire.seq:
+            return Refused(Reason.RETIRED, f"the log ended with its retirement at {retire.seq}")
         if entry.body is None:
             return Refused(Reason.NO_BODY, "the entry came without its body")
         log = self._logs.get(entry.author)
@@ -201,20 +217,32 @@ class Book:
         next_seq = head.seq + 1 if head else 1
         if entry.seq > next_seq:
             return self._wait(entry, log, next_seq)
-        refused = _check_link(entry, head)
+        refused = self._check_place(entry, head)
         if refused is not None:
             return refused, False
-        released = [entry]
+        released: list[Entry] = []
+        waiting: Entry | None = entry
         self._pending_bytes -= log.pending_bytes
-        while (waiting := log.take(released[-1].seq + 1)) is not None:
-            if _check_link(waiting, released[-1].head) is not None:
-                break
+        while waiting is not None and self._check_place(waiting, head) is None:
             released.append(waiting)
+            log.remember(waiting)
+            self.succession.note(waiting)
+            head = waiting.head
+            waiting = log.take(waiting.seq + 1)
+        if self.succession.retired(entry.author) is not None:
+            log.forget_after(released[-1].seq)
         self._pending_bytes += log.pending_bytes
-        for item in released:
-            log.remember(item)
         self._roster.put(released[-1].head)
         return Accepted(tuple(released)), True
+
+    def _check_place(self, entry: Entry, head: Head | None) -> Refused | None:
+        """Does the entry continue the log that ends in `head`? Its number is known to fit."""
+        if head is not None and entry.prev != head.id:
+            return Refused(Reason.BAD_CHAIN, f"entry {entry.seq} does not follow our {head.seq}")
+        if head is not None and entry.hlc <= head.hlc:
+            return Refused(Reason.BAD_CLOCK, f"the hlc of entry {entry.seq} does not grow")
+        refusal = self.succession.refusal(entry)
+        return Refused(*refusal) if refusal is not None else None
 
     def _wait(self, entry: Entry, log: Log, next_seq: int) -> tuple[Admission, bool]:
         """Keep an early entry if it is near the head and there is room; say what is missing."""
@@ -247,14 +275,3 @@ class Book:
             self._roster.put(kept.head)
         elif head is not None and head.author == author and head.seq == frozen_at:
             self._roster.put(head)
-
-
-def _check_link(entry: Entry, head: Head | None) -> Refused | None:
-    """Does the entry continue the log that ends in `head`? Its number is known to fit."""
-    if head is None:
-        return None
-    if entry.prev != head.id:
-        return Refused(Reason.BAD_CHAIN, f"entry {entry.seq} does not follow our {head.seq}")
-    if entry.hlc <= head.hlc:
-        return Refused(Reason.BAD_CLOCK, f"the hlc of entry {entry.seq} does not grow")
-    return None

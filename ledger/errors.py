@@ -31,6 +31,8 @@ class Reason(StrEnum):
     BAD_CLOCK = "bad_clock"
     BAD_PROOF = "bad_proof"
     FROZEN = "frozen"
+    RETIRED = "retired"
+    BAD_SUCCESSION = "bad_succession"
     AUTHOR_LIMIT = "author_limit"
     RATE_LIMIT = "rate_limit"
 

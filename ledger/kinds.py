@@ -26,3 +26,4 @@ class Kind(IntEnum):
     RETIRE = 20
     ADOPT = 21
     REVOKE = 22
+    PLEDGE = 23

@@ -58,6 +58,10 @@ MAX_COSIGNATURES = 32
 MAX_PROOF_HASHES = 64
 """Hashes in an inclusion proof: a tree of 2^63 leaves is no higher."""
 
+# --- succession -----------------------------------------------------------------------------
+MAX_SUCCESSIONS = 64
+"""Keys that followed one another which are looked through: one a month for five years."""
+
 # --- memory ---------------------------------------------------------------------------------
 MAX_CACHED_KEYS = 4096
 """Parsed public keys kept: one per author that speaks; about 1 MiB."""

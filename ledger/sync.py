@@ -10,7 +10,8 @@ Gossip is lossy; this is what makes the ledgers of a swarm converge. One round, 
 A log in which both sides hold different ids for one number is a suspect: fetch the peer's entry
 of that number; admitting it (or `Book.conflicts`) yields the proof, which then travels as an
 entry of kind `FORK` in the finder's log, so that the lowest proof reaches everybody. Frozen logs
-are compared only up to where they are frozen, so a settled fork costs nothing.
+are compared only up to where they are frozen, so a settled fork costs nothing. Who holds more of
+a log than ours, which retired, holds another branch of it: that is a suspect as well.
 
 All lists are bounded; what does not fit follows in the next round, because by then the heads
 have moved.
@@ -21,7 +22,7 @@ What is compared are heads, not sets of entries, so that pruning can never distu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger import codec
 from ledger.book import Book
@@ -65,8 +66,11 @@ def wants(book: Book, their_heads: Iterable[Head]) -> list[Want]:
         frozen_at = book.frozen_at(theirs.author)
         first = ours.seq + 1 if ours else 1
         last = min(theirs.seq, first + MAX_WANT_ENTRIES - 1)
+        retire = book.succession.retired(theirs.author)
         if frozen_at is not None:
             last = min(last, frozen_at)
+        if retire is not None:
+            last = min(last, retire.seq)
         if first <= last:
             result.append(Want(theirs.author, first, last))
             if len(result) == MAX_WANTS_PER_FRAME:
@@ -75,11 +79,17 @@ def wants(book: Book, their_heads: Iterable[Head]) -> list[Want]:
 
 
 def suspects(book: Book, their_heads: Iterable[Head]) -> list[Head]:
-    """Those of a peer's heads that contradict ours: same number, another id."""
+    """Those of a peer's heads that contradict ours: same number, another id; or, where our log
+    retired, a higher number. That one is moved to the retirement, where the branches differ.
+    """
     result: list[Head] = []
     for theirs in their_heads:
         frozen_at = book.frozen_at(theirs.author)
         if frozen_at is not None and theirs.seq > frozen_at:
+            continue
+        retire = book.succession.retired(theirs.author)
+        if retire is not None and theirs.seq > retire.seq:
+            result.append(replace(theirs, seq=retire.seq))
             continue
         ours = book.recent_id(theirs.author, theirs.seq)
         if ours is not None and ours != theirs.id:

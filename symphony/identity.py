@@ -6,6 +6,10 @@ forms, its `did:key` and libp2p peer id. Losing the file is losing the identity;
 a second machine is a fork of the ledger. So it is created exclusively, never overwritten, and
 refused when other users of the machine could have read it.
 
+`successor.key` is the seed of the key that may follow this one (`ledger.succession`). A node
+commits to its hash when its log begins; it is needed once, to hand over, and is best kept on
+another disk until then, because a thief of both files can hand over as well.
+
 `swarm.cbor` holds what the node must show to be let in: the genesis, and its proof of
 membership. One home belongs to one swarm for good, because one log does (`write_swarm` refuses
 to change it).
@@ -22,6 +26,7 @@ from annotated_types import Len
 
 from ledger.errors import DecodeError
 from ledger.keys import PrivateKey
+from ledger.succession import commit
 from symphony.config import FILE_MODE, check_private, make_home, resolve_home, write_private
 from symphony.core.admission import (
     Address,
@@ -37,6 +42,7 @@ from symphony.core.wire import Codec
 from symphony.errors import ConfigError
 
 KEY_NAME = "node.key"
+SUCCESSOR_NAME = "successor.key"
 KEY_BYTES = 32
 SWARM_NAME = "swarm.cbor"
 MAX_SWARM_BYTES = 24 * 1024  # a genesis (16 KiB at most), a proof (1 KiB), eight addresses
@@ -66,10 +72,18 @@ _CODEC: Codec[_Stored] = Codec(_Stored, max_bytes=MAX_SWARM_BYTES)
 
 
 def create_identity(home: Path) -> PrivateKey:
-    """Draw a key and write it durably. Raises `ConfigError` where there is one already."""
+    """Draw a key and its successor, and write them durably. Raises `ConfigError` where there is
+    a key already.
+    """
     make_home(home)
-    path = home / KEY_NAME
     key = PrivateKey.generate(os.urandom)
+    _write_new(home / KEY_NAME, key.seed)
+    if not (home / SUCCESSOR_NAME).exists():
+        _write_new(home / SUCCESSOR_NAME, PrivateKey.generate(os.urandom).seed)
+    return key
+
+
+def _write_new(path: Path, seed: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     except FileExistsError:
@@ -78,19 +92,35 @@ def create_identity(home: Path) -> PrivateKey:
             hint="use it, or choose another home with --home DIR",
         ) from None
     with os.fdopen(descriptor, "wb") as file:
-        file.write(key.seed)
+        file.write(seed)
         file.flush()
         os.fsync(file.fileno())
-    return key
 
 
 def load_identity(home: Path) -> PrivateKey:
     """The key of this home. Raises `ConfigError`: missing, damaged, or readable by others."""
-    path = home / KEY_NAME
-    seed = _read_private(path, KEY_BYTES)
-    if seed is None:
+    key = _read_key(home / KEY_NAME)
+    if key is None:
         flag = "" if home == resolve_home() else f" --home {home}"
         raise ConfigError(f"{home}: no node lives here yet", hint=f"symphony init{flag}")
+    return key
+
+
+def load_successor(path: Path) -> PrivateKey | None:
+    """The key in a successor file; None if there is no such file. Raises `ConfigError`."""
+    return _read_key(path)
+
+
+def successor_commitment(home: Path) -> bytes | None:
+    """What this home's log commits to; None where the file was taken away, or never made."""
+    key = load_successor(home / SUCCESSOR_NAME)
+    return None if key is None else commit(key.public)
+
+
+def _read_key(path: Path) -> PrivateKey | None:
+    seed = _read_private(path, KEY_BYTES)
+    if seed is None:
+        return None
     if len(seed) != KEY_BYTES:
         size = f"more than {KEY_BYTES}" if len(seed) > KEY_BYTES else f"only {len(seed)}"
         raise ConfigError(
@@ -105,11 +135,13 @@ def has_identity(home: Path) -> bool:
     return (home / KEY_NAME).exists()
 
 
-def new_genesis(name: str, admission: Rule, founder: PrivateKey) -> Genesis:
-    """The birth of a swarm whose founder is this node."""
+def new_genesis(
+    name: str, admission: Rule, founder: PrivateKey, successor: bytes | None = None
+) -> Genesis:
+    """The birth of a swarm whose founder is this node; `successor` is its commitment."""
     if not 1 <= len(name) <= 64:
         raise ConfigError("a swarm's name has 1 to 64 characters", hint="choose another --name")
-    return Genesis(name, admission, founder.public, os.urandom(16))
+    return Genesis(name, admission, founder.public, os.urandom(16), successor=successor)
 
 
 def read_swarm(home: Path) -> SwarmFile | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger.keys import PrivateKey
+from ledger.succession import commit
 from symphony.core.admission import make_invite
 from symphony.errors import ConfigError
 from symphony.identity import (
@@ -17,8 +18,10 @@ from symphony.identity import (
     create_identity,
     has_identity,
     load_identity,
+    load_successor,
     new_genesis,
     read_swarm,
+    successor_commitment,
     write_swarm,
 )
 
@@ -39,6 +42,22 @@ def test_a_key_is_made_once_and_read_back(home: Path) -> None:
         create_identity(home)
     assert "--home" in caught.value.hint
     assert path.read_bytes() == key.seed
+
+
+def test_a_successor_is_made_with_the_key_and_may_be_taken_away(home: Path) -> None:
+    key = create_identity(home)
+    path = home / "successor.key"
+    successor = load_successor(path)
+    assert successor is not None
+    assert successor.public != key.public
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert successor_commitment(home) == commit(successor.public)
+    path.unlink()
+    assert successor_commitment(home) is None
+    path.write_bytes(b"short")
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="a key has 32 bytes"):
+        successor_commitment(home)
 
 
 def test_a_missing_key_says_how_to_make_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,10 +68,16 @@ def init(
 def make_node(home: Path, name: str, admission: Literal["open", "invite"]) -> SwarmFile:
     """A fresh identity that founds a fresh swarm. Raises `ConfigError` where one lives already."""
     from symphony.config import CONFIG_NAME, write_private
-    from symphony.identity import SwarmFile, create_identity, new_genesis, write_swarm
+    from symphony.identity import (
+        SwarmFile,
+        create_identity,
+        new_genesis,
+        successor_commitment,
+        write_swarm,
+    )
 
     key = create_identity(home)
-    swarm = SwarmFile(new_genesis(name, admission, key))
+    swarm = SwarmFile(new_genesis(name, admission, key, successor_commitment(home)))
     write_swarm(home, swarm)
     config = home / CONFIG_NAME
     if not config.exists():

@@ -70,7 +70,7 @@ def take_in(
         stack.callback(store.close)
         source = stack.enter_context(file.open("rb"))
         me = load_identity(root).public if has_identity(root) else b""
-        intake = Intake(store, swarm.swarm_id, me, root)
+        intake = Intake(store, swarm.swarm_id, me, root, swarm.genesis.anchors)
         try:
             intake.read(source)
         except LedgerError as error:
@@ -95,6 +95,7 @@ class Intake:
     swarm_id: bytes
     me: bytes
     home: Path
+    anchors: dict[bytes, bytes] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     read_items: int = 0
     added: int = 0
@@ -105,9 +106,12 @@ class Intake:
         """Judge each item as if it had come from a stranger; store in batches."""
         from ledger import Book, Entry, verify
         from ledger.sequence import read_sequence
+        from ledger.succession import remembered
 
-        book = Book(self.swarm_id, verify)
+        book = Book(self.swarm_id, verify, anchors=self.anchors)
         book.restore(self.store.heads(), self.store.forks())
+        for entry in remembered(self.store):
+            book.succession.note(entry)
         batch: list[Entry] = []
         try:
             for item in read_sequence(_chunks(source), self.swarm_id):

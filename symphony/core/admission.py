@@ -56,7 +56,9 @@ Address = Annotated[str, Len(1, 256)]
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """The record a swarm is born from; `members` is the list of a `closed` swarm."""
+    """The record a swarm is born from; `members` is the list of a `closed` swarm, `successor` the
+    SHA-256 of the key that may take over from the founder's (`ledger.succession`).
+    """
 
     name: Name
     admission: Rule
@@ -64,9 +66,15 @@ class Genesis:
     nonce: Id16
     protocol: Annotated[int, Interval(ge=1, le=65_535)] = PROTOCOL
     members: Annotated[tuple[Key, ...], Len(0, 256)] = ()
+    successor: Digest | None = None
 
     def encode(self) -> bytes:
         return _GENESIS.encode(self)
+
+    @property
+    def anchors(self) -> dict[bytes, bytes]:
+        """The commitments to successors that the swarm was born with, by author."""
+        return {} if self.successor is None else {self.founder: self.successor}
 
     @property
     def swarm_id(self) -> bytes:

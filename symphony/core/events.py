@@ -199,6 +199,24 @@ class OwnLogForked:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnLogRetired:
+    """Our own key was retired at this number: this node never appends again under it."""
+
+    seq: int
+    type: Literal["own_log_retired"] = "own_log_retired"
+
+
+@dataclass(frozen=True, slots=True)
+class LogRetired:
+    """A node's log ended with its retirement; `successor` goes on."""
+
+    node: NodeId
+    seq: int
+    successor: NodeId
+    type: Literal["log_retired"] = "log_retired"
+
+
+@dataclass(frozen=True, slots=True)
 class LogForked:
     """A node signed two entries of one number: nothing that it says counts any more."""
 
@@ -251,7 +269,9 @@ Event = (
     | PeerSeen
     | AgentSeen
     | LogForked
+    | LogRetired
     | OwnLogForked
+    | OwnLogRetired
     | OwnLogChecked
     | OwnLogUnconfirmed
     | OwnLogShort

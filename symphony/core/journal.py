@@ -10,7 +10,8 @@ through the same `Book`, and only what it accepts is stored and interpreted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from ledger import (
     Accepted,
@@ -29,6 +30,7 @@ from ledger import (
     Signer,
     Verifier,
     check_entry,
+    encode_pledge,
     parse_entry,
     seal,
 )
@@ -54,8 +56,14 @@ class Journal:
         swarm_id: SwarmId,
         out: Outbox,
         learn: Callable[[Entry], None],
+        anchors: Mapping[bytes, bytes] = MappingProxyType({}),
+        pledge: bytes | None = None,
     ) -> None:
-        self.book = Book(swarm_id, verify)
+        """`anchors` are the commitments that the genesis holds; `pledge` is that of this node to
+        its successor, written before anything else if the own log is empty.
+        """
+        self.book = Book(swarm_id, verify, anchors=anchors)
+        self._pledge = pledge
         self.verify = verify
         self.swarm_id = swarm_id
         self._signer = signer
@@ -90,6 +98,10 @@ class Journal:
         expires_in_ms: int | None = None,
     ) -> Entry:
         """Seal the next own entry, order it to be stored, and queue it for gossip."""
+        commitment, self._pledge = self._pledge, None
+        anchored = self.book.succession.commitment(self.me) is not None
+        if commitment is not None and not anchored and self.book.head(self.me) is None:
+            self.write(Kind.PLEDGE, encode_pledge(commitment))
         hlc = self._clock.tick(self._out.wall_ms)
         expires = None if expires_in_ms is None else hlc + (expires_in_ms << 16)
         entry = seal(
@@ -184,9 +196,11 @@ class Journal:
                 self.met_fork(peer, proof)
                 return None
             case Refused(reason, text):
-                if reason is Reason.BAD_CHAIN and peer != self.me:
+                if reason in (Reason.BAD_CHAIN, Reason.RETIRED) and peer != self.me:
                     # Of two branches that part, the entry before shows where.
-                    self.want(peer, entry.author, entry.seq - 1, entry.seq - 1)
+                    retire = self.book.succession.retired(entry.author)
+                    at = entry.seq - 1 if retire is None else min(entry.seq - 1, retire.seq)
+                    self.want(peer, entry.author, at, at)
                 elif reason is not Reason.FROZEN:
                     self._out.do(Reject(peer, f"entry: {text}"))
                 return None

@@ -79,6 +79,7 @@ COSIGN_AFTER_MS = 1_000  # requests gather, so that one entry cosigns many
 COSIGN_TRIES = 10  # seconds that a witness waits for the entries that a checkpoint covers
 MAX_COSIGNS_WAITING = 256  # peers whose checkpoint is looked at, one each
 MAX_WITNESSED = 16_384  # logs whose last cosigned checkpoint is remembered, some 300 bytes each
+MAX_REVOCATIONS = 65_536  # invites taken back, by the founder and by who claims to succeed it
 SEAL_AGAIN_MS = 5_000  # between checkpoints that were asked for: each costs a few nodes an entry
 MAX_COVERING = 8  # checkpoints of one log that are tried for a receipt; the first has witnesses
 SEAL_PAGE_ENTRIES = 256  # entries read at once to find a seal: 5 ms, while nothing is appended

@@ -13,6 +13,7 @@ second entry of some number, and the log is frozen for ever. So after a start
     short    the time is up and the log is shorter than the mark, or than what a peer has seen of
              it, and nobody can fill the gap
     forked   there is a proof that this log has two entries of one number: never again
+    retired  this key handed the log over to its successor: never again
 
 A node whose key was just made, and one that knows of no other node, is open at once.
 """
@@ -22,7 +23,13 @@ from __future__ import annotations
 from typing import Literal
 
 from symphony.core import limits
-from symphony.core.events import OwnLogChecked, OwnLogForked, OwnLogShort, OwnLogUnconfirmed
+from symphony.core.events import (
+    OwnLogChecked,
+    OwnLogForked,
+    OwnLogRetired,
+    OwnLogShort,
+    OwnLogUnconfirmed,
+)
 from symphony.core.ids import NodeId
 from symphony.core.inputs import (
     AgentsChanged,
@@ -42,7 +49,7 @@ from symphony.core.timers import AskingOver, CapabilitiesDue
 NOTHING = bytes(32)
 """Stands for the id of the last entry of an empty log."""
 
-State = Literal["open", "asking", "closed", "short", "forked"]
+State = Literal["open", "asking", "closed", "short", "forked", "retired"]
 
 
 class Gate:
@@ -59,13 +66,14 @@ class Gate:
         self.state: State = "open"
 
     def may_append(self) -> bool:
-        forked = self._journal.book.frozen_at(self._journal.me) is not None
-        return self.state == "open" and not forked
+        book, me = self._journal.book, self._journal.me
+        over = book.frozen_at(me) is not None or book.succession.retired(me) is not None
+        return self.state == "open" and not over
 
     @property
     def code(self) -> str:
         """The code of `symphony.errors` for what can't be done because the gate is shut."""
-        return "ledger_invalid" if self.state in ("forked", "short") else "unreachable"
+        return "ledger_invalid" if self.state in ("forked", "retired", "short") else "unreachable"
 
     @property
     def why(self) -> str:
@@ -73,6 +81,8 @@ class Gate:
         match self.state:
             case "forked":
                 return "this node's log is forked; it must go on under a new key"
+            case "retired":
+                return "this node's key was retired; the node goes on under its successor"
             case "short":
                 return "this node's log lost entries that were spoken already, and no peer has them"
             case _:
@@ -165,6 +175,8 @@ class Gate:
         frozen_at = self._journal.book.frozen_at(self._journal.me)
         if frozen_at is not None:
             self.state = "forked"
+        elif self._journal.book.succession.retired(self._journal.me) is not None:
+            self.state = "retired"
         elif before in ("asking", "closed"):
             self.state = self._judge()
         if self.state == before:
@@ -178,6 +190,8 @@ class Gate:
                 self._out.tell(OwnLogShort(self.seq, self._longest()))
             case "forked":
                 self._out.tell(OwnLogForked((frozen_at or 0) + 1))
+            case "retired":
+                self._out.tell(OwnLogRetired(self.seq))
             case "asking":
                 pass
         return True

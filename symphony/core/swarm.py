@@ -14,8 +14,9 @@ yields `Reject`; an `AssertionError` is a bug of ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import assert_never
 
 from ledger import Entry, ForkProof, Head, Kind, Signer, Verifier
@@ -24,9 +25,10 @@ from symphony.core import limits
 from symphony.core.chance import Chance, jittered
 from symphony.core.conductor import Conductor
 from symphony.core.directory import Directory
-from symphony.core.effects import Effect, Expel
+from symphony.core.effects import Effect
 from symphony.core.events import AgentSeen, PeerSeen
 from symphony.core.forks import Forks
+from symphony.core.identities import Identities
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.inputs import (
     AgentsChanged,
@@ -111,18 +113,20 @@ class Swarm:
         heads: Iterable[Head] = (),
         forks: Iterable[ForkProof] = (),
         founder: NodeId | None = None,
+        anchors: Mapping[bytes, bytes] = MappingProxyType({}),
+        pledge: bytes | None = None,
     ) -> None:
+        """`founder` may revoke; `anchors` and `pledge` are about successors (`Journal`)."""
         self.me = NodeId(signer.public)
         self.directory = Directory()
-        self.revoked: frozenset[bytes] = frozenset()
-        self._founder = founder
         self._chance = chance
         self._out = Outbox(self.me)
         self._wall_minus_now_ms = 0
         self._vectors = Vectors()
-        self.journal = Journal(signer, verify, swarm_id, self._out, self._accepted)
+        self.journal = Journal(signer, verify, swarm_id, self._out, self._accepted, anchors, pledge)
         self.journal.restore(heads, forks)
         self.gate = Gate(self.journal, self._out)
+        self.identities = Identities(self.journal, self._out, founder, self._retired)
         self._forks = Forks(self.journal, self._out, self.gate.may_append, self._frozen)
         self.journal.met_fork, self.journal.compare = self._forks.met, self._forks.compare
         self.members = Members(self.me, self._out)
@@ -161,19 +165,32 @@ class Swarm:
 
     def _gate_moved(self) -> None:
         """The own log was opened or closed: do what had to wait, or give it up."""
-        if self.gate.state == "forked":
+        if self.gate.state in ("forked", "retired"):
             self.conductor.halt(self.gate.why)
             self.worker.halt()
         for happened in self.gate.release():
             self._route(happened)
 
     def _trusted(self) -> frozenset[NodeId]:
-        """Who may own work: the connected peers whose logs are not forked, and this node."""
-        return self.members.alive() - self.journal.book.forks().keys()
+        """Who may own work: the connected peers whose logs go on, and this node."""
+        alive = self.members.alive()
+        return frozenset(node for node in alive if not self.identities.is_over(node))
+
+    @property
+    def revoked(self) -> frozenset[bytes]:
+        """The invites that the founder has taken back."""
+        return self.identities.revoked
+
+    def _retired(self, author: NodeId) -> None:
+        """An author handed over to its successor: the agents that count are in the new log."""
+        self.directory.drop(author)
+        if author != self.me:
+            self.conductor.peer_down(author, "the owner's key was retired")
 
     def _frozen(self, author: NodeId) -> None:
         """An author signed two histories: its agents and bids mean nothing any more."""
         self.directory.drop(author)
+        self.identities.review()
         if author != self.me:
             self.conductor.peer_down(author, "the owner's log is forked")
 
@@ -212,7 +229,7 @@ class Swarm:
             case Cancel(task):
                 self.conductor.cancel(task)
             case Revoke(invite):
-                if self.me == self._founder and invite not in self.revoked:
+                if self.me == self.identities.founder() and invite not in self.revoked:
                     self.journal.write(Kind.REVOKE, invite)
             case Started():
                 self._started(happened)
@@ -243,7 +260,7 @@ class Swarm:
 
     def _heard(self, peer: NodeId, message: Message) -> None:
         of_work = isinstance(message, Beacon | Bids | Work | Done | Progress)
-        if of_work and self.journal.book.frozen_at(peer) is not None:
+        if of_work and self.identities.is_over(peer):
             return
         match message:
             case Progress():
@@ -353,12 +370,10 @@ class Swarm:
         """Interpret an accepted entry; kinds that nobody here needs are only stored."""
         if entry.body is None:
             return
-        if entry.kind == Kind.REVOKE and entry.author == self._founder:
-            self.revoked |= {entry.body}
-            self._out.do(Expel(entry.body))
+        self.identities.learn(entry)
         if entry.kind == Kind.FORK:
             self._forks.heard(NodeId(entry.author), entry.body)
-        if entry.kind != Kind.CAPABILITY or self.journal.book.frozen_at(entry.author) is not None:
+        if entry.kind != Kind.CAPABILITY or self.identities.is_over(entry.author):
             return
         try:
             listing = self.directory.add(entry)

@@ -41,6 +41,7 @@ from symphony.identity import (
     load_identity,
     new_genesis,
     read_swarm,
+    successor_commitment,
     write_swarm,
 )
 from symphony.invites import revoked
@@ -97,7 +98,8 @@ def prepare_home(settings: NodeSettings) -> tuple[PrivateKey, SwarmFile]:
         return key, accept_invite(settings.home, key, invite)
     swarm = read_swarm(settings.home)
     if swarm is None:
-        swarm = SwarmFile(new_genesis("home", "invite", key))
+        successor = successor_commitment(settings.home)
+        swarm = SwarmFile(new_genesis("home", "invite", key, successor))
         write_swarm(settings.home, swarm)
     return key, swarm
 
@@ -154,6 +156,8 @@ async def _run(
         store.heads(),
         store.forks(),
         NodeId(swarm_file.genesis.founder),
+        swarm_file.genesis.anchors,
+        successor_commitment(settings.home),
     )
     high_water = HighWater(settings.home)
     stack.callback(high_water.close)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ledger import Kind, Store
+from ledger import Kind, Store, succession
 from symphony.core.effects import Effect
 from symphony.core.inputs import EntriesStored, WallClock
 from symphony.core.swarm import Swarm
 from symphony.node import limits
 
-REMEMBERED = (Kind.CAPABILITY, Kind.REVOKE)
+REMEMBERED = (*succession.REMEMBERED, Kind.CAPABILITY, Kind.REVOKE)
+"""First who speaks for whom: it decides what the others mean."""
 
 
 def restore(

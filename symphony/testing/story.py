@@ -14,8 +14,10 @@ from symphony.core.events import (
     Event,
     FailedOver,
     LogForked,
+    LogRetired,
     OwnLogChecked,
     OwnLogForked,
+    OwnLogRetired,
     OwnLogShort,
     OwnLogUnconfirmed,
     PeerSeen,
@@ -70,6 +72,10 @@ class Story:
                 return f"ITS OWN LOG FORKED at {seq}"
             case LogForked(node, seq):
                 return f"node {self._node(node)} is frozen: its log forked at {seq}"
+            case LogRetired(node, seq, successor):
+                return f"node {self._node(node)} retired at {seq} for node {self._node(successor)}"
+            case OwnLogRetired(seq):
+                return f"ITS OWN KEY WAS RETIRED at {seq}"
             case OwnLogChecked(seq, answers):
                 return f"may append after {seq}: {answers} peers know no more"
             case OwnLogUnconfirmed(seq):

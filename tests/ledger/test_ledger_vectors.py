@@ -7,14 +7,20 @@ import json
 from pathlib import Path
 
 from ledger import (
+    Accepted,
+    Adopt,
     Book,
     Checkpoint,
+    Forked,
     Frontier,
     Head,
     Initiator,
     Sealed,
     Tree,
+    commit,
     encode_cosign,
+    encode_pledge,
+    encode_retire,
     parse_checkpoint,
     parse_cosign,
     parse_entry,
@@ -99,3 +105,26 @@ def test_a_reconciliation():
     assert session.complete
     assert sorted(session.theirs) == raw(frozen["theirs"])
     assert sorted(session.ours) == raw(frozen["ours"])
+
+
+def test_a_succession():
+    frozen = read("succession.json")
+    one, two, three = raw([frozen["keys"][name] for name in ("one", "two", "three")])
+    entries = [parse_entry(each) for each in raw(frozen["entries"])]
+    pledge, _, retire, adopt = entries
+    bodies = frozen["bodies"]
+    assert encode_pledge(commit(two)).hex() == bodies["pledge"] == pledge.body.hex()
+    assert encode_retire(two).hex() == bodies["retire"] == retire.body.hex()
+    handed = Adopt(one, retire.seq, retire.id, commit(three))
+    assert handed.encode().hex() == bodies["adopt"] == adopt.body.hex()
+    assert commit(two).hex() == frozen["commitment_to_two"]
+    made, now_ms = Book(bytes.fromhex(frozen["swarm_id"]), verify), 1_900_000_000_000
+    for at, entry in enumerate(entries, start=1):
+        assert made.admit(entry, now_ms) == Accepted((entry,))
+        for case in frozen["refused"]:
+            if case["after"] == at:
+                refused = made.admit(parse_entry(bytes.fromhex(case["entry"])), now_ms)
+                assert refused.reason == case["reason"]
+    assert made.succession.speaker(one).hex() == frozen["speaker_of_one"]
+    assert isinstance(made.admit(parse_entry(bytes.fromhex(frozen["fork"])), now_ms), Forked)
+    assert made.succession.speaker(one).hex() == frozen["speaker_of_one_after_the_fork"]
