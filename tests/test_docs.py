@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from ledger import Kind
-from symphony.core import admission, messages, receipt, records
+from symphony.core import admission, inclusion, messages, receipt, records
 from symphony.core.events import TaskEnded
 from symphony.net.events import Channel
 from symphony.net.hello import PROTOCOL
@@ -19,7 +19,7 @@ from symphony.net.hello import PROTOCOL
 REPO = Path(__file__).parents[1]
 PROTOCOL_PAGE = (REPO / "docs/protocol.md").read_text()
 GLOSSARY = (REPO / "docs/glossary.md").read_text()
-ROOMS = (records, receipt, admission, messages)
+ROOMS = (records, receipt, inclusion, admission, messages)
 
 _TABLE = re.compile(r"^### `(\w+)`\n\n((?:\|.*\n)+)", re.MULTILINE)
 TABLES: dict[str, str] = dict(_TABLE.findall(PROTOCOL_PAGE))
@@ -53,7 +53,15 @@ def test_every_record_of_the_ledger_is_described() -> None:
         for name, value in vars(records).items()
         if dataclasses.is_dataclass(value) and name.endswith("Record")
     }
-    described = bodies | {"Capability", "Award", "Candidate", "Ballot", "Receipt", "OpenedText"}
+    described = bodies | {
+        "Capability",
+        "Award",
+        "Candidate",
+        "Ballot",
+        "Receipt",
+        "OpenedText",
+        "Seal",
+    }
     assert described <= TABLES.keys()
 
 

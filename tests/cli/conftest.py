@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gateway.live import Live, live_gateway
 
 from symphony.cli import main
 
@@ -52,3 +53,15 @@ def run(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         return Ran(code, seen.out, seen.err)
 
     return call
+
+
+@pytest.fixture
+def live(home: Path) -> Iterator[Live]:
+    """A gateway that this home says is running."""
+    home.mkdir(mode=0o700)
+    with live_gateway() as running:
+        file = home / "gateway.json"
+        facts = {"url": running.url, "api_key": running.key, "pid": os.getpid()}
+        file.write_text(json.dumps(facts))
+        file.chmod(0o600)
+        yield running

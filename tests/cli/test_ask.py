@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gateway.fake_port import DIGEST, RECEIPT, ending
-from gateway.live import Live, live_gateway
+from gateway.live import Live
 
 from symphony.cli import main
 from symphony.cli.durations import milliseconds
 from symphony.errors import AdmissionDenied, UsageError
 
 from .conftest import Run
-
-
-@pytest.fixture
-def live(home: Path) -> Iterator[Live]:
-    import os
-
-    home.mkdir(mode=0o700)
-    with live_gateway() as running:
-        file = home / "gateway.json"
-        facts = {"url": running.url, "api_key": running.key, "pid": os.getpid()}
-        file.write_text(json.dumps(facts))
-        file.chmod(0o600)
-        yield running
 
 
 def test_the_answer_is_all_there_is_on_stdout(run: Run, live: Live) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import openai
 import pytest
 
+from ledger import parse_did_key
 from symphony.client import Symphony
+from symphony.core.bundle import receipt_digest, unsealed
 from symphony.core.receipt import verify_receipt
 from symphony.errors import ReceiptInvalid
 
@@ -46,7 +48,7 @@ def test_planned_elected_voted(stage: Stage) -> None:
 def test_every_ballot_is_in_the_receipt(stage: Stage) -> None:
     verdict = ask(stage["n3"], "ANSWER: 7", plan="always", answer_type="number", chains=5)
     data = receipt_of(stage["n3"], verdict)
-    assert hashlib.sha256(data).hexdigest() == verdict["receipt"]
+    assert receipt_digest(data).hex() == verdict["receipt"]
     report = verify_receipt(data)
     assert (report.outcome, report.answer) == ("answered", "7")
     assert report.task.hex() == verdict["task"]
@@ -60,6 +62,19 @@ def test_every_ballot_is_in_the_receipt(stage: Stage) -> None:
             verify_receipt(bytes(bad))
 
 
+def test_a_receipt_is_sealed_by_those_who_saw_the_log(stage: Stage, tmp_path: Path) -> None:
+    verdict = ask(stage["n2"], "ANSWER: 9", plan="never")
+    file = tmp_path / "sealed.receipt"
+    words = ("receipt", "fetch", verdict["task"], str(file), "--wait", "30s", "--json")
+    done = symphony(stage["n2"].home, *words)
+    assert done.json() == {"digest": verdict["receipt"], "witnesses": 3}
+    report = verify_receipt(file.read_bytes())
+    assert report.seal is not None
+    others = {parse_did_key(stage[name].node) for name in ("n1", "n3", "n4", "n5")}
+    assert len(others & set(report.seal.witnesses)) == 3
+    assert report.answer == "9"
+
+
 def test_by_the_sdk(stage: Stage) -> None:
     with Symphony(home=stage["n5"].home) as swarm:
         answer = swarm.tasks.run("ANSWER: blue", chains=3, skill=QUICK)
@@ -67,7 +82,7 @@ def test_by_the_sdk(stage: Stage) -> None:
         assert answer.receipt is not None
         assert answer.receipt.path is not None
         data = answer.receipt.path.read_bytes()
-        assert data == answer.receipt.fetch()
+        assert data == unsealed(answer.receipt.fetch())
         assert hashlib.sha256(data).hexdigest() == answer.receipt.digest
         assert len(answer.ballots) >= 2
 

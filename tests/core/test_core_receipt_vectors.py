@@ -1,0 +1,43 @@
+"""The frozen vectors of receipts: what was sealed once is read in the same way for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from ledger import codec
+from symphony.core.bundle import receipt_digest, unsealed
+from symphony.core.receipt import RECEIPT, verify_receipt
+from symphony.errors import ReceiptInvalid
+
+FROZEN = json.loads((Path(__file__).parents[1] / "vectors" / "v1" / "receipt.json").read_text())
+SEALED = bytes.fromhex(FROZEN["sealed"])
+PLAIN = bytes.fromhex(FROZEN["receipt"])
+
+
+def test_a_sealed_receipt():
+    report = verify_receipt(SEALED)
+    assert report.seal is not None
+    assert (report.answer, report.seal.size) == (FROZEN["answer"], FROZEN["size"])
+    assert report.seal.checkpoint.hex() == FROZEN["checkpoint"]
+    assert [witness.hex() for witness in report.seal.witnesses] == FROZEN["witnesses"]
+    assert RECEIPT.encode(RECEIPT.decode(SEALED)) == SEALED
+
+
+def test_the_same_before_it_was_sealed():
+    assert unsealed(SEALED) == PLAIN
+    assert hashlib.sha256(PLAIN).hexdigest() == FROZEN["digest"] == receipt_digest(SEALED).hex()
+    assert verify_receipt(PLAIN).seal is None
+
+
+@pytest.mark.parametrize("case", FROZEN["refused"], ids=lambda case: case["what"])
+def test_seals_that_do_not_hold(case):
+    value = codec.loads(PLAIN)
+    assert isinstance(value, dict)
+    value["seal"] = codec.loads(bytes.fromhex(case["seal"]))
+    with pytest.raises(ReceiptInvalid) as caught:
+        verify_receipt(codec.dumps(value))
+    assert caught.value.message == case["why"]
