@@ -10,6 +10,8 @@ exact stop can't end a task before all three chains have voted.
 
 from __future__ import annotations
 
+import json
+import socket
 import statistics
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -48,6 +51,7 @@ def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> 
         plans = [NodePlan(f"n{number}", environment) for number in range(1, nodes + 1)]
         with local_swarm(root, plans) as swarm, swarm[0].client() as client:
             _run_task(client)  # embeds the skills, opens the connections to the echo server
+            model_ms = bare_call_ms(url)
             runs = [_run_task(client) for _ in range(tasks)]
     walls = [wall_ms for wall_ms, _ in runs]
     ideal_ms = CALLS_IN_A_ROW * latency_ms
@@ -56,6 +60,7 @@ def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> 
         "nodes": nodes,
         "tasks": tasks,
         "latency_ms": latency_ms,
+        "model_ms": model_ms,
         "ideal_ms": ideal_ms,
         "median_ms": statistics.median(walls),
         "min_ms": min(walls),
@@ -66,6 +71,31 @@ def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> 
         "conductor_median_ms": statistics.median(ended["at_ms"] for _, ended in runs),
         "plan_median_ms": statistics.median(e["phases_ms"]["plan"] for _, e in runs),
     }
+
+
+def bare_call_ms(url: str, calls: int = 9) -> float:
+    """What one call of the model takes, asked over a bare socket: the median. That the model is
+    neither slower nor faster than it claims is the ground that the ratio stands on.
+    """
+    parts = urlsplit(url)
+    body = json.dumps(
+        {"model": "echo", "stream": True, "messages": [{"role": "user", "content": "42"}]}
+    ).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    ).encode()
+    took_ms: list[float] = []
+    with socket.create_connection((parts.hostname, parts.port or 80), timeout=30) as bare:
+        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(calls):
+            began = time.perf_counter()
+            bare.sendall(head + body)
+            answer = b""
+            while not answer.endswith(b"0\r\n\r\n"):
+                answer += bare.recv(65_536)
+            took_ms.append((time.perf_counter() - began) * 1000)
+    return statistics.median(took_ms)
 
 
 def _run_task(client: httpx2.Client) -> tuple[float, dict[str, Any]]:
