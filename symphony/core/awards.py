@@ -2,6 +2,10 @@
 
 The award is an entry of the conductor's log *before* the work travels, so that one epoch has one
 owner or there is a proof of cheating. Units that are ready together share one entry.
+
+The award of a step that was called for ahead is written ahead as well: when its turn comes, the
+work leaves without waiting for the disk. Should its owner be gone by then, or the bids be old,
+that award stays unused, and the next one has the next epoch.
 """
 
 from __future__ import annotations
@@ -81,8 +85,24 @@ class Awards:
             for c in unit.candidates
         )
 
+    def hand_out_ahead(self, run: TaskRun, unit: Unit) -> bool:
+        """Send the work of a unit whose award was written ahead. False if there is none, or if it
+        can't be used any more.
+        """
+        raw, unit.ahead = unit.ahead, b""
+        if not raw:
+            return False
+        assert unit.award is not None
+        owner = NodeId(unit.award.owner)
+        fresh = self._out.now_ms <= unit.bids_at_ms + limits.BID_LIFETIME_MS
+        if not fresh or owner in unit.avoided or owner not in self._around.alive():
+            unit.attempts -= 1  # it was never made
+            return False
+        self._hand_out(run, unit, raw)
+        return True
+
     def write(self, run: TaskRun, units: Sequence[Unit]) -> None:
-        """Write the awards down, then send the work to its owners."""
+        """Write the awards down, then send the work to the owners of units whose turn it is."""
         left = list(units)
         while left and not run.ended:
             batch, body = self._fitting_entry(run, left)
@@ -91,10 +111,11 @@ class Awards:
             run.entries.append(entry)
             raw = entry.encode()
             for unit in batch:
-                if unit.state != "calling":
-                    continue  # giving up one unit may have ended the chain, or the task
                 unit.award_id = EntryId(entry.id)
-                self._hand_out(run, unit, raw)
+                if unit.state == "waiting":
+                    unit.ahead = raw
+                elif unit.state == "calling":  # giving up one may have ended the chain, or the task
+                    self._hand_out(run, unit, raw)
 
     @staticmethod
     def _fitting_entry(run: TaskRun, units: Sequence[Unit]) -> tuple[Sequence[Unit], bytes]:

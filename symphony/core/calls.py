@@ -5,8 +5,9 @@ that newcomers get heard. It closes when all asked have answered, when every uni
 enough, or when the window ends; there is no fixed sleep. Bids that didn't win are kept for
 failover: the next one in rank gets the unit with the next epoch, without a new auction.
 
-The steps that follow a running one are called for *ahead*, while it runs. Their owners are
-elected when their turn comes, from bids that are at most 30 s old; older ones are called for anew.
+The steps that follow a running one are called for *ahead*, while it runs, and if their plan is
+known their owners are elected at once. The work is sent when their turn comes, on bids that are at
+most 30 s old; for older ones there is a new call.
 
 Units that are ready together share one beacon and one award entry (`awards`).
 """
@@ -61,10 +62,11 @@ class Calls:
         for unit in units:
             unit.state = "calling"
             unit.called_ms = unit.called_ms or self._out.now_ms
-        ahead = [unit for unit in units if self._foreseen(unit)]
         given: list[Unit] = []
-        for unit in ahead:
-            if self._awards.elect(run, unit, given):
+        for unit in units:
+            if self._awards.hand_out_ahead(run, unit) or unit.state != "calling":
+                continue
+            if self._foreseen(unit) and self._awards.elect(run, unit, given):
                 given.append(unit)
         self._give(run, given)
         out = {id(unit) for call in run.calls.values() for unit in call.units}
@@ -286,9 +288,11 @@ class Calls:
             if unit.state in ("waiting", "calling"):
                 unit.candidates = tuple(call.bids.get(unit.id, ()))
                 unit.bids_at_ms = self._out.now_ms
-            if unit.state != "calling":
-                continue  # stopped meanwhile, or called for ahead: its turn will come
-            (given if self._awards.elect(run, unit, given) else nobody).append(unit)
+            foreseen = unit.state == "waiting" and unit.step is not None
+            if (foreseen or unit.state == "calling") and self._awards.elect(run, unit, given):
+                given.append(unit)
+            elif unit.state == "calling":
+                nobody.append(unit)
         self._give(run, given)
         for unit in nobody:
             if unit.calls >= limits.MAX_CALLS_PER_UNIT:

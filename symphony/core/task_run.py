@@ -47,6 +47,7 @@ class Unit:
     candidates: tuple[Candidate, ...] = ()
     bids_at_ms: int = -limits.BID_LIFETIME_MS  # when the bids came in
     foreseen: bool = False  # was called for ahead
+    ahead: bytes = b""  # the entry with its award, if that was written before its turn came
     avoided: list[NodeId] = field(default_factory=list)
     award: Award | None = None
     award_id: EntryId | None = None
