@@ -211,7 +211,10 @@ class Network:
 
     async def emit(self, event: NetEvent) -> None:
         try:
-            await self._outlet.send(event)
+            try:
+                self._outlet.send_nowait(event)  # mostly there is room, and a turn is saved
+            except trio.WouldBlock:
+                await self._outlet.send(event)
         except trio.BrokenResourceError:
             return  # the node stopped listening: it is shutting down
 
