@@ -40,6 +40,7 @@ from symphony.core.effects import Publish, Reject
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.messages import Entries, Want
 from symphony.core.outbox import Outbox
+from symphony.core.requests import Requests
 from symphony.core.timers import PublishDue
 
 
@@ -74,7 +75,7 @@ class Journal:
         self._published_ms = -limits.PUBLISH_EVERY_MS
         self.met_fork: Callable[[NodeId, ForkProof], None] = _nobody
         self.compare: Callable[[NodeId, Entry], None] = _nobody
-        self._asked: dict[tuple[NodeId, bytes], tuple[int, int]] = {}
+        self._asked = Requests()
 
     @property
     def me(self) -> NodeId:
@@ -142,15 +143,17 @@ class Journal:
 
     def want(self, peer: NodeId, author: bytes, first: int, last: int) -> None:
         """Ask a peer for a range of a log, unless it was asked for it a moment ago."""
-        last_asked, until_ms = self._asked.pop((peer, author), (0, 0))
-        again = self._out.now_ms < until_ms
-        if not again or last > last_asked:
-            first = max(first, last_asked + 1) if again else first
-            self._out.send(peer, Want(author, first, last))
-            until_ms = self._out.now_ms + limits.WANT_PATIENCE_MS
-        self._asked[peer, author] = (max(last, last_asked) if again else last, until_ms)
-        while len(self._asked) > limits.MAX_ASKED:
-            del self._asked[next(iter(self._asked))]
+        wanted = self._asked.ask(peer, author, first, last, self._out.now_ms)
+        if wanted is not None:
+            self._out.send(peer, Want(author, *wanted))
+
+    def asked(self, peer: NodeId, entry: Entry) -> bool:
+        """Was this peer asked for this entry?"""
+        return self._asked.expects(peer, entry.author, entry.seq)
+
+    def lost(self, peer: NodeId) -> None:
+        """The connection to a peer is gone."""
+        self._asked.forget(peer)
 
     def take_signed(self, peer: NodeId, raw: bytes) -> Entry | None:
         """Admit one entry that something is to be done about. It comes back if its author signed
@@ -166,13 +169,17 @@ class Journal:
         admission = self.book.admit(entry, self._out.wall_ms, verified=True)
         return self._admitted(peer, entry, admission, ask=False)
 
-    def take(self, peer: NodeId, raw: bytes, *, solicited: bool = False) -> Entry | None:
-        """Admit one entry in wire form; None if it was refused, or proved a fork."""
+    def take(self, peer: NodeId, raw: bytes, *, answer: bool = False) -> Entry | None:
+        """Admit one entry in wire form; None if it was refused, or proved a fork.
+
+        `answer`: the peer says that we asked for it. If we did, its author's rate is not counted.
+        """
         try:
             entry = parse_entry(raw)
         except LedgerError as error:
             self._out.do(Reject(peer, f"entry: {error}"))
             return None
+        solicited = answer and self.asked(peer, entry)
         admission = self.book.admit(entry, self._out.wall_ms, solicited=solicited)
         return self._admitted(peer, entry, admission, ask=not solicited)
 

@@ -52,6 +52,7 @@ class Replication:
         self._catch_up.lost(peer)
         self._sessions.pop(peer, None)
         self._requests.pop(peer, None)
+        self._journal.lost(peer)
 
     def compare(self, alive: Collection[NodeId]) -> None:
         """The periodic comparison with one random peer, in both directions."""
@@ -147,8 +148,8 @@ class Replication:
     def entries(self, peer: NodeId, message: Entries) -> None:
         authors: dict[bytes, None] = {}
         for raw in message.entries:
-            entry = self._journal.take(peer, raw, solicited=message.asked)
-            if entry is not None:
+            entry = self._journal.take(peer, raw, answer=message.asked)
+            if entry is not None and self._journal.asked(peer, entry):
                 authors[entry.author] = None
         if message.asked:
             self._catch_up.came(peer, authors)

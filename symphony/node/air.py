@@ -24,6 +24,7 @@ from symphony.net import Channel, FrameSeen, GossipSeen, NetEvent, Network, Topi
 from symphony.net import PeerDown as NetDown
 from symphony.net import PeerUp as NetUp
 from symphony.node import limits
+from symphony.node.outgoing import Outgoing
 
 _log = structlog.get_logger("symphony.air")
 
@@ -52,8 +53,7 @@ class NetworkAir:
         self._rejects: Counter[bytes] = Counter()
         self._last: tuple[messages.Message, bytes] | None = None
         self._ranges = trio.CapacityLimiter(limits.RANGES_AT_ONCE)
-        sender, receiver = trio.open_memory_channel[tuple[str, bytes]](limits.OUTGOING_GOSSIP)
-        self._gossip_in, self._gossip_out = sender, receiver
+        self._outgoing = Outgoing()
 
     # --- out ----------------------------------------------------------------------------------
 
@@ -71,10 +71,8 @@ class NetworkAir:
         return self._last[1]
 
     def publish(self, effect: Publish) -> None:
-        topic = getattr(self._topics, effect.topic)
-        try:
-            self._gossip_in.send_nowait((topic, messages.encode(effect.message)))
-        except trio.WouldBlock:
+        topic, data = getattr(self._topics, effect.topic), messages.encode(effect.message)
+        if not self._outgoing.put(topic, data, urgent=isinstance(effect.message, Fork)):
             _log.warning("gossip_queue_full", topic=effect.topic)
 
     def send_range(self, effect: SendRange) -> None:
@@ -132,8 +130,9 @@ class NetworkAir:
         return True
 
     async def run_gossip(self) -> None:
-        """Publish what is queued, one message after the other."""
-        async for topic, data in self._gossip_out:
+        """Publish what is queued, one message after the other, proofs of forks first."""
+        while True:
+            topic, data = await self._outgoing.take()
             await self._network.publish(topic, data)
 
     async def forget_rejects(self) -> None:

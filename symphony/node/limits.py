@@ -8,6 +8,7 @@ QUICK_APPEND_MS = 5.0  # a mean commit below this is not worth a thread (its swi
 UNKEPT_MS = 25  # entries of others wait so long for a commit that is needed anyway
 MARK_SYNC_S = 1.0  # how often the high-water mark is synced while it moves
 OUTGOING_GOSSIP = 256  # messages waiting to be gossiped; gossip may lose what doesn't fit
+OUTGOING_URGENT = 64  # proofs of forks waiting before all others; each is an entry of ours as well
 RANGE_FRAME_BYTES = 128 * 1024  # entries per frame in answer to a `Want`
 RANGE_WAIT_S = 20.0  # a peer that doesn't read its range for so long doesn't get the rest
 RANGES_AT_ONCE = 4  # ranges that are read and sent side by side

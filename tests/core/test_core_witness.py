@@ -22,6 +22,7 @@ from symphony.core.effects import Append, HashLog, Reject, Send, SetTimer
 from symphony.core.inputs import Heard, LogHashed, TimerFired
 from symphony.core.messages import CosignAsked, Entries
 from symphony.core.timers import CheckpointDue, CosignDue
+from symphony.node.unkept import Unkept
 
 
 def write(mesh, node, count):
@@ -175,6 +176,9 @@ def test_a_cosignature_is_stored_before_it_is_sent():
     [append] = (e for e in effects if isinstance(e, Append))
     assert sent.message == Entries((append.entries[0].encode(),))
     assert parse_cosign(append.entries[0]) == [Checkpoint(shown.anna.id, 3, shown.root)]
+    unkept = Unkept(shown.stage.me)  # and so does the edge: it commits before it runs the rest
+    unkept.add(append.entries, now_ms=0)
+    assert unkept.must_go(effects)
 
 
 def test_what_was_cosigned_is_not_cosigned_again_nor_gone_back_on():
