@@ -15,7 +15,8 @@ and calls `conflicts`.
 
 A retire entry ends its log, if it names the key that the log committed to (`succession`).
 
-An entry without its body is refused: a relay could otherwise strip bodies for good.
+An entry without its body is refused as long as the body may be of use (`retention`): a relay
+could otherwise strip bodies for good.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ledger.fork import ForkProof
 from ledger.keys import Verifier
 from ledger.limits import Limits
 from ledger.log import Log, memory_bytes
+from ledger.retention import may_lack
 from ledger.roster import Roster
 from ledger.succession import Succession
 
@@ -136,7 +138,7 @@ class Book:
         retire = self.succession.retired(entry.author)
         if retire is not None and entry.seq > retire.seq:
             return Refused(Reason.RETIRED, f"the log ended with its retirement at {retire.seq}")
-        if entry.body is None:
+        if entry.body is None and not may_lack(entry.header, now_ms):
             return Refused(Reason.NO_BODY, "the entry came without its body")
         log = self._logs.get(entry.author)
         known = log.known(entry.seq) if log else None

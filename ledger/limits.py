@@ -48,6 +48,13 @@ MAX_FUTURE_MS = 5 * 60 * 1000
 MAX_PUSH_MS = 60 * 1000
 """Peers never push our clock further than this ahead of our own time."""
 
+# --- retention ------------------------------------------------------------------------------
+FIRST_OWN_KIND = 16
+"""Format. Kinds from here on are the ledger's own, or not known yet: their bodies are kept."""
+
+DROP_AFTER_MS = 60 * 60 * 1000
+"""How long a body outlives its expiry: an hour is more than clocks of one swarm differ by."""
+
 # --- checkpoints ----------------------------------------------------------------------------
 MAX_COSIGNED = 64
 """Format. Checkpoints that one entry cosigns; each takes up to 79 bytes."""

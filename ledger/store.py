@@ -13,7 +13,7 @@ reported with author and number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from ledger.errors import ForkDetected, LedgerError, StoreError
 from ledger.fork import ForkProof
 from ledger.keys import Verifier
 from ledger.merkle import Frontier
+from ledger.retention import is_mortal
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,12 @@ class Store(Protocol):
         It is kept, so that the next one costs only what came since.
         """
 
+    def drop_bodies(self, before: int, *, keep: Collection[tuple[bytes, int]], limit: int) -> int:
+        """Forget at most `limit` bodies that are of no use after the stamp `before`, the earliest
+        first (`retention`), but none of the entries (author and number) in `keep`. Returns how
+        many were forgotten: fewer than `limit` if no more are left.
+        """
+
     def forks(self) -> list[ForkProof]:
         """The lowest proof for each forked author, ordered by author."""
 
@@ -130,6 +137,8 @@ def audit(rows: Iterable[Row], swarm_id: bytes, verify: Verifier) -> Iterator[Pr
         if (row.author, row.seq, row.kind) != (entry.author, entry.seq, entry.kind):
             text = "author, seq or kind differ from the signed header"
             yield Problem(row.author, row.seq, text)
+        if entry.body is None and not is_mortal(entry.header):
+            yield Problem(row.author, row.seq, "the body is missing, and is never dropped")
         if entry.seq > 1 and last_id is not None and entry.prev != last_id:
             yield Problem(row.author, row.seq, "prev is not the id of the entry before")
         if entry.hlc <= last_hlc:
@@ -229,6 +238,23 @@ class MemoryStore:
             return None
         self._frontiers[author] = frontier
         return frontier
+
+    def drop_bodies(self, before: int, *, keep: Collection[tuple[bytes, int]], limit: int) -> int:
+        due = [
+            (entry.expires or 0, number, entry)
+            for number, log in enumerate(self._logs.values())
+            for entry in log
+            if entry.body is not None
+            and is_mortal(entry.header)
+            and (entry.expires or 0) <= before
+            and (entry.author, entry.seq) not in keep
+        ]
+        due.sort(key=lambda row: (row[0], row[1], row[2].seq))
+        gone = {entry.id: entry.without_body() for _, _, entry in due[:limit]}
+        for bare in gone.values():
+            self._logs[bare.author][bare.seq - 1] = bare
+        self._rows = [gone.get(entry.id, entry) for entry in self._rows]
+        return len(gone)
 
     def forks(self) -> list[ForkProof]:
         return [proof for _, proof in sorted(self._forks.items())]

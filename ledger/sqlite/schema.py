@@ -54,6 +54,12 @@ MIGRATIONS = (
       log INTEGER PRIMARY KEY REFERENCES log, size INTEGER NOT NULL, peaks BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE expiry (
+      at INTEGER NOT NULL, log INTEGER NOT NULL REFERENCES log, seq INTEGER NOT NULL,
+      PRIMARY KEY (at, log, seq)
+    ) WITHOUT ROWID, STRICT;
+    """,
 )
 """Numbered from 1. Never edit one that was released: add the next."""
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -28,7 +28,8 @@ from ledger.fork import ForkProof, parse_proof
 from ledger.header import entry_id, parse_header
 from ledger.keys import Verifier
 from ledger.merkle import Frontier
-from ledger.sqlite import frontiers
+from ledger.retention import is_mortal
+from ledger.sqlite import bodies, frontiers
 from ledger.sqlite.schema import check_swarm, connect, identify, migrate, transaction, translated
 from ledger.store import Problem, Row, audit, audit_forks, fork_error, gap_error
 
@@ -125,6 +126,7 @@ class SqliteStore:
     def append(self, entries: Sequence[Entry]) -> None:
         ends: dict[bytes, _End] = {}
         rows: list[tuple[int, int, int, bytes, bytes, bytes | None]] = []
+        mortal: list[tuple[int | None, int, int]] = []
         with translated("cannot append"), transaction(self._db):
             for entry in entries:
                 header = entry.header
@@ -141,7 +143,10 @@ class SqliteStore:
                 end.fresh[seq] = entry.id
                 signed = (header.kind, entry.header_bytes, entry.signature, entry.body)
                 rows.append((end.number, seq, *signed))
+                if entry.body is not None and is_mortal(header):
+                    mortal.append((header.expires, end.number, seq))
             self._db.executemany(_INSERT, rows)
+            bodies.note(self._db, mortal)
             moved = [(end.seq, end.id, end.hlc, end.number) for end in ends.values()]
             query = "UPDATE log SET seq = ?, id = ?, hlc = ? WHERE number = ?"
             self._db.executemany(query, moved)
@@ -194,6 +199,10 @@ class SqliteStore:
     def frontier(self, author: bytes, size: int) -> Frontier | None:
         with translated("cannot read the tree of a log"), transaction(self._db):
             return frontiers.frontier(self._db, author, size)
+
+    def drop_bodies(self, before: int, *, keep: Collection[tuple[bytes, int]], limit: int) -> int:
+        with translated("cannot drop bodies"), transaction(self._db):
+            return bodies.drop(self._db, before, keep, limit)
 
     def forks(self) -> list[ForkProof]:
         with translated("cannot read the fork proofs"):

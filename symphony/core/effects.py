@@ -53,6 +53,17 @@ class HashLog:
 
 
 @dataclass(frozen=True, slots=True)
+class DropBodies:
+    """Forget at most `limit` stored bodies that are of no use after the stamp `before`, but none
+    of the entries (author and number) in `keep`; the answer is a `BodiesDropped` input.
+    """
+
+    before: int
+    keep: frozenset[tuple[bytes, int]]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """To one connected peer, in order. Dropped if the peer is gone (`PeerDown` will follow)."""
 
@@ -155,6 +166,7 @@ Effect = (
     | KeepFork
     | LookUp
     | HashLog
+    | DropBodies
     | Send
     | SendRange
     | Publish

@@ -116,6 +116,13 @@ class SealWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class BodiesDropped:
+    """The answer to `DropBodies`: how many there were."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer that `SetTimer` asked for is due, or long past."""
 
@@ -218,6 +225,7 @@ Input = (
     | EntriesStored
     | LookedUp
     | LogHashed
+    | BodiesDropped
     | SealWanted
     | TimerFired
     | WorkMoved

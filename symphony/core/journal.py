@@ -35,6 +35,7 @@ from ledger import (
     seal,
 )
 from ledger.errors import LedgerError, Reason
+from ledger.limits import FIRST_OWN_KIND
 from symphony.core import limits
 from symphony.core.effects import Publish, Reject
 from symphony.core.ids import NodeId, SwarmId
@@ -98,7 +99,11 @@ class Journal:
         refs: Sequence[bytes] = (),
         expires_in_ms: int | None = None,
     ) -> Entry:
-        """Seal the next own entry, order it to be stored, and queue it for gossip."""
+        """Seal the next own entry, order it to be stored, and queue it for gossip. The body of an
+        entry of the application is of use for `expires_in_ms`, or as long as those of a task.
+        """
+        if expires_in_ms is None and kind < FIRST_OWN_KIND:
+            expires_in_ms = limits.BODY_LIFETIME_MS
         commitment, self._pledge = self._pledge, None
         anchored = self.book.succession.commitment(self.me) is not None
         if commitment is not None and not anchored and self.book.head(self.me) is None:

@@ -7,7 +7,9 @@ second entry of some number, and the log is frozen for ever. So after a start
     asking   the node asks the peers that it meets for the end of its log; whoever has more of
              it is asked for the rest, which carries our own signature, and we go on from there
     open     three peers have answered (or all there are), nobody has more, and the log is at
-             least as long as the high-water mark that was written before anything was spoken
+             least as long as the high-water mark that was written before anything was spoken. In
+             a directory that is a copy, all that are known must answer, or the time be up: the
+             few that come first may be those that did not hear what was said last
     closed   the time is up and nobody answered: the node reads and serves, but does not append
              until one peer has answered, or until its owner says to go on unasked
     short    the time is up and the log is shorter than the mark, or than what a peer has seen of
@@ -59,10 +61,12 @@ class Gate:
         self._journal = journal
         self._out = out
         self._mark = OwnLogMark()
+        self._met: set[NodeId] = set()
         self._answers: dict[NodeId, int] = {}
         self._held: list[Input] = []
         self._waited = False
         self._seen = 0
+        self._until_ms = 0
         self.state: State = "open"
 
     def may_append(self) -> bool:
@@ -124,14 +128,23 @@ class Gate:
         self._mark = mark
         if mark.known_peers or self.seq < mark.seq:
             self.state = "asking"
-            self._seen = self.seq
+            self._wait()
             self._out.timer(AskingOver(), limits.ASKING_MS)
 
     def greet(self, peer: NodeId) -> None:
         """Ask a peer that was just met."""
+        self._met.add(peer)
         if self.state in ("asking", "closed"):
-            head = self._journal.book.head(self._journal.me)
-            self._out.send(peer, HeadAsked(self.seq, head.id if head else NOTHING))
+            self._ask(peer)
+
+    def _ask(self, peer: NodeId) -> None:
+        head = self._journal.book.head(self._journal.me)
+        self._out.send(peer, HeadAsked(self.seq, head.id if head else NOTHING))
+
+    def _wait(self) -> None:
+        """Give everybody the time to answer, from now on."""
+        self._waited, self._seen = False, self.seq
+        self._until_ms = self._out.now_ms + limits.ASKING_MS
 
     def asked(self, peer: NodeId) -> None:
         """Tell a peer where its log ends, as far as we know. An entry counts even if what comes
@@ -152,22 +165,28 @@ class Gate:
         if message.seq > self.seq:
             self._journal.want(peer, me, self.seq + 1, message.seq)
             if self._waited:  # it came late, and is given as much time as the others had
-                self._waited, self._seen = False, self.seq
-                self._out.timer(AskingOver(), limits.ASKING_MS)
+                self._wait()
         elif ours is not None and ours != message.id:
             self._journal.want(peer, me, message.seq, message.seq)
 
     def lost(self, peer: NodeId) -> None:
         """A peer that is gone can't hand over what it promised."""
+        self._met.discard(peer)
         self._answers.pop(peer, None)
 
     def time_is_up(self) -> None:
-        """Nobody is waited for any longer, unless entries are still coming in."""
-        if self.state in ("asking", "closed") and self.seq > self._seen:
-            self._seen = self.seq
-            self._out.timer(AskingOver(), limits.ASKING_MS)
-        else:
-            self._waited = True
+        """Nobody is waited for any longer, unless entries are still coming in. Who has not
+        answered is asked again: a question may get lost on a link that stands.
+        """
+        if self.state not in ("asking", "closed"):
+            return
+        if self._out.now_ms >= self._until_ms:
+            coming = self.seq > self._seen
+            self._wait()
+            self._waited = not coming
+            for peer in sorted(self._met - self._answers.keys()):
+                self._ask(peer)
+        self._out.timer(AskingOver(), self._until_ms - self._out.now_ms)
 
     def settle(self) -> bool:
         """Look at everything that is known by now. True if the state changed."""
@@ -203,7 +222,9 @@ class Gate:
     def _judge(self) -> State:
         """Asking, or closed: what now?"""
         answered = len(self._answers)
-        wanted = min(limits.PEERS_ASKED, self._mark.known_peers)
+        wanted = self._mark.known_peers
+        if self._mark.unasked or not self._mark.seq:
+            wanted = min(limits.PEERS_ASKED, wanted)
         if self.seq >= self._longest():
             if answered >= wanted or (self._waited and answered):
                 return "open"

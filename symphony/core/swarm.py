@@ -15,7 +15,6 @@ yields `Reject`; an `AssertionError` is a bug of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import assert_never
 
@@ -28,10 +27,12 @@ from symphony.core.directory import Directory
 from symphony.core.effects import Effect
 from symphony.core.events import AgentSeen, PeerSeen
 from symphony.core.forks import Forks
+from symphony.core.hosting import Hosting
 from symphony.core.identities import Identities
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.inputs import (
     AgentsChanged,
+    BodiesDropped,
     Cancel,
     Embedded,
     EntriesStored,
@@ -75,8 +76,8 @@ from symphony.core.messages import (
 )
 from symphony.core.outbox import Outbox
 from symphony.core.own_log import Gate
-from symphony.core.records import CAPABILITY, Capability
 from symphony.core.replication import Replication
+from symphony.core.retention import Retention
 from symphony.core.surroundings import Surroundings
 from symphony.core.timers import (
     AskingOver,
@@ -92,6 +93,7 @@ from symphony.core.timers import (
     PresenceSoon,
     PublishDue,
     Renew,
+    RetentionDue,
     SyncDue,
     Timer,
     WindowOver,
@@ -144,7 +146,8 @@ class Swarm:
         self._replication = Replication(self.journal, self._out, chance)
         may_append = self.gate.may_append
         self.witness = Witness(self.journal, self._out, chance, may_append, self._trusted)
-        self._agents: tuple[Capability, ...] = ()
+        self._retention = Retention(self.directory, self._out)
+        self._hosting = Hosting(self.journal, self.directory, self.worker, self._out)
         self._incarnation = 0
 
     def handle(self, now_ms: int, happened: Input) -> list[Effect]:
@@ -234,20 +237,28 @@ class Swarm:
             case Started():
                 self._started(happened)
             case AgentsChanged(agents):
-                self._host(agents)
+                self._hosting.host(agents)
             case WallClock(wall_ms):
                 self._wall_minus_now_ms = wall_ms - self._out.now_ms
-            case LookedUp():
-                self._forks.looked_up(happened)
-            case LogHashed():
-                self.witness.hashed(happened)
             case SealWanted():
                 self.witness.wanted()
+            case LookedUp() | LogHashed() | BodiesDropped() | EntriesStored():
+                self._stored(happened)
+            case _:
+                assert_never(happened)
+
+    def _stored(self, found: LookedUp | LogHashed | BodiesDropped | EntriesStored) -> None:
+        """What the store has, or had."""
+        match found:
+            case LookedUp():
+                self._forks.looked_up(found)
+            case LogHashed():
+                self.witness.hashed(found)
+            case BodiesDropped(count):
+                self._retention.dropped(count)
             case EntriesStored(entries):
                 for entry in entries:
                     self._learn(entry)
-            case _:
-                assert_never(happened)
 
     def _started(self, happened: Started) -> None:
         self._incarnation = happened.incarnation
@@ -257,6 +268,7 @@ class Swarm:
         self._fired(PresenceDue())
         self._out.timer(SyncDue(), jittered(self._chance, limits.SYNC_EVERY_MS))
         self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
+        self._retention.start()
 
     def _heard(self, peer: NodeId, message: Message) -> None:
         of_work = isinstance(message, Beacon | Bids | Work | Done | Progress)
@@ -327,7 +339,7 @@ class Swarm:
                 self._replication.compare(self.members.alive())
                 self._out.timer(timer, jittered(self._chance, limits.SYNC_EVERY_MS))
             case CapabilitiesDue():
-                self._host(self._agents, renew=True)
+                self._hosting.host(self._hosting.agents, renew=True)
                 self._out.timer(timer, limits.CAPABILITY_LIFETIME_MS // 2)
             case AskingOver():
                 self.gate.time_is_up()
@@ -335,31 +347,10 @@ class Swarm:
                 self.witness.checkpoint_due()
             case CosignDue():
                 self.witness.cosign_due()
+            case RetentionDue():
+                self._retention.due()
             case _:
                 assert_never(timer)
-
-    def _host(self, agents: tuple[Capability, ...], *, renew: bool = False) -> None:
-        """Host exactly these agents; write capability records only for what changed."""
-        self._agents = agents
-        names = {agent.agent for agent in agents}
-        mine = [listing for listing in self.directory if listing.node == self.me]
-        half_life_ms = limits.CAPABILITY_LIFETIME_MS // 4
-        for listing in mine:
-            gone = listing.capability.agent not in names and not listing.capability.withdrawn
-            if gone:
-                self._declare(replace(listing.capability, withdrawn=True))
-        known = {listing.capability.agent: listing for listing in mine}
-        for agent in agents:
-            old = known.get(agent.agent)
-            fresh = old is not None and old.expires_ms - self._out.wall_ms > half_life_ms
-            if renew or old is None or old.capability != agent or not fresh:
-                self._declare(agent)
-        self.worker.host(tuple(agent.agent for agent in agents))
-
-    def _declare(self, capability: Capability) -> None:
-        body = CAPABILITY.encode(capability)
-        lifetime_ms = limits.CAPABILITY_LIFETIME_MS
-        self.journal.write(Kind.CAPABILITY, body, expires_in_ms=lifetime_ms)
 
     def _accepted(self, entry: Entry) -> None:
         """An entry that was not in its log before."""

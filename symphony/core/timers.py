@@ -106,6 +106,11 @@ class CosignDue:
     """Look at the checkpoints that peers have shown."""
 
 
+@dataclass(frozen=True, slots=True)
+class RetentionDue:
+    """Bodies that nobody needs any more can be forgotten."""
+
+
 Timer = (
     WindowOver
     | CallAgain
@@ -122,4 +127,5 @@ Timer = (
     | AskingOver
     | CheckpointDue
     | CosignDue
+    | RetentionDue
 )

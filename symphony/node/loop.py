@@ -27,6 +27,7 @@ from ledger import Entry, ForkProof, Store
 from symphony.core.effects import (
     Append,
     CancelWork,
+    DropBodies,
     Effect,
     Embed,
     Expel,
@@ -43,8 +44,14 @@ from symphony.core.effects import (
     StartWork,
     Tell,
 )
-from symphony.core.events import Event, OwnLogForked, OwnLogShort, OwnLogUnconfirmed
-from symphony.core.inputs import Input, LogHashed, LookedUp, TimerFired
+from symphony.core.events import (
+    Event,
+    OwnLogForked,
+    OwnLogRetired,
+    OwnLogShort,
+    OwnLogUnconfirmed,
+)
+from symphony.core.inputs import BodiesDropped, Input, LogHashed, LookedUp, TimerFired
 from symphony.core.swarm import Swarm
 from symphony.core.timers import Timer
 from symphony.errors import LedgerInvalid
@@ -207,6 +214,9 @@ class Loop:
         root = frontier.root() if frontier is not None else None
         return LogHashed(wanted.author, wanted.size, root)
 
+    def _drop_bodies(self, due: DropBodies) -> BodiesDropped:
+        return BodiesDropped(self._store.drop_bodies(due.before, keep=due.keep, limit=due.limit))
+
     def _look_up(self, wanted: LookUp) -> LookedUp:
         author, seq = wanted.claim.author, wanted.claim.seq
         stored, before = self._store.get(author, seq), self._store.get(author, seq - 1)
@@ -223,6 +233,8 @@ class Loop:
                 )
             case OwnLogForked(seq):
                 _log.error("own_log_forked", seq=seq, next="make a new key: symphony init")
+            case OwnLogRetired(seq):
+                _log.error("own_log_retired", seq=seq, next="start the home with the new key")
             case OwnLogUnconfirmed(seq):
                 override = "SYMPHONY_APPEND_UNASKED=true (forks the log if this is a backup)"
                 _log.warning("own_log_unconfirmed", seq=seq, next="start a peer", or_set=override)
@@ -262,6 +274,8 @@ class Loop:
                     await self._keep_receipt(self._receipts / f"{task.hex()}.receipt", receipt)
                 case HashLog():
                     self._found.append(await self.on_disk(partial(self._hash_log, effect)))
+                case DropBodies():
+                    self._found.append(await self.on_disk(partial(self._drop_bodies, effect)))
                 case LookUp():
                     self._found.append(await self.on_disk(partial(self._look_up, effect)))
                 case Tell(event):

@@ -18,6 +18,7 @@ from symphony.core import limits
 from symphony.core.effects import (
     Append,
     CancelWork,
+    DropBodies,
     Effect,
     Embed,
     Expel,
@@ -37,6 +38,7 @@ from symphony.core.effects import (
 from symphony.core.events import FailedOver
 from symphony.core.ids import Epoch, NodeId, UnitId
 from symphony.core.inputs import (
+    BodiesDropped,
     Embedded,
     EntriesStored,
     Input,
@@ -192,6 +194,9 @@ class Machine:
                 stored = self.store.get(claim.author, claim.seq)
                 before = self.store.get(claim.author, claim.seq - 1)
                 self.later(world.now_ms, LookedUp(peer, claim, stored, before))
+            case DropBodies(before, keep, limit):
+                dropped = self.store.drop_bodies(before, keep=keep, limit=limit)
+                self.later(world.now_ms, BodiesDropped(dropped))
             case HashLog(author, size):
                 frontier = self.store.frontier(author, size)
                 root = frontier.root() if frontier is not None else None

@@ -13,6 +13,7 @@ from ledger import Entry, Kind, MemoryStore, pack, seal
 from symphony.core import messages
 from symphony.core.effects import (
     Append,
+    DropBodies,
     HashLog,
     KeepFork,
     LookUp,
@@ -24,6 +25,7 @@ from symphony.core.effects import (
 )
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.inputs import (
+    BodiesDropped,
     Heard,
     LogHashed,
     LookedUp,
@@ -155,6 +157,9 @@ class Mesh:
                 frontier = node.store.frontier(author, size)
                 root = frontier.root() if frontier else None
                 self._under_way.append((node, LogHashed(author, size, root)))
+            case DropBodies(before, keep, limit):
+                dropped = node.store.drop_bodies(before, keep=keep, limit=limit)
+                self._under_way.append((node, BodiesDropped(dropped)))
             case LookUp(peer, claim):
                 at = [node.store.get(claim.author, claim.seq - back) for back in (0, 1)]
                 self._under_way.append((node, LookedUp(peer, claim, *at)))

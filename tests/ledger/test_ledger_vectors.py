@@ -29,6 +29,7 @@ from ledger import (
     verify_sealed,
 )
 from ledger.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+from ledger.retention import may_lack
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "v1"
 
@@ -128,3 +129,19 @@ def test_a_succession():
     assert made.succession.speaker(one).hex() == frozen["speaker_of_one"]
     assert isinstance(made.admit(parse_entry(bytes.fromhex(frozen["fork"])), now_ms), Forked)
     assert made.succession.speaker(one).hex() == frozen["speaker_of_one_after_the_fork"]
+
+
+def test_a_retention():
+    frozen = read("retention.json")
+    for row in frozen["entries"]:
+        whole, bare = (parse_entry(bytes.fromhex(row[which])) for which in ("whole", "bare"))
+        assert (whole.kind, whole.expires) == (row["kind"], row["expires"])
+        assert whole.without_body() == bare
+        for now_ms, lacks in row["may_lack"].items():
+            assert may_lack(bare.header, int(now_ms)) is lacks
+    times = [list(row["may_lack"].values()) for row in frozen["entries"]]
+    assert times[:3] == [[False, True, True], [False, False, True], [False] * 3]
+    made, last_ms = Book(bytes.fromhex(frozen["swarm_id"]), verify), 1_800_000_000_001
+    for row in frozen["entries"]:
+        which = "bare" if row["may_lack"][str(last_ms)] else "whole"
+        assert isinstance(made.admit(parse_entry(bytes.fromhex(row[which])), last_ms), Accepted)

@@ -1,0 +1,53 @@
+"""When bodies of the ledger are forgotten here, and which of them are not.
+
+The ledger's rule is in `ledger.retention`: a body may go once the time that its author wrote
+into the header is over. What the core adds is how long its entries are of use, and one
+exception.
+
+    capability      24 h, then it is renewed or means nothing
+    all of a task   8 days: a task is final after a day at the latest (its longest deadline),
+                    and for 7 days more anybody may look at what was bid, done and voted
+
+The last capability record of each agent keeps its body here, however old: it is what is known of
+an agent that is away. Receipts are files of their own and are never dropped.
+
+Once an hour the store is asked to forget what is due, a few hundred bodies at a time with a pause
+in between, so that work never waits for it long.
+"""
+
+from __future__ import annotations
+
+from ledger.retention import drop_before
+from symphony.core import limits
+from symphony.core.directory import Directory
+from symphony.core.effects import DropBodies
+from symphony.core.outbox import Outbox
+from symphony.core.timers import RetentionDue
+
+
+class Retention:
+    """Asks for bodies to be forgotten, again and again."""
+
+    def __init__(self, directory: Directory, out: Outbox) -> None:
+        self._directory = directory
+        self._out = out
+
+    def start(self) -> None:
+        """The node is up; what came due while it was away can wait a little."""
+        self._out.timer(RetentionDue(), limits.RETENTION_FIRST_MS)
+
+    def due(self) -> None:
+        """Ask for the next few."""
+        before = drop_before(self._out.wall_ms)
+        keep = frozenset(
+            (listing.node, listing.entry.seq)
+            for listing in self._directory
+            if (listing.entry.expires or 0) <= before
+        )
+        self._out.do(DropBodies(before, keep, limits.BODIES_AT_ONCE))
+
+    def dropped(self, count: int) -> None:
+        """So many are gone. As many as were asked for means that there may be more."""
+        more = count >= limits.BODIES_AT_ONCE
+        pause_ms = limits.RETENTION_PAUSE_MS if more else limits.RETENTION_EVERY_MS
+        self._out.timer(RetentionDue(), pause_ms)
