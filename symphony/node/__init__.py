@@ -2,7 +2,22 @@
 
 Read `opening` (the order of things), then `loop` (the dozen lines that matter), `air` (bytes to
 messages), `workshop` (work to engines) and `desk` (the node as its gateway sees it).
+
+The public names load when they are first used: parts of the edge (`unkept`, `restoring`) also
+serve the simulator, which has no network to load.
 """
 
-from symphony.node.opening import Ready as Ready
-from symphony.node.opening import run_node as run_node
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from symphony.node.opening import Ready as Ready
+    from symphony.node.opening import run_node as run_node
+else:
+
+    def __getattr__(name: str) -> object:
+        if name not in {"Ready", "run_node"}:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module("symphony.node.opening"), name)
