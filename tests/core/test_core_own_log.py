@@ -285,3 +285,38 @@ def test_an_entry_that_does_not_fit_has_its_predecessor_asked_for():
     stage.heard("anna", Entries((two.encode(),), asked=True))
     [kept] = stage.of(KeepFork)
     assert kept.proof.seq == 1
+
+
+def test_who_did_not_answer_is_asked_again():
+    """A question may get lost on a link that stands: then nobody would ever ask again."""
+    stage = Stage(peers="anna")
+    start(stage, seq=0, known_peers=1)
+    stage.give(PeerUp(stage.peers["anna"].id, 1))
+    for asked in (1, 2, 3):
+        assert len(stage.sent("anna", HeadAsked)) == asked
+        stage.wait(limits.ASKING_MS)
+    assert stage.entries(Kind.CAPABILITY) == []
+    stage.give(Heard(stage.peers["anna"].id, HeadTold(0, NOTHING)))
+    assert len(stage.entries(Kind.CAPABILITY)) == 1
+    stage.wait(5 * limits.ASKING_MS)
+    assert len(stage.sent("anna", HeadAsked)) == 4
+
+
+def test_a_copied_directory_asks_everybody_it_knows():
+    stage = Stage(peers="anna bob carl dora")
+    head = stage.swarm.journal.write(Kind.RESULT, b"before the copy").head
+    start(stage, seq=head.seq, known_peers=4)
+    for name in ("anna", "bob", "carl"):
+        meet(stage, name, head.seq, head.id)
+    assert stage.entries(Kind.CAPABILITY) == []
+    meet(stage, "dora", head.seq, head.id)
+    assert len(stage.entries(Kind.CAPABILITY)) == 1
+
+
+def test_a_copied_directory_waits_no_longer_than_for_the_others():
+    stage = Stage(peers="anna bob")
+    head = stage.swarm.journal.write(Kind.RESULT, b"before the copy").head
+    start(stage, seq=head.seq, known_peers=40)
+    meet(stage, "anna", head.seq, head.id)
+    stage.wait(limits.ASKING_MS)
+    assert stage.told(OwnLogChecked) == [OwnLogChecked(head.seq, 1)]
