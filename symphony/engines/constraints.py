@@ -4,7 +4,7 @@ Servers accept a constraint and ignore it, honour half of it, or get cut off by 
 the middle of it. So the text itself is the evidence: a constrained request ends in `Finished`
 only when its whole output satisfies the constraint. A server's word is never taken for it.
 
-A schema can't make us fetch anything: references that leave the schema are errors.
+A schema can't make us fetch anything, nor work without end (`tame`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from symphony.engines.base import (
 )
 from symphony.engines.earley import TooHard, accepts
 from symphony.engines.gbnf import GrammarError, read_grammar
+from symphony.engines.tame import parts_of, steps_of
 from symphony.errors import ConstraintViolated, UsageError
 
 _HINT = "raise max_tokens, loosen the constraint, or use a stronger model"
@@ -115,6 +116,7 @@ def _check_schema(schema: Any) -> None:
 @lru_cache(maxsize=limits.SCHEMAS_KNOWN)
 def _check_schema_text(text: str) -> None:
     """Checking takes milliseconds, and the schema of a plan comes with every plan."""
+    parts_of(json.loads(text))
     try:
         jsonschema.Draft202012Validator.check_schema(json.loads(text))
     except (TypeError, ValueError, RecursionError, jsonschema.SchemaError) as error:
@@ -126,6 +128,10 @@ def _check_json(schema: Any, text: str) -> None:
         value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise _violated("the output is not JSON", text) from error
+    try:
+        steps_of(schema, value)
+    except UsageError as error:
+        raise _violated(f"the output can't be checked: {error.message}", text) from error
     registry: referencing.Registry[Any] = referencing.Registry()
     validator = jsonschema.Draft202012Validator(schema, registry=registry)
     try:

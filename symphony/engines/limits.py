@@ -39,6 +39,15 @@ SCHEMA_BYTES: Final = 64 * 1024
 SCHEMAS_KNOWN = 64  # checked schemas remembered: those of plans, and of a few applications
 """A JSON schema as text. Plans take 1 KiB."""
 
+SCHEMA_PARTS: Final = 512
+"""Parts of a schema, references expanded. A plan of five steps has 60."""
+
+SCHEMA_DEPTH: Final = 32
+"""Parts inside parts: deeper than any answer that a model writes."""
+
+SCHEMA_STEPS: Final = 20_000
+"""How often a part of a schema may meet a part of an output: some 0.2 s of checking."""
+
 PATTERN_CHARS: Final = 512
 """A regular expression. Python's matcher backtracks: short patterns keep the damage small."""
 

@@ -99,7 +99,9 @@ def test_senseless_constraints_are_the_callers_fault(constraint: Constraint):
 
 def test_a_schema_can_not_make_us_fetch_anything():
     remote = JsonSchema({"$ref": "http://127.0.0.1:1/schema.json"})
-    with pytest.raises(ConstraintViolated, match="can't be applied"):
+    with pytest.raises(UsageError, match="not in its"):
+        check_constraint(remote)
+    with pytest.raises(ConstraintViolated, match="can't be checked"):
         check_output(remote, "{}")
 
 
