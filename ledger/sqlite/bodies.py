@@ -7,7 +7,7 @@ that they cost little.
 
 What SQLite frees is used again for new entries; the file does not shrink, and the old bytes stay
 in it until they are overwritten. Entries that were stored before this table existed have no row,
-and keep their bodies.
+and keep their bodies until it is rebuilt (`rebuilding`).
 """
 
 from __future__ import annotations

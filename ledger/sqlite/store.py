@@ -30,6 +30,7 @@ from ledger.keys import Verifier
 from ledger.merkle import Frontier
 from ledger.retention import is_mortal
 from ledger.sqlite import bodies, frontiers
+from ledger.sqlite.rebuilding import Rebuilt, rebuild
 from ledger.sqlite.schema import check_swarm, connect, identify, migrate, transaction, translated
 from ledger.store import Problem, Row, audit, audit_forks, fork_error, gap_error
 
@@ -218,6 +219,11 @@ class SqliteStore:
                 "INSERT OR REPLACE INTO fork (author, seq, proof) VALUES (?, ?, ?)",
                 (kept.author, kept.seq, kept.encode()),
             )
+
+    def rebuild(self) -> Rebuilt:
+        """Make anew what is derived from the entries: kept frontiers, and when bodies expire."""
+        with translated("cannot rebuild"):
+            return rebuild(self._db)
 
     def verify_all(self, verify: Verifier) -> Iterator[Problem]:
         with translated("cannot read the entries"):

@@ -77,6 +77,21 @@ def test_what_is_exported_comes_back(
     assert (stats["logs"], stats["forks"]) == (2, 0)
 
 
+def test_what_is_derived_is_made_anew(run: Run, home: Path) -> None:
+    assert run("ledger", "rebuild").code == 2
+    run("init")
+    author = load_identity(home)
+    _store(home, _chain(author, _swarm_id(home), 3))
+    store = SqliteStore.open(home / "ledger.sqlite", _swarm_id(home))
+    store.frontier(author.public, 3)
+    store._db.execute("UPDATE frontier SET peaks = zeroblob(64)")
+    store.close()
+    assert run("ledger", "verify").code == 7
+    assert run("ledger", "rebuild", "--json").json() == {"frontiers": 1, "expiries": 0}
+    assert "1 trees" in run("ledger", "rebuild").out
+    assert run("ledger", "verify").code == 0
+
+
 def test_what_does_not_hold_is_named_and_the_rest_is_kept(run: Run, home: Path) -> None:
     run("init")
     swarm_id = _swarm_id(home)

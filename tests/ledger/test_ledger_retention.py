@@ -26,6 +26,7 @@ from ledger import (
 from ledger.limits import DROP_AFTER_MS, FIRST_OWN_KIND
 from ledger.retention import drop_before, is_mortal, may_lack
 from ledger.sqlite import SqliteStore
+from ledger.sqlite.rebuilding import Rebuilt
 from ledger.sqlite.schema import MIGRATIONS
 
 ANNA, BOB = FakeSigner("anna"), FakeSigner("bob")
@@ -189,6 +190,27 @@ def test_a_database_from_before_keeps_what_it_has(tmp_path, monkeypatch):
     store.append(entries)
     assert drop(store, LATER_MS) == 1
     assert bodies(store) == [True, False]
+    assert store.rebuild() == Rebuilt(frontiers=0, expiries=1)
+    assert drop(store, LATER_MS) == 1
+    assert bodies(store) == [False, False]
+    store.close()
+
+
+def test_what_is_derived_is_made_anew(tmp_path):
+    store = SqliteStore.open(tmp_path / "ledger.db", SWARM)
+    entries = log(ANNA, *[(Kind.RESULT, LATER_MS)] * 3, (Kind.TASK, None))
+    store.append(entries)
+    tree = store.frontier(ANNA.public, 4)
+    drop(store, LATER_MS, limit=1)
+    assert store.rebuild() == Rebuilt(frontiers=1, expiries=2)
+    assert store.frontier(ANNA.public, 4) == tree
+    store._db.execute("UPDATE frontier SET peaks = zeroblob(32)")
+    store._db.execute("DELETE FROM expiry")
+    assert len(list(store.verify_all(fake_verify))) == 1
+    assert drop(store, LATER_MS) == 0
+    store.rebuild()
+    assert list(store.verify_all(fake_verify)) == []
+    assert drop(store, LATER_MS) == 2
     store.close()
 
 
