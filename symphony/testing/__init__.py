@@ -1,10 +1,12 @@
 """Test tools that ship: a deterministic simulator of whole swarms, and an engine that echoes.
 
-`draw(seed)` makes a scenario, `simulate(scenario)` runs it and reports what was violated; the
+`draw(seed)` makes a scenario of tasks, `draw_storm(seed)` one that is hard on ledgers;
+`simulate(scenario)` runs it and reports what was violated; the
 command `symphony sim` runs many. Write a `Scenario` by hand to test an idea of your own.
 """
 
 from symphony.testing.batch import Summary as Summary
+from symphony.testing.batch import Wish as Wish
 from symphony.testing.batch import run_batch as run_batch
 from symphony.testing.batch import run_seed as run_seed
 from symphony.testing.scenario import NodeScript as NodeScript
@@ -14,4 +16,5 @@ from symphony.testing.scenario import draw as draw
 from symphony.testing.sim import Report as Report
 from symphony.testing.sim import World as World
 from symphony.testing.sim import simulate as simulate
+from symphony.testing.storm import draw_storm as draw_storm
 from symphony.testing.story import tell as tell

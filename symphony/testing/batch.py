@@ -1,15 +1,36 @@
-"""Many seeds, and what they say together: violations, marks, and the protocol's quality."""
+"""Many seeds, and what they say together: violations, marks, and the protocol's quality.
+
+Seeds share nothing, so a batch runs them in several processes. Their reports come back in the
+order of the seeds, whichever process was quicker: the same batch says the same, however many
+processes it has. Only a few seeds per process are under way at any time.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal, get_args
 
 from symphony.testing.faults import MARKS
 from symphony.testing.scenario import Scenario, draw
 from symphony.testing.sim import Report, simulate
+from symphony.testing.storm import draw_storm
+
+ScenarioName = Literal["swarm", "ledger"]
+SCENARIOS: tuple[ScenarioName, ...] = get_args(ScenarioName)
+"""What may be simulated: tasks under faults, or all that is hard on a ledger."""
+
+AHEAD = 4
+"""Seeds under way for each process: enough that none waits, few enough to end soon."""
+WORTH_IT = 16
+"""Fewer seeds than this are done before a second process has started."""
 
 UNIT_MESSAGES = ("beacon", "bids", "work", "progress", "renewed", "done", "refused", "stop")
 """What counts as a message of a unit; presence and the ledger's traffic are not."""
@@ -24,14 +45,30 @@ def run_seed(scenario: Scenario) -> Report:
         return Report(scenario.seed, (text,), frozenset(), {}, (), 0, 0, "")
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What each seed of a batch is to mean."""
+
+    scenario: ScenarioName = "swarm"
+    nodes: int = 7
+    loss: float | None = None
+    crash: bool = True
+
+    def draw(self, seed: int) -> Scenario:
+        """The scenario of a seed."""
+        drawn = draw_storm if self.scenario == "ledger" else draw
+        return drawn(seed, nodes=self.nodes, loss=self.loss, crash=self.crash)
+
+
 @dataclass(slots=True)
 class Summary:
-    """The sum of a batch."""
+    """The sum of a batch. `wanted` are the marks that it is measured by."""
 
+    wanted: Sequence[str] = MARKS
     seeds: int = 0
     failing: list[int] = field(default_factory=list)
     violations: int = 0
-    marks: set[str] = field(default_factory=set)
+    marks: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     award_ms: list[int] = field(default_factory=list)
 
@@ -40,24 +77,25 @@ class Summary:
         self.violations += len(report.violations)
         if report.violations:
             self.failing.append(report.seed)
-        self.marks |= report.marks
+        self.marks.update(report.marks)
         self.counts.update(report.counts)
         self.award_ms.extend(report.award_ms)
 
     @property
     def missed(self) -> list[str]:
         """The marks that no seed hit."""
-        return [mark for mark in MARKS if mark not in self.marks]
+        return [mark for mark in self.wanted if not self.marks[mark]]
 
     def as_json(self, wall_s: float) -> dict[str, object]:
         """The last line of `symphony sim`. Times in simulated ms, but for `wall_s`."""
         awards = self.counts["awards"] or 1
         messages = sum(self.counts[f"sent {kind}"] for kind in UNIT_MESSAGES)
+        hit = len(self.wanted) - len(self.missed)
         return {
             "seeds": self.seeds,
             "violations": self.violations,
             "failing_seeds": self.failing,
-            "marks_hit_pct": round(100 * (len(MARKS) - len(self.missed)) / len(MARKS), 1),
+            "marks_hit_pct": round(100 * hit / len(self.wanted), 1),
             "messages_per_unit": round(messages / awards, 2),
             "bids_per_unit": round(self.counts["bids"] / awards, 2),
             "award_ms_p50": self._percentile(50),
@@ -69,14 +107,52 @@ class Summary:
         waits = sorted(self.award_ms)
         return waits[len(waits) * percent // 100] if waits else 0
 
+    def shares(self) -> dict[str, float]:
+        """In how many of a hundred seeds each mark was hit."""
+        seeds = self.seeds or 1
+        return {mark: round(100 * self.marks[mark] / seeds, 1) for mark in self.wanted}
+
+
+def usable_cpus() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
 
 def run_batch(
-    seeds: range, *, nodes: int, loss: float | None, crash: bool
+    seeds: range, wish: Wish | None = None, *, jobs: int = 1
 ) -> Iterator[tuple[Report, Summary, float]]:
-    """Run seed after seed; after each, its report, the summary so far, and the seconds so far."""
+    """Run all seeds; after each, its report, the summary so far, and the seconds so far."""
+    wish = wish or Wish()
     started_s = time.perf_counter()
-    summary = Summary()
-    for seed in seeds:
-        report = run_seed(draw(seed, nodes=nodes, loss=loss, crash=crash))
+    summary = Summary(wish.draw(seeds[0]).marks) if seeds else Summary()
+    for report in _reports(seeds, wish, jobs if len(seeds) >= WORTH_IT else 1):
         summary.add(report)
         yield report, summary, time.perf_counter() - started_s
+
+
+def _reports(seeds: range, wish: Wish, jobs: int) -> Iterator[Report]:
+    if jobs == 1:
+        for seed in seeds:
+            yield _run(seed, wish)
+        return
+    fresh = multiprocessing.get_context("spawn")  # safe whatever threads the caller has
+    pool = ProcessPoolExecutor(jobs, fresh, initializer=_leave_interrupts)
+    try:
+        waiting = iter(seeds)
+        running: deque[Future[Report]] = deque()
+        running.extend(pool.submit(_run, seed, wish) for seed in islice(waiting, AHEAD * jobs))
+        while running:
+            report = running.popleft().result()
+            running.extend(pool.submit(_run, seed, wish) for seed in islice(waiting, 1))
+            yield report
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _run(seed: int, wish: Wish) -> Report:
+    return run_seed(wish.draw(seed))
+
+
+def _leave_interrupts() -> None:
+    """An interrupt from the keyboard reaches all processes; the first one ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

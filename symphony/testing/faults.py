@@ -79,11 +79,16 @@ MARKS = (
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A node stops dead and comes back after `down_ms` with what it had stored."""
+    """A node stops dead and comes back after `down_ms` with what it had stored.
+
+    With `in_wait` the blow falls later: within milliseconds after the node has accepted entries
+    of others that are not on its disk yet.
+    """
 
     at_ms: int
     node: int
     down_ms: int
+    in_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,57 @@ class Pause:
     for_ms: int
 
 
-Action = Crash | Split | Pause
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A node writes `count` entries to its own log: it hosts as many agents more, or fewer."""
+
+    at_ms: int
+    node: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tear:
+    """A node dies, and its database comes back without its last `commits` transactions, although
+    they were synced and spoken of. The mark beside it stays.
+    """
+
+    at_ms: int
+    node: int
+    down_ms: int
+    commits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A node dies, and its whole directory comes back as it was at `copied_ms`, mark and all.
+
+    `in_place`: over the living files, as a snapshot of a whole disk is; a copy is noticed.
+    """
+
+    at_ms: int
+    node: int
+    down_ms: int
+    copied_ms: int
+    in_place: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Forge:
+    """A hostile node signs `length` entries a second time, from `back` before the end of its log
+    (0: the next number), and shows and serves this branch to the nodes `to` only. `deaf`: it goes
+    on as if nobody had told it of the proof.
+    """
+
+    at_ms: int
+    node: int
+    back: int
+    length: int
+    to: frozenset[int]
+    deaf: bool
+
+
+Action = Crash | Split | Pause | Write | Tear | Restore | Forge
 
 
 def draw_kinds(random: Random, *, crash: bool) -> frozenset[str]:

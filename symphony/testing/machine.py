@@ -1,19 +1,23 @@
-"""One simulated machine: a `Swarm` as it ships, its store, its engines, and its effect runner.
+"""One simulated machine: a `Swarm` as it ships, its disk, its engines, and its effect runner.
 
 The machine is the edge of a node, in a few lines: it feeds inputs to `Swarm.handle` and runs the
-effects in the listed order. A crash takes the swarm object and everything that was under way;
-the store stays. A restart makes a new swarm from the store's heads and entries, with a new
-incarnation. A paused machine gets its inputs late, in order, and knows nothing of it.
+effects as `symphony.node.loop` does. What they append is committed before anything is said, but
+for entries of others that nothing rests on; those wait in memory for a moment. A crash takes
+the swarm object, what was under way, and what was not committed. A restart makes a new swarm as
+`symphony.node.opening` does: from heads and fork proofs, from the entries that `restore` reads,
+and with what the mark says of the own log. A paused machine gets its inputs late, in order, and
+knows nothing of it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, assert_never
 
-from ledger import MemoryStore, Signer
+from ledger import Entry, ForkProof, Signer
 from symphony.core import limits
 from symphony.core.effects import (
     Append,
@@ -35,28 +39,33 @@ from symphony.core.effects import (
     StartWork,
     Tell,
 )
-from symphony.core.events import FailedOver
-from symphony.core.ids import Epoch, NodeId, UnitId
+from symphony.core.events import Event, FailedOver, OwnLogChecked, OwnLogShort, OwnLogUnconfirmed
+from symphony.core.ids import NodeId
 from symphony.core.inputs import (
+    AgentsChanged,
     BodiesDropped,
     Embedded,
-    EntriesStored,
+    Heard,
     Input,
     LogHashed,
     LookedUp,
+    OwnLogMark,
     PeerDown,
     PeerUp,
     Started,
     TimerFired,
-    WallClock,
-    WorkDone,
-    WorkFailed,
-    WorkMoved,
 )
-from symphony.core.messages import Entries
+from symphony.core.messages import Entries, Message
+from symphony.core.records import Capability
 from symphony.core.swarm import Swarm
-from symphony.testing.engines import ENCODER, attempt, embed
+from symphony.node.restoring import restore
+from symphony.testing import mishaps
+from symphony.testing.disk import Disk
+from symphony.testing.engines import ENCODER, AgentScript, embed
+from symphony.testing.faults import Forge
+from symphony.testing.hostile import Equivocator
 from symphony.testing.scenario import NodeScript
+from symphony.testing.workbench import Workbench
 
 if TYPE_CHECKING:
     from symphony.testing.sim import World
@@ -64,7 +73,6 @@ if TYPE_CHECKING:
 WALL_START_MS = 1_700_000_000_000
 EMBED_MS = 3
 RANGE_FRAME_BYTES = 64 * 1024
-MAX_STORED = 1_000_000
 
 
 class Machine:
@@ -76,37 +84,90 @@ class Machine:
         self.script = script
         self.signer = signer
         self.id = NodeId(signer.public)
-        self.store = MemoryStore(world.swarm_id)
+        self.disk = Disk(world.swarm_id, self.id)
+        self.equivocator = Equivocator(signer, world.swarm_id) if script.hostile else None
         self.swarm: Swarm | None = None
         self.incarnation = 0
         self.paused_until_ms = 0
+        self.doomed = False
+        """Whether it dies as soon as it holds what is not on its disk."""
         self.connected: set[int] = set()
-        self.running: dict[tuple[UnitId, Epoch], str] = {}
-        self.taken_ms: dict[tuple[UnitId, Epoch], int] = {}
+        self.extras: tuple[AgentScript, ...] = ()
+        self._writes = 0
+        self._commit_due = False
+        self.bench = Workbench(self)
 
     # --- life ---------------------------------------------------------------------------------
 
     def boot(self) -> None:
-        """Start, or start again, from what is stored."""
+        """Start, or start again, from what is on the disk."""
         self.incarnation += 1
-        scenario = self.world.scenario
+        scenario, disk = self.world.scenario, self.disk
         chance = Random(f"{scenario.seed}/{self.index}/{self.incarnation}")
-        verify = self.world.keys.verify
-        heads = self.store.heads()
-        self.swarm = Swarm(self.signer, verify, self.world.swarm_id, chance, heads)
-        encoder = ENCODER if scenario.encoder else None
-        agents = tuple(agent.capability(encoder) for agent in self.script.agents)
-        stored = tuple(entry for _, entry in self.store.entries(limit=MAX_STORED))
-        wall_ms = WALL_START_MS + self.world.now_ms + self.script.skew_ms
-        self.give(WallClock(wall_ms))
-        self.give(EntriesStored(stored))
-        self.give(Started(agents, self.incarnation))
+        verify, store = self.world.keys.verify, disk.store
+        self.extras = ()
+        swarm = Swarm(
+            self.signer, verify, self.world.swarm_id, chance, store.heads(), store.forks()
+        )
+        restore(swarm, store, self._local_now_ms, self._wall_ms)
+        self.swarm = swarm
+        known = set(disk.met)
+        if self.index:  # the first node founded the swarm; it invited the others
+            known.add(self.world.machines[0].id)
+        alone = disk.in_place or self.equivocator is not None
+        self.world.ledger.started(self, known=len(known))
+        mark = OwnLogMark(disk.mark, len(known), unasked=alone)
+        self.give(Started(self._agents(), self.incarnation, own_log=mark))
 
-    def crash(self) -> None:
-        """Lose everything but the store."""
+    def crash(self) -> int:
+        """Lose everything that was not committed; how many entries that were."""
         self.swarm = None
+        self.doomed = self._commit_due = False
         self.connected.clear()
-        self.running.clear()
+        self.bench.running.clear()
+        return self.disk.crash()
+
+    def _agents(self) -> tuple[Capability, ...]:
+        encoder = ENCODER if self.world.scenario.encoder else None
+        base = tuple(agent.capability(encoder) for agent in self.script.agents)
+        extras = (extra.capability(encoder) for extra in self.extras)
+        return base + tuple(replace(extra, context_tokens=self._writes) for extra in extras)
+
+    def write(self, count: int) -> None:
+        """Host `count` more agents than the script has, each with a limit that is new."""
+        self._writes += 1
+        one = self.script.agents[0]
+        self.extras = tuple(replace(one, name=f"extra-{n}", roles=("judge",)) for n in range(count))
+        self.give(AgentsChanged(self._agents()))
+
+    def forge(self, forge: Forge) -> bool:
+        """Sign entries of numbers that are taken. False if there was nothing to lie about."""
+        if self.equivocator is None:
+            return False
+        self.disk.commit()
+        store, world = self.disk.store, self.world
+        end = len(store.ids(self.id, 1, self.disk.mark))
+        first = max(1, end + 1 - forge.back)
+        branch = self.equivocator.forge(
+            store.get(self.id, first - 1), self._wall_ms(), self._agents()[0], forge.length
+        )
+        victims = {world.machines[index].id for index in forge.to}
+        self.equivocator.show_to(victims, deaf=forge.deaf)
+        frame = Entries(tuple(entry.encode() for entry in branch))
+        for index in sorted(forge.to & self.connected):
+            world.send(self, index, frame)
+        return end > 0
+
+    def _local_now_ms(self) -> int:
+        return self.local_ms(self.world.now_ms)
+
+    def _wall_ms(self) -> int:
+        return WALL_START_MS + self.world.now_ms + self.script.skew_ms
+
+    @property
+    def hosted(self) -> tuple[AgentScript, ...]:
+        """The agents that may run here now."""
+        return (*self.script.agents, *self.extras)
 
     @property
     def alive(self) -> bool:
@@ -132,8 +193,13 @@ class Machine:
             return
         effects = self.swarm.handle(self.local_ms(self.world.now_ms), happened)
         self.world.trace(self, happened, effects)
-        for effect in effects:
-            self._do(effect)
+        self._run(effects)
+
+    def hear(self, peer: NodeId, message: Message) -> None:
+        """A message came from a peer."""
+        heard = self.equivocator.overheard(message) if self.equivocator else message
+        if heard is not None:
+            self.give(Heard(peer, heard))
 
     def later(self, at_ms: int, happened: Input) -> None:
         """Handle an input at a world time, unless this life is over by then."""
@@ -146,6 +212,7 @@ class Machine:
     def connect(self, peer: Machine) -> None:
         if self.alive and peer.index not in self.connected:
             self.connected.add(peer.index)
+            self.disk.met.add(peer.id)
             self.give(PeerUp(peer.id, 2 * self.world.scenario.weather.delay_ms))
 
     def disconnect(self, peer: Machine) -> None:
@@ -155,13 +222,55 @@ class Machine:
 
     # --- effects ------------------------------------------------------------------------------
 
+    def _run(self, effects: Sequence[Effect]) -> None:
+        """Commit what must be on the disk before the first word, then do everything in order."""
+        unkept, now_ms = self.disk.unkept, self.world.now_ms
+        proofs: list[ForkProof] = []
+        for effect in effects:
+            if isinstance(effect, Append):
+                unkept.add(effect.entries, now_ms)
+                for entry in effect.entries:
+                    self.world.appended(self, entry)
+            elif isinstance(effect, KeepFork):
+                proofs.append(effect.proof)
+                author = self.world.machines[self.world.index_of[NodeId(effect.proof.author)]]
+                self.world.ledger.froze(self, author, effect.proof)
+            elif isinstance(effect, Tell) and isinstance(effect.event, OwnLogChecked):
+                self.world.ledger.checked(self, effect.event.answers)
+        overdue = unkept.due_ms is not None and unkept.due_ms <= now_ms
+        if proofs or overdue or unkept.must_go(effects):
+            self.disk.commit(proofs)
+        if unkept.due_ms is not None:
+            self._commit_later(unkept.due_ms)
+        life = self.incarnation
+        for effect in effects:
+            self._do(effect)
+            if not self.alive or self.incarnation != life:
+                return  # it has stopped, and says no more
+
+    def _commit_later(self, due_ms: int) -> None:
+        if not self._commit_due:
+            self._commit_due = True
+            self.world.at(due_ms, partial(self._commit, self.incarnation))
+        if self.doomed:
+            self.doomed = False
+            mishaps.strike(self.world, self)
+
+    def _commit(self, incarnation: int) -> None:
+        """The entries of others have waited long enough, unless a pause holds this up."""
+        if incarnation != self.incarnation or not self.alive:
+            return
+        if self.world.now_ms < self.paused_until_ms:
+            self.world.at(self.paused_until_ms, partial(self._commit, incarnation))
+            return
+        self._commit_due = False
+        self.disk.commit()
+
     def _do(self, effect: Effect) -> None:
         world = self.world
         match effect:
-            case Append(entries):
-                self.store.append(entries)
-                for entry in entries:
-                    world.checks.appended(entry, own=entry.author == self.id)
+            case Append() | KeepFork():
+                pass  # done already
             case Send(peer, message):
                 world.send(self, world.index_of[peer], message)
             case Publish(_, message):
@@ -172,18 +281,15 @@ class Machine:
             case Embed(texts):
                 self._embed(texts)
             case StartWork():
-                self._start(effect)
+                self.bench.start(effect)
             case CancelWork(unit, epoch):
-                if self.running.pop((unit, epoch), None) is not None:
-                    world.checks.marks.add("work cancelled")
+                self.bench.cancel(unit, epoch)
             case SetTimer(timer, at_ms):
                 self.later(max(world.now_ms, self.world_ms(at_ms)), TimerFired(timer))
             case KeepReceipt(task, receipt):
                 world.checks.tasks[task].receipts.append(receipt)
             case Tell(event):
-                world.checks.told(world.now_ms, event)
-                if isinstance(event, FailedOver) and "silent" in event.reason:
-                    world.check_let_go(self, event)
+                self._tell(event)
             case Reject(peer, reason):
                 world.rejected(self, peer, reason)
             case Expel(invite):
@@ -191,26 +297,42 @@ class Machine:
             case Meet():
                 pass  # links are the world's business here
             case LookUp(peer, claim):
-                stored = self.store.get(claim.author, claim.seq)
-                before = self.store.get(claim.author, claim.seq - 1)
+                self.disk.commit()
+                stored = self.disk.store.get(claim.author, claim.seq)
+                before = self.disk.store.get(claim.author, claim.seq - 1)
                 self.later(world.now_ms, LookedUp(peer, claim, stored, before))
             case DropBodies(before, keep, limit):
-                dropped = self.store.drop_bodies(before, keep=keep, limit=limit)
+                self.disk.commit()
+                dropped = self.disk.store.drop_bodies(before, keep=keep, limit=limit)
                 self.later(world.now_ms, BodiesDropped(dropped))
             case HashLog(author, size):
-                frontier = self.store.frontier(author, size)
+                self.disk.commit()
+                frontier = self.disk.store.frontier(author, size)
                 root = frontier.root() if frontier is not None else None
                 self.later(world.now_ms, LogHashed(author, size, root))
-            case KeepFork(proof):
-                self.store.add_fork(proof)
-                world.checks.violate(f"an honest log forked at {proof.seq}")
             case _:
                 assert_never(effect)
 
+    def _tell(self, event: Event) -> None:
+        world = self.world
+        world.checks.told(world.now_ms, event)
+        match event:
+            case FailedOver(reason=reason) if "silent" in reason:
+                mishaps.check_let_go(world, self, event)
+            case OwnLogUnconfirmed():
+                world.checks.marks.add("own log unconfirmed")
+            case OwnLogShort():
+                mishaps.stopped_short(world, self)
+            case _:
+                pass
+
     def _send_range(self, wanted: SendRange) -> None:
-        found = self.store.range(
+        self.disk.commit()
+        found: Sequence[Entry] = self.disk.store.range(
             wanted.author, wanted.first, wanted.last, limits.MAX_GOSSIP_BATCH_BYTES * 16
         )
+        if self.equivocator is not None and wanted.author == self.id:
+            found = self.equivocator.served(wanted.peer, found, wanted.first, wanted.last)
         frame: list[bytes] = []
         size_bytes = 0
         for entry in found:
@@ -233,49 +355,3 @@ class Machine:
         else:
             answer = Embedded(None, texts, {})
         self.later(self.world.now_ms + EMBED_MS, answer)
-
-    # --- engines ------------------------------------------------------------------------------
-
-    def _start(self, work: StartWork) -> None:
-        """Run a scripted agent: text on the way, then an output, a failure, or nothing."""
-        checks, now_ms = self.world.checks, self.world.now_ms
-        key = (work.unit, work.epoch)
-        if key in self.running:
-            checks.violate(f"node {self.index} started one award twice")
-        script = next(agent for agent in self.script.agents if agent.name == work.agent)
-        self.running[key] = work.agent
-        self.taken_ms[key] = now_ms
-        if Counter(self.running.values())[work.agent] > script.concurrency:
-            checks.violate(f"node {self.index} runs more of {work.agent} than it has slots")
-        coming = attempt(script, work.order, self.world.random)
-        end_ms = now_ms + coming.after_ms
-        last_ms = max(now_ms, self.world_ms(work.deadline_ms))
-        if coming.hangs or end_ms > last_ms:
-            checks.marks.add("engine hung")
-            self._end(last_ms, WorkFailed(*key, "the engine ran out of time", last_ms - now_ms))
-            return
-        if coming.failure:
-            checks.marks.add("engine failed")
-            self._end(end_ms, WorkFailed(*key, coming.failure, coming.after_ms))
-            return
-        half = len(coming.output) // 2
-        self.later(now_ms + coming.after_ms // 2, WorkMoved(*key, coming.output[:half]))
-        done = WorkDone(
-            *key,
-            output=coming.output,
-            model=f"{script.lineage}-1b",
-            engine="scripted",
-            prompt_tokens=len(work.order.question) // 4,
-            completion_tokens=len(coming.output) // 4 + 1,
-            elapsed_ms=coming.after_ms,
-        )
-        self._end(end_ms, done)
-
-    def _end(self, at_ms: int, result: WorkDone | WorkFailed) -> None:
-        self.world.at(at_ms, partial(self._ended, self.incarnation, result))
-
-    def _ended(self, incarnation: int, result: WorkDone | WorkFailed) -> None:
-        """The engine is done, unless it was cancelled or its machine crashed."""
-        alive = incarnation == self.incarnation and self.alive
-        if alive and self.running.pop((result.unit, result.epoch), None) is not None:
-            self.give(result)

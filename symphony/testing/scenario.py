@@ -12,7 +12,7 @@ from typing import get_args
 from symphony.core.inputs import TaskSpec
 from symphony.core.records import AnswerType, Planning, Privacy, Role, Rule, Selection
 from symphony.testing.engines import SKILLS, AgentScript
-from symphony.testing.faults import Action, draw_actions, draw_kinds, draw_weather
+from symphony.testing.faults import MARKS, Action, draw_actions, draw_kinds, draw_weather
 from symphony.testing.network import Weather
 
 FAULTS_MS = 40_000
@@ -27,6 +27,7 @@ class NodeScript:
     offset_ms: int = 0
     drift_ppm: int = 0
     skew_ms: int = 0
+    hostile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ class Scenario:
     real_keys: bool = False
     wire_share: float = 0.05
     faults_ms: int = FAULTS_MS
+    marks: tuple[str, ...] = MARKS
+    audit: bool = False
+    """Whether every stored byte is checked at the end, and what the nodes said of the ledger."""
 
 
 def draw(
@@ -62,11 +66,11 @@ def draw(
     random = Random(seed)
     kinds = draw_kinds(random, crash=crash)
     count = 3 * tasks if "crowd" in kinds else tasks
-    scripts = tuple(_task(random, kinds, nodes) for _ in range(count))
+    scripts = tuple(draw_task(random, kinds, nodes, FAULTS_MS - 15_000) for _ in range(count))
     busy = [(script.at_ms, script.node) for script in scripts]
     return Scenario(
         seed=seed,
-        nodes=tuple(_node(random, kinds, index) for index in range(nodes)),
+        nodes=tuple(draw_node(random, kinds, index) for index in range(nodes)),
         tasks=scripts,
         weather=draw_weather(random, kinds, loss),
         actions=draw_actions(random, kinds, nodes, busy, FAULTS_MS),
@@ -76,7 +80,7 @@ def draw(
     )
 
 
-def _node(random: Random, kinds: frozenset[str], index: int) -> NodeScript:
+def draw_node(random: Random, kinds: frozenset[str], index: int) -> NodeScript:
     """The first node can do everything, so that no swarm is hopeless from the start."""
     agents = [_agent(random, kinds, "solver", ("solve",))]
     if index == 0 or random.random() < 0.4:
@@ -112,7 +116,8 @@ def _agent(
     )
 
 
-def _task(random: Random, kinds: frozenset[str], nodes: int) -> TaskScript:
+def draw_task(random: Random, kinds: frozenset[str], nodes: int, spread_ms: int) -> TaskScript:
+    """A task of any sort, submitted at any node within `spread_ms` after the start."""
     answer_type: AnswerType = random.choice(get_args(AnswerType))
     rule: Rule = random.choice(get_args(Rule))
     selection: Selection = random.choice(get_args(Selection))
@@ -132,9 +137,8 @@ def _task(random: Random, kinds: frozenset[str], nodes: int) -> TaskScript:
         deadline_ms=random.choice((500, 3_000)) if "hurry" in kinds else 30_000,
         max_tokens=random.choice((64, 256)),
     )
-    spread_ms = 300 if "crowd" in kinds else FAULTS_MS - 15_000
     return TaskScript(
-        at_ms=1_500 + random.randrange(spread_ms),
+        at_ms=1_500 + random.randrange(300 if "crowd" in kinds else spread_ms),
         node=random.randrange(nodes),
         spec=spec,
         cancel_after_ms=random.randrange(4_000) if _wants_cancel(random, kinds) else None,

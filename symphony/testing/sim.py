@@ -20,14 +20,15 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
+from ledger import Entry
 from symphony.core import limits, messages
 from symphony.core.effects import Append, Effect
-from symphony.core.events import FailedOver
-from symphony.core.ids import NodeId, SwarmId, TaskId, unit_id
-from symphony.core.inputs import Cancel, Heard, Input, Submit
+from symphony.core.ids import NodeId, SwarmId, TaskId
+from symphony.core.inputs import Cancel, Input, Submit
 from symphony.core.messages import Message
+from symphony.testing import ledger_audit, mishaps
 from symphony.testing.checks import Checks, Watch
-from symphony.testing.faults import Crash, Pause, Split
+from symphony.testing.ledger_checks import LedgerChecks
 from symphony.testing.machine import Machine
 from symphony.testing.network import Network
 from symphony.testing.scenario import Scenario, TaskScript
@@ -75,6 +76,7 @@ class World:
         self.keys: KeyRing = RealKeys() if scenario.real_keys else FastKeys()
         self.swarm_id = SwarmId(hashlib.sha256(f"swarm/{scenario.seed}".encode()).digest())
         self.checks = Checks(self.keys.verify)
+        self.ledger = LedgerChecks(self.checks, self.swarm_id)
         self.network = Network(self.random, scenario.weather)
         self.machines = [
             Machine(self, index, script, self.keys.signer(self.random.randbytes(32)))
@@ -110,17 +112,12 @@ class World:
             self.checks.marks.add("real keys")
         for machine in self.machines:
             self._mark_clock(machine)
-            self.at(self.random.randrange(200), partial(self._boot, machine))
+            self.at(self.random.randrange(200), partial(self.boot, machine))
         for task in self.scenario.tasks:
             self.at(task.at_ms, partial(self._submit, task))
         for action in self.scenario.actions:
-            match action:
-                case Crash():
-                    self.at(action.at_ms, partial(self._crash, action))
-                case Split():
-                    self.at(action.at_ms, partial(self._split, action))
-                case Pause():
-                    self.at(action.at_ms, partial(self._pause, action))
+            mishaps.prepare(self, action)
+        self.at(LOOK_EVERY_MS, self._look)
         self._run_until(self.scenario.faults_ms)
         self._heal()
         while self.now_ms < self.scenario.faults_ms + REST_MS and not self._at_rest():
@@ -131,7 +128,7 @@ class World:
 
     # --- nodes --------------------------------------------------------------------------------
 
-    def _boot(self, machine: Machine) -> None:
+    def boot(self, machine: Machine) -> None:
         if machine.alive:
             return
         if machine.incarnation:
@@ -139,34 +136,7 @@ class World:
             self.note(f"node {machine.index} starts again")
         machine.boot()
         for other in self.machines:
-            self._link_changed(machine, other)
-
-    def _crash(self, crash: Crash) -> None:
-        machine = self.machines[crash.node]
-        if machine.swarm is None:
-            return
-        self.checks.marks.add("crash")
-        if machine.running:
-            self.checks.marks.add("crash of an owner")
-        if len(machine.swarm.conductor):
-            self.checks.marks.add("crash of a conductor")
-        for watch in self.checks.tasks.values():
-            if watch.script.node == crash.node and not watch.ended:
-                watch.lost = True
-        self.note(f"node {crash.node} crashes")
-        machine.crash()
-        for other in self.machines:
-            self._link_changed(machine, other)
-        self.at(self.now_ms + crash.down_ms, partial(self._boot, machine))
-
-    def _pause(self, pause: Pause) -> None:
-        machine = self.machines[pause.node]
-        machine.paused_until_ms = self.now_ms + pause.for_ms
-        self.checks.marks.add("pause")
-        self.note(f"node {pause.node} pauses for {pause.for_ms} ms")
-        for watch in self.checks.tasks.values():
-            if watch.script.node == pause.node:
-                watch.slack_ms += pause.for_ms
+            self.link_changed(machine, other)
 
     def _submit(self, script: TaskScript) -> None:
         machine = self.machines[script.node]
@@ -177,6 +147,8 @@ class World:
         pause_ms = max(0, machine.paused_until_ms - self.now_ms)
         watch.slack_ms += pause_ms + script.spec.deadline_ms * 5 // 100
         self.checks.tasks[task] = watch
+        if not machine.swarm.gate.may_append():
+            watch.slack_ms += REST_MS  # it is held back, and its time begins when the log is open
         machine.give(Submit(task, self.random.randbytes(16), script.spec))
         watch.run = machine.swarm.conductor.runs.get(task)
         if script.cancel_after_ms is not None:
@@ -184,30 +156,18 @@ class World:
 
     # --- links --------------------------------------------------------------------------------
 
-    def _split(self, split: Split) -> None:
-        others = set(range(len(self.machines))) - split.apart
-        apart = set(split.apart)
-        self.network.cut(apart, others, both_ways=split.both_ways, noticed=split.noticed)
-        if not split.noticed:
-            self.checks.marks.add("silent partition")
-        self.checks.marks.add("partition" if split.both_ways else "one-way partition")
-        arrow = "<-/->" if split.both_ways else "-/->"
-        self.note(f"partition: {sorted(split.apart)} {arrow} {sorted(others)}")
-        self._links_changed()
-        self.at(self.now_ms + split.for_ms, self._heal_links)
-
-    def _heal_links(self) -> None:
+    def heal_links(self) -> None:
         if self.network.blocked:
             self.note("the partition heals")
         self.network.heal()
-        self._links_changed()
+        self.links_changed()
 
-    def _links_changed(self) -> None:
+    def links_changed(self) -> None:
         for machine in self.machines:
             for other in self.machines[machine.index + 1 :]:
-                self._link_changed(machine, other)
+                self.link_changed(machine, other)
 
-    def _link_changed(self, one: Machine, other: Machine) -> None:
+    def link_changed(self, one: Machine, other: Machine) -> None:
         """The two learn of it after a time, unless the link has changed again by then."""
         if one is other:
             return
@@ -246,6 +206,7 @@ class World:
                 self.checks.violate(f"a {kind} of {len(raw)} bytes is no frame")
             message = messages.decode(raw)
         receiver = self.machines[target]
+        self.ledger.sends(source, receiver, message)
         incarnation = receiver.incarnation
         for at_ms in self.network.arrivals(source.index, target, self.now_ms):
             self.at(at_ms, partial(self._deliver, source, receiver, incarnation, message))
@@ -254,7 +215,8 @@ class World:
         """Only to the life that it was sent to, over a link that still stands."""
         connected = to.incarnation == incarnation and source.index in to.connected
         if connected and self.network.open(source.index, to.index):
-            to.give(Heard(source.id, message))
+            self.ledger.told(to, message)
+            to.hear(source.id, message)
 
     # --- checks -------------------------------------------------------------------------------
 
@@ -274,23 +236,21 @@ class World:
         if self._observer is not None:
             self._observer.noted(self.now_ms, text)
 
+    def appended(self, machine: Machine, entry: Entry) -> None:
+        """A node has accepted an entry, or signed it."""
+        self.checks.appended(entry, own=entry.author == machine.id)
+        self.ledger.appended(machine, entry)
+
     def rejected(self, machine: Machine, peer: NodeId, reason: str) -> None:
-        self.checks.violate(f"node {machine.index} rejected {self.index_of[peer]}: {reason}")
+        """Among honest nodes nobody is ever rejected."""
+        other = self.machines[self.index_of[peer]]
+        if self.ledger.honest(machine) and self.ledger.honest(other):
+            self.checks.violate(f"node {machine.index} rejected {other.index}: {reason}")
 
-    def check_let_go(self, conductor: Machine, event: FailedOver) -> None:
-        """A lease that ran out at the conductor must have run out at its owner before.
-
-        The owner's first lease begins when the work arrives. If that took more than 0.1 lease,
-        both may hold for a moment; the fence makes it harmless, and it is not counted here.
-        """
-        owner = self.machines[self.index_of[event.owner]]
-        award = (unit_id(event.task, event.unit), event.epoch)
-        awarded_ms = self.checks.tasks[event.task].awarded_ms[event.unit, event.epoch]
-        held = award in owner.running and (
-            owner.taken_ms[award] - awarded_ms <= limits.LEASE_MS // 10
-        )
-        if held and owner.paused_until_ms <= self.now_ms and owner is not conductor:
-            self.checks.violate(f"{event.unit} was given away while node {owner.index} held it")
+    def _look(self) -> None:
+        for machine in self.machines:
+            self.ledger.look(machine)
+        self.at(self.now_ms + LOOK_EVERY_MS, self._look)
 
     def _mark_clock(self, machine: Machine) -> None:
         if machine.script.drift_ppm:
@@ -301,12 +261,13 @@ class World:
     def _heal(self) -> None:
         self.network.calm = True
         self.note("everything is healed; now it must come to rest")
-        self._heal_links()
+        self.heal_links()
         for machine in self.machines:
-            self._boot(machine)
+            machine.doomed = False
+            self.boot(machine)
 
     def _at_rest(self) -> bool:
-        return not any(self._unrest())
+        return not self._unrest()
 
     def _unrest(self) -> list[str]:
         """What keeps the swarm from being at rest."""
@@ -316,17 +277,16 @@ class World:
             found.append("tasks that never ended")
         if any(swarm.worker.running or swarm.worker.queued for swarm in swarms):
             found.append("owners that still work")
-        if any(machine.running for machine in self.machines):
+        if any(machine.bench.running for machine in self.machines):
             found.append("engines that still run")
-        if len({frozenset(swarm.journal.book.heads().items()) for swarm in swarms}) > 1:
-            found.append("ledgers that differ")
-        if len({frozenset(item.id for item in swarm.directory) for swarm in swarms}) > 1:
-            found.append("directories that differ")
-        return found
+        return found + list(ledger_audit.unrest(self.machines, self.ledger))
 
     def _check_rest(self) -> None:
         for text in self._unrest():
             self.checks.violate(f"{REST_MS // 1000} s after healing: {text}")
+        if self.scenario.audit:
+            for text in ledger_audit.Audit(self.machines, self.ledger).problems():
+                self.checks.violate(text)
 
     def _report(self) -> Report:
         for mark, count in (

@@ -1,0 +1,95 @@
+"""The disk of a simulated machine: what a crash leaves, and the ways in which a disk lies.
+
+What is committed survives a crash; what waits in `Unkept`, the very class of the real edge, does
+not. Beside the store lies the high-water mark of the own log, and whether it is the file that was
+written here or a copy of it; and the addresses of the peers that were ever met.
+
+Disks also do worse than lose what was never synced. A *torn* database comes back without its
+last transactions, while the mark beside it stays. A *restored copy* is the whole directory as it
+was some time ago, mark and all: then only peers can know what is missing. So each disk keeps its
+transactions in order, and can be made anew from some of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ledger import Entry, ForkProof, MemoryStore
+from symphony.core.ids import NodeId
+from symphony.node.unkept import Unkept
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A backup of the data directory: its transactions, the mark, the peers."""
+
+    commits: tuple[Sequence[Entry] | ForkProof, ...]
+    mark: int
+    met: frozenset[NodeId]
+
+
+class Disk:
+    """One data directory."""
+
+    def __init__(self, swarm_id: bytes, me: NodeId) -> None:
+        self._swarm_id = swarm_id
+        self._me = me
+        self._commits: list[Sequence[Entry] | ForkProof] = []
+        self.store = MemoryStore(swarm_id)
+        self.unkept = Unkept(me)
+        self.mark = 0
+        self.in_place = True
+        """Whether the mark was written here, and is not a copy."""
+        self.copied = False
+        """Whether this directory ever was an old copy of itself."""
+        self.met: set[NodeId] = set()
+
+    def commit(self, proofs: Sequence[ForkProof] = ()) -> None:
+        """Proofs, then all that is unkept, then the mark: the order of the real edge."""
+        for proof in proofs:
+            self.store.add_fork(proof)
+            self._commits.append(proof)
+        entries = self.unkept.take()
+        if not entries:
+            return
+        self.store.append(entries)
+        self._commits.append(entries)
+        own = max((entry.seq for entry in entries if entry.author == self._me), default=0)
+        if own > self.mark:
+            self.mark, self.in_place = own, True
+
+    def crash(self) -> int:
+        """Lose what was not committed; how many entries that were."""
+        return len(self.unkept.take())
+
+    def copy(self) -> Copy:
+        """A backup, as the files are now."""
+        return Copy(tuple(self._commits), self.mark, frozenset(self.met))
+
+    def tear(self, commits: int) -> list[Entry]:
+        """Lose the last transactions, but not the mark. The entries that are gone."""
+        return self._become(self._commits[: max(0, len(self._commits) - commits)])
+
+    def restore(self, copy: Copy, *, in_place: bool) -> list[Entry]:
+        """Become the copy; `in_place`: written over the living files. The entries that are gone."""
+        self.mark, self.met = copy.mark, set(copy.met)
+        self.in_place, self.copied = in_place, True
+        return self._become(copy.commits)
+
+    def _become(self, commits: Sequence[Sequence[Entry] | ForkProof]) -> list[Entry]:
+        """Make the store anew from other transactions."""
+        before = [commit for commit in self._commits if not isinstance(commit, ForkProof)]
+        self._commits = list(commits)
+        self.store = MemoryStore(self._swarm_id)
+        for commit in self._commits:
+            if isinstance(commit, ForkProof):
+                self.store.add_fork(commit)
+            else:
+                self.store.append(commit)
+        return [entry for commit in before for entry in commit if not self.holds(entry)]
+
+    def holds(self, entry: Entry) -> bool:
+        """Is this very entry committed?"""
+        stored = self.store.get(entry.author, entry.seq)
+        return stored is not None and stored.id == entry.id

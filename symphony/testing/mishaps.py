@@ -1,0 +1,180 @@
+"""What befalls the nodes of a world: each action of a scenario, done at its time.
+
+Whatever really happened leaves its mark; an action that found nobody there leaves none.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+
+from symphony.core import limits
+from symphony.core.events import FailedOver
+from symphony.core.ids import unit_id
+from symphony.testing.disk import Copy
+from symphony.testing.faults import Action, Crash, Forge, Pause, Restore, Split, Tear, Write
+
+if TYPE_CHECKING:
+    from symphony.testing.machine import Machine
+    from symphony.testing.sim import World
+
+STRIKE_MS = 24
+"""A crash that lies in wait strikes before entries have waited long enough for a commit."""
+TRY_AGAIN_MS = 15_000
+"""When a node that refused to start is started again: by then others may be up."""
+FAR_BACK = 10
+"""Further back than the headers that a book remembers."""
+
+
+def prepare(world: World, action: Action) -> None:
+    """Put an action into the world's calendar."""
+    if isinstance(action, Restore):
+        copies: list[Copy] = []
+        disk = world.machines[action.node].disk
+        world.at(action.copied_ms, lambda: copies.append(disk.copy()))
+        world.at(action.at_ms, partial(_restore, world, action, copies))
+    else:
+        world.at(action.at_ms, partial(_befall, world, action))
+
+
+def _befall(world: World, action: Action) -> None:
+    match action:
+        case Crash(_, node, down_ms, in_wait):
+            if in_wait:
+                world.machines[node].doomed = True
+            else:
+                crash(world, world.machines[node], down_ms)
+        case Split():
+            _split(world, action)
+        case Pause(_, node, for_ms):
+            _pause(world, world.machines[node], for_ms)
+        case Write(_, node, count):
+            world.machines[node].write(count)
+        case Tear():
+            _tear(world, action)
+        case Forge():
+            _forge(world, action)
+        case Restore():
+            pass  # prepared with its copy
+        case _:
+            assert_never(action)
+
+
+def crash(world: World, machine: Machine, down_ms: int) -> bool:
+    """A node stops dead, if it runs, and starts again later."""
+    if machine.swarm is None:
+        return False
+    marks = world.checks.marks
+    marks.add("crash")
+    if machine.bench.running:
+        marks.add("crash of an owner")
+    if len(machine.swarm.conductor):
+        marks.add("crash of a conductor")
+    stop(world, machine, "crashes")
+    world.at(world.now_ms + down_ms, partial(world.boot, machine))
+    return True
+
+
+def stop(world: World, machine: Machine, why: str) -> None:
+    """The process ends; its peers notice."""
+    for watch in world.checks.tasks.values():
+        if watch.script.node == machine.index and not watch.ended:
+            watch.lost = True
+    lost = machine.crash()
+    if lost:
+        world.checks.marks.add("crash with a lost tail")
+        why += f", and forgets {lost} entries"
+    world.note(f"node {machine.index} {why}")
+    for other in world.machines:
+        world.link_changed(machine, other)
+
+
+def strike(world: World, machine: Machine) -> None:
+    """The crash that lay in wait: a moment from now."""
+    life = machine.incarnation
+    after_ms = world.random.randrange(STRIKE_MS)
+
+    def now() -> None:
+        if machine.incarnation == life:
+            crash(world, machine, world.random.choice((50, 1_000, 8_000)))
+
+    world.at(world.now_ms + after_ms, now)
+
+
+def stopped_short(world: World, machine: Machine) -> None:
+    """A node found that its log lacks what it said already: it ends, and a person tries again."""
+    world.checks.marks.add("own log short")
+    stop(world, machine, "refuses to go on")
+    world.at(world.now_ms + TRY_AGAIN_MS, partial(world.boot, machine))
+
+
+def _tear(world: World, tear: Tear) -> None:
+    machine = world.machines[tear.node]
+    if crash(world, machine, tear.down_ms):
+        gone = machine.disk.tear(tear.commits)
+        if gone:
+            world.checks.marks.add("torn database")
+            world.note(f"node {tear.node} loses {len(gone)} entries of its disk")
+        world.ledger.rolled_back(gone, world.machines)
+
+
+def _restore(world: World, restore: Restore, copies: list[Copy]) -> None:
+    machine = world.machines[restore.node]
+    if copies and crash(world, machine, restore.down_ms):
+        gone = machine.disk.restore(copies[0], in_place=restore.in_place)
+        if gone:
+            mark = "copy over the living files" if restore.in_place else "restored copy"
+            world.checks.marks.add(mark)
+            world.note(f"node {restore.node} comes back as it was {len(gone)} entries ago")
+        world.ledger.rolled_back(gone, world.machines)
+
+
+def _forge(world: World, forge: Forge) -> None:
+    machine = world.machines[forge.node]
+    if machine.swarm is None or machine.equivocator is None:
+        return
+    if machine.equivocator.lies:
+        world.checks.marks.add("equivocation again")
+    if machine.forge(forge):
+        world.checks.marks.add("equivocation")
+        if forge.back > FAR_BACK:
+            world.checks.marks.add("equivocation far back")
+        to = sorted(forge.to)
+        world.note(f"node {forge.node} signs {forge.length} entries twice, for nodes {to}")
+
+
+def _pause(world: World, machine: Machine, for_ms: int) -> None:
+    machine.paused_until_ms = world.now_ms + for_ms
+    world.checks.marks.add("pause")
+    world.note(f"node {machine.index} pauses for {for_ms} ms")
+    for watch in world.checks.tasks.values():
+        if watch.script.node == machine.index:
+            watch.slack_ms += for_ms
+
+
+def _split(world: World, split: Split) -> None:
+    others = set(range(len(world.machines))) - split.apart
+    world.network.cut(set(split.apart), others, both_ways=split.both_ways, noticed=split.noticed)
+    if not split.noticed:
+        world.checks.marks.add("silent partition")
+    world.checks.marks.add("partition" if split.both_ways else "one-way partition")
+    arrow = "<-/->" if split.both_ways else "-/->"
+    world.note(f"partition: {sorted(split.apart)} {arrow} {sorted(others)}")
+    world.links_changed()
+    world.at(world.now_ms + split.for_ms, world.heal_links)
+
+
+def check_let_go(world: World, conductor: Machine, event: FailedOver) -> None:
+    """A lease that ran out at the conductor must have run out at its owner before.
+
+    The owner's first lease begins when the work arrives. If that took more than 0.1 lease,
+    both may hold for a moment; the fence makes it harmless, and it is not counted here.
+    """
+    owner = world.machines[world.index_of[event.owner]]
+    award = (unit_id(event.task, event.unit), event.epoch)
+    awarded_ms = world.checks.tasks[event.task].awarded_ms[event.unit, event.epoch]
+    held = award in owner.bench.running and (
+        owner.bench.taken_ms[award] - awarded_ms <= limits.LEASE_MS // 10
+    )
+    if held and owner.paused_until_ms <= world.now_ms and owner is not conductor:
+        world.checks.violate(f"{event.unit} was given away while node {owner.index} held it")
