@@ -31,6 +31,9 @@ pages of the indexes are touched again and again; this way they are written to t
 CACHE_KIB = 16 * 1024
 """Pages kept in memory: the inner nodes of the indexes of ten million entries, and then some."""
 
+LAID_OUT_BYTES = 4 * 1024 * 1024
+"""How long the WAL is made when a database is opened: 200 small commits."""
+
 MIGRATIONS = (
     """
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -123,6 +126,18 @@ def migrate(db: sqlite3.Connection, swarm_id: bytes) -> None:
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 db.execute("INSERT INTO meta VALUES ('swarm_id', ?)", (swarm_id,))
             db.execute(f"PRAGMA user_version = {number}")
+
+
+def lay_out(db: sqlite3.Connection) -> None:
+    """Make the WAL as long as it will soon be anyway. A commit that writes over what is there
+    already is synced in two thirds of the time that one needs which makes the file longer. The
+    pages that this takes are free again, and the next entries use them.
+    """
+    with transaction(db):
+        db.execute("CREATE TABLE laid_out (bytes BLOB)")
+        db.execute("INSERT INTO laid_out VALUES (zeroblob(?))", (LAID_OUT_BYTES,))
+        db.execute("DROP TABLE laid_out")
+    db.execute("PRAGMA wal_checkpoint(RESTART)")
 
 
 def check_swarm(db: sqlite3.Connection, swarm_id: bytes) -> None:

@@ -31,7 +31,15 @@ from ledger.merkle import Frontier
 from ledger.retention import is_mortal
 from ledger.sqlite import bodies, frontiers
 from ledger.sqlite.rebuilding import Rebuilt, rebuild
-from ledger.sqlite.schema import check_swarm, connect, identify, migrate, transaction, translated
+from ledger.sqlite.schema import (
+    check_swarm,
+    connect,
+    identify,
+    lay_out,
+    migrate,
+    transaction,
+    translated,
+)
 from ledger.store import Problem, Row, audit, audit_forks, fork_error, gap_error
 
 PAGE_ROWS = 1000
@@ -104,6 +112,7 @@ class SqliteStore:
                 db.execute("PRAGMA synchronous = FULL")
                 migrate(db, swarm_id)
                 check_swarm(db, swarm_id)
+                lay_out(db)
         except BaseException:
             db.close()
             raise

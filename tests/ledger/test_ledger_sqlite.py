@@ -26,7 +26,7 @@ from ledger import (
 )
 from ledger.merkle import Frontier
 from ledger.sqlite import SqliteStore, lock_directory
-from ledger.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from ledger.sqlite.schema import APPLICATION_ID, LAID_OUT_BYTES, MIGRATIONS
 
 MIB = 1 << 20
 ALICE = chain("alice", 6)
@@ -78,6 +78,19 @@ def test_settings_that_durability_rests_on(path):
     for name, value in expected.items():
         assert store._db.execute(f"PRAGMA {name}").fetchone()[0] == value, name
     store.close()
+
+
+def test_commits_write_into_a_wal_that_is_laid_out(path):
+    for _ in range(2):  # a second opening takes no more room than the first
+        store = SqliteStore.open(path, SWARM)
+        wal = path.with_name(path.name + "-wal")
+        before = (path.stat().st_size, wal.stat().st_size)
+        assert before[1] >= LAID_OUT_BYTES
+        store.append(ALICE)
+        assert (path.stat().st_size, wal.stat().st_size) == before
+        names = {name for (name,) in store._db.execute("SELECT name FROM sqlite_schema")}
+        assert "laid_out" not in names
+        store.close()
 
 
 def test_an_append_is_on_disk_when_it_returns(path):
