@@ -113,7 +113,10 @@ class Loop:
 
     async def feed(self, happened: Input) -> None:
         """Bring an input; waits while the inbox is full."""
-        await self._inlet.send(happened)
+        try:
+            self._inlet.send_nowait(happened)  # mostly there is room, and a turn is saved
+        except trio.WouldBlock:
+            await self._inlet.send(happened)
 
     async def on_disk(self, work: Callable[[], T]) -> T:
         """Run something with the store in the one thread that may; it sees every entry."""
