@@ -46,7 +46,6 @@ def _skill_match(skill: Skill, requirement: Requirement, same_encoder: bool) -> 
     return shared_words_ppm(f"{skill.name} {skill.description}", requirement.skill)
 
 
-@lru_cache(maxsize=16_384)
 @lru_cache(maxsize=MAX_REMEMBERED)
 def cosine_ppm(left: bytes, right: bytes) -> int:
     """Cosine of two int8 vectors, in parts per million; opposite directions count as 0."""

@@ -31,6 +31,7 @@ from symphony.engines.base import (
     NoConstraint,
     Request,
 )
+from symphony.engines.constraints import check_constraint
 from symphony.errors import ModelError, UsageError
 from symphony.gateway.port import (
     AgentView,
@@ -267,3 +268,5 @@ def check_spec(spec: TaskSpec) -> None:
     for holds, text in rules:
         if not holds:
             raise UsageError(text, hint="see `symphony submit --help`")
+    if spec.answer_schema:
+        check_constraint(JsonSchema(json.loads(spec.answer_schema)))
