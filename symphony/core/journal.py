@@ -35,7 +35,7 @@ from ledger import (
     seal,
 )
 from ledger.errors import LedgerError, Reason
-from ledger.limits import FIRST_OWN_KIND
+from ledger.limits import FIRST_OWN_KIND, MAX_WANT_ENTRIES
 from symphony.core import limits
 from symphony.core.effects import Publish, Reject
 from symphony.core.ids import NodeId, SwarmId
@@ -148,6 +148,7 @@ class Journal:
 
     def want(self, peer: NodeId, author: bytes, first: int, last: int) -> None:
         """Ask a peer for a range of a log, unless it was asked for it a moment ago."""
+        last = min(last, first + MAX_WANT_ENTRIES - 1)  # however far ahead somebody claims to be
         wanted = self._asked.ask(peer, author, first, last, self._out.now_ms)
         if wanted is not None:
             self._out.send(peer, Want(author, *wanted))

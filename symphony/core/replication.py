@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable
 
 from ledger import Head, Initiator, encode_heads, heads_frame, parse_heads, respond
 from ledger.errors import LedgerError
-from ledger.limits import MAX_HEADS_PER_FRAME, RECONCILE_FROM_LOGS
+from ledger.limits import MAX_HEADS_PER_FRAME, MAX_WANT_ENTRIES, RECONCILE_FROM_LOGS
 from ledger.log import TokenBucket
 from symphony.core import limits
 from symphony.core.catch_up import CatchUp
@@ -83,7 +83,7 @@ class Replication:
             self._out.do(Reject(peer, f"heads: {error}"))
             return
         self._catch_up.note(peer, theirs)
-        if message.reply:
+        if message.reply and self._has_turn(peer, "heads"):
             self._tell_heads(peer, reply=False)
 
     def reconcile(self, peer: NodeId, message: Reconcile) -> None:
@@ -98,16 +98,22 @@ class Replication:
             self._out.do(Reject(peer, f"reconcile: {error}"))
 
     def _asked(self, peer: NodeId, frame: bytes) -> None:
-        """Respond, at a bounded rate: each frame may cost a hash of every head."""
-        rate, burst = limits.RECONCILE_PER_S, limits.RECONCILE_BURST
-        bucket = self._requests.setdefault(peer, TokenBucket(rate, burst))
-        if not bucket.has_token(self._out.now_ms):
-            self._out.do(Reject(peer, "reconcile: too many requests"))
+        """Respond to a frame of a peer's session."""
+        if not self._has_turn(peer, "reconcile"):
             return
-        bucket.spend(self._out.now_ms)
         self._secret = self._secret or self._chance.randbytes(SECRET_BYTES)
         response = respond(self._journal.book, self._secret, frame)
         self._out.send(peer, Reconcile(response, answer=True))
+
+    def _has_turn(self, peer: NodeId, what: str) -> bool:
+        """May the peer be answered now? Each answer may cost a look at every head."""
+        rate, burst = limits.RECONCILE_PER_S, limits.RECONCILE_BURST
+        bucket = self._requests.setdefault(peer, TokenBucket(rate, burst))
+        if not bucket.has_token(self._out.now_ms):
+            self._out.do(Reject(peer, f"{what}: too many requests"))
+            return False
+        bucket.spend(self._out.now_ms)
+        return True
 
     def _answered(self, peer: NodeId, frame: bytes) -> None:
         session = self._sessions.get(peer)
@@ -142,8 +148,9 @@ class Replication:
             self._out.send(peer, Heads(encode_heads(page), reply=False))
 
     def want(self, peer: NodeId, message: Want) -> None:
-        if message.first <= message.last:
-            self._out.do(SendRange(peer, message.author, message.first, message.last))
+        last = min(message.last, message.first + MAX_WANT_ENTRIES - 1)
+        if message.first <= last:
+            self._out.do(SendRange(peer, message.author, message.first, last))
 
     def entries(self, peer: NodeId, message: Entries) -> None:
         authors: dict[bytes, None] = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -25,6 +24,7 @@ from symphony.net import PeerDown as NetDown
 from symphony.net import PeerUp as NetUp
 from symphony.node import limits
 from symphony.node.outgoing import Outgoing
+from symphony.node.ranges import Ranges
 
 _log = structlog.get_logger("symphony.air")
 
@@ -47,12 +47,10 @@ class NetworkAir:
     ) -> None:
         self._network = network
         self._topics = topics
-        self._store = store
         self._loop = loop
-        self._nursery = nursery
         self._rejects: Counter[bytes] = Counter()
         self._last: tuple[messages.Message, bytes] | None = None
-        self._ranges = trio.CapacityLimiter(limits.RANGES_AT_ONCE)
+        self._ranges = Ranges(network, store, loop, nursery)
         self._outgoing = Outgoing()
 
     # --- out ----------------------------------------------------------------------------------
@@ -76,7 +74,8 @@ class NetworkAir:
             _log.warning("gossip_queue_full", topic=effect.topic)
 
     def send_range(self, effect: SendRange) -> None:
-        self._nursery.start_soon(self._send_range, effect)
+        if not self._ranges.send(effect):
+            self.reject(Reject(effect.peer, "want: more ranges than anybody needs at once"))
 
     def reject(self, effect: Reject) -> None:
         _log.warning("rejected", peer=effect.peer.hex()[:8], reason=effect.reason)
@@ -95,39 +94,6 @@ class NetworkAir:
             del self._rejects[peer]
             _log.warning("banned", peer=peer.hex()[:8], seconds=limits.BAN_S)
             self._network.ban(peer, limits.BAN_S)
-
-    async def _send_range(self, effect: SendRange) -> None:
-        """Read a range from the store and send it in bounded frames, as fast as the peer reads."""
-        async with self._ranges:
-            first = effect.first
-            while first <= effect.last:
-                read = partial(
-                    self._store.range,
-                    effect.author,
-                    first,
-                    effect.last,
-                    limits.RANGE_FRAME_BYTES,
-                )
-                entries = await self._loop.on_disk(read)
-                if not entries:
-                    return
-                raw = tuple(entry.encode() for entry in entries)
-                frame = messages.encode(Entries(raw, asked=True))
-                if not await self._patiently(effect.peer, frame):
-                    return
-                first = entries[-1].seq + 1
-
-    async def _patiently(self, peer: NodeId, frame: bytes) -> bool:
-        """Queue a frame once there is room. False if the peer is gone or doesn't read."""
-        give_up_at = trio.current_time() + limits.RANGE_WAIT_S
-        pause_s = 0.005
-        while not self._network.send(peer, frame, channel=Channel.SYNC):
-            gone = all(info.node_id != peer for info in self._network.peers())
-            if gone or trio.current_time() > give_up_at:
-                return False
-            await trio.sleep(pause_s)
-            pause_s = min(0.2, pause_s * 2)
-        return True
 
     async def run_gossip(self) -> None:
         """Publish what is queued, one message after the other, proofs of forks first."""

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from core_mesh import Mesh, log
+from core_mesh import WALL_MS, Mesh, Node, log
 from core_stage import Stage
 
 from ledger import Initiator, encode_heads
 from ledger.limits import MAX_WANT_ENTRIES, RECONCILE_FROM_LOGS
 from symphony.core import limits
-from symphony.core.effects import Reject, Send
-from symphony.core.inputs import Heard
+from symphony.core.effects import Reject, Send, SendRange
+from symphony.core.inputs import Heard, OwnLogMark, Started, WallClock
 from symphony.core.messages import Entries, Heads, Reconcile, Want
 
 
@@ -101,6 +101,39 @@ def test_a_log_is_fetched_from_one_peer_and_from_the_next_when_that_is_gone():
     mesh.lost = lambda _message: False
     mesh.wait(limits.SYNC_EVERY_MS * 2)
     assert new.heads() == two.heads()
+
+
+def test_a_long_own_log_comes_back_range_by_range_before_the_node_appends():
+    mesh = Mesh()
+    lost = log(mesh.keys, "restored", 2 * MAX_WANT_ENTRIES + 10)
+    old, restored = mesh.join("old", [lost]), Node(mesh, "restored", ())
+    mesh.nodes[restored.id] = restored
+    mesh.give(restored, WallClock(WALL_MS + mesh.now_ms))
+    mesh.give(restored, Started((), 1, own_log=OwnLogMark(len(lost), known_peers=1)))
+    assert not restored.swarm.gate.may_append()
+    mesh.link(old, restored)
+    mesh.wait(limits.ASKING_MS * 2)
+    assert restored.swarm.gate.state == "open"
+    assert restored.heads()[restored.id] == lost[-1].head
+
+
+def test_heads_are_told_at_a_bounded_rate():
+    stage = Stage(peers="anna")
+    empty = Heads(encode_heads([]), reply=True)
+    stage.effects.clear()
+    for _ in range(limits.RECONCILE_BURST + 3):
+        stage.heard("anna", empty)
+    assert len(stage.sent("anna", Heads)) == limits.RECONCILE_BURST
+    assert [e.reason for e in stage.of(Reject)] == ["heads: too many requests"] * 3
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_one_want_is_served_with_so_many_entries_at_most(more):
+    stage = Stage(peers="anna")
+    stage.effects.clear()
+    stage.heard("anna", Want(bytes(32), 5, 4 + MAX_WANT_ENTRIES + more))
+    [served] = stage.of(SendRange)
+    assert (served.first, served.last) == (5, 4 + MAX_WANT_ENTRIES + min(more, 0))
 
 
 def test_hostile_frames_are_rejected_by_name():
