@@ -112,7 +112,7 @@ class LogHashed:
 
 @dataclass(frozen=True, slots=True)
 class SealWanted:
-    """Somebody fetched a receipt that no checkpoint covers yet: write one soon."""
+    """Somebody fetched a receipt that no checkpoint covers yet, or that lacks witnesses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,10 +79,8 @@ class Sealer:
         covering: dict[Checkpoint, Entry] = {}
         first_row = 0
         for at, entry in self._rows(Kind.CHECKPOINT, row):
-            if entry.author != verdict.author:
-                continue
-            claim = parse_checkpoint(entry)
-            if claim.size >= verdict.seq:
+            claim = _checkpoint(entry) if entry.author == verdict.author else None
+            if claim is not None and claim.size >= verdict.seq:
                 covering[claim] = entry
                 first_row = first_row or at
             if len(covering) == limits.MAX_COVERING:
@@ -137,6 +135,13 @@ class Sealer:
     def _ids(self, author: bytes, first: int, last: int) -> list[bytes]:
         last = min(last, first + limits.SEAL_PAGE_IDS - 1)
         return self._disk(partial(self._store.ids, author, first, last))
+
+
+def _checkpoint(entry: Entry) -> Checkpoint | None:
+    try:
+        return parse_checkpoint(entry)
+    except InvalidEntry:
+        return None  # of a program that writes other ones
 
 
 def _claims(entry: Entry) -> list[Checkpoint]:

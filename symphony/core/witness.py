@@ -67,6 +67,7 @@ class Witness:
         self._asked: dict[bytes, tuple[Checkpoint, int]] = {}
         self._hashing: dict[bytes, Checkpoint] = {}
         self._ready: dict[bytes, Checkpoint] = {}
+        self._latest_entry: Entry | None = None
         self.latest: Checkpoint | None = None
         """The newest checkpoint of our own log in this life."""
         self.cosigners: frozenset[NodeId] = frozenset()
@@ -107,11 +108,17 @@ class Witness:
         self._seal()
 
     def wanted(self) -> None:
-        """Somebody wants to show what was just written: seal it as soon as it may be."""
+        """Somebody wants to show what was written: seal it as soon as it may be. If that is done
+        and witnesses are lacking, others are asked.
+        """
+        if self.latest is None and not self._news:
+            self._news = 1  # what a life before this one wrote last may not be sealed
+        in_ms = self._sealed_ms + limits.SEAL_AGAIN_MS - self._out.now_ms
         if self._news and not self._soon:
             self._soon = True
-            in_ms = self._sealed_ms + limits.SEAL_AGAIN_MS - self._out.now_ms
             self._out.timer(CheckpointDue(), max(0, in_ms))
+        elif not self._news and in_ms <= 0:
+            self._show()
 
     def _wait(self) -> None:
         self._out.timer(CheckpointDue(), jittered(self._chance, limits.CHECKPOINT_EVERY_MS))
@@ -128,10 +135,18 @@ class Witness:
         """Write the checkpoint, and show it to a few."""
         me = self._journal.me
         self.latest, self.cosigners = Checkpoint(me, size, root), frozenset()
-        entry = self._journal.write(Kind.CHECKPOINT, self.latest.encode())
-        peers = sorted(self._trusted() - {me})
-        for peer in self._chance.sample(peers, min(limits.WITNESSES, len(peers))):
-            self._out.send(peer, CosignAsked(entry.encode()))
+        self._latest_entry = self._journal.write(Kind.CHECKPOINT, self.latest.encode())
+        self._show()
+
+    def _show(self) -> None:
+        """Show the newest checkpoint to as many more as there are witnesses lacking."""
+        if self._latest_entry is None:
+            return
+        self._sealed_ms = self._out.now_ms
+        peers = sorted(self._trusted() - {self._journal.me} - self.cosigners)
+        lacking = max(0, limits.WITNESSES - len(self.cosigners))
+        for peer in self._chance.sample(peers, min(lacking, len(peers))):
+            self._out.send(peer, CosignAsked(self._latest_entry.encode()))
 
     # --- the witness --------------------------------------------------------------------------
 

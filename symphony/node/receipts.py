@@ -1,8 +1,8 @@
 """The receipts of this node: files that never change, completed with a seal as they go out.
 
 The loop writes one file for each task that ended with a verdict. Whoever fetches it gets it with
-the seal that the ledger gives by then; where there is none yet, the own log is sealed, so that
-there is one the next time.
+the seal that the ledger gives by then; where there is none yet, or it lacks witnesses, the core is
+told, so that there is a better one the next time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import trio
 from ledger import LedgerError, Store
 from symphony.core.ids import TASK_ID_BYTES
 from symphony.core.inputs import SealWanted
+from symphony.core.limits import WITNESSES
 from symphony.core.sealing import Sealer
 from symphony.node import limits
 from symphony.node.hub import Hub
@@ -49,7 +50,7 @@ class Receipts:
         except LedgerError as error:  # somebody changed the file; whoever verifies it will see
             _log.warning("receipt_damaged", reason=error.message)
             return kept
-        if witnesses is None:
+        if witnesses is None or witnesses < WITNESSES:
             await self._loop.feed(SealWanted())
         return data
 

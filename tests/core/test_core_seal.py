@@ -4,12 +4,14 @@ import time
 
 import pytest
 from core_seal import Conductor
-from core_stage import SWARM
+from core_stage import SWARM, Stage, capability
 
 from ledger import (
+    Checkpoint,
     Kind,
     MemoryStore,
     codec,
+    encode_cosign,
     fork,
     parse_checkpoint,
     parse_entry,
@@ -22,6 +24,7 @@ from symphony.core import limits
 from symphony.core.bundle import receipt_digest, unsealed
 from symphony.core.effects import HashLog, SetTimer
 from symphony.core.inputs import LogHashed, SealWanted
+from symphony.core.messages import CosignAsked, Entries
 from symphony.core.receipt import RECEIPT
 from symphony.core.report import UNSEEN
 from symphony.core.sealing import Sealer
@@ -172,6 +175,47 @@ def test_a_wanted_seal_is_made_at_once_but_not_again_and_again():
     stage.give(SealWanted())
     due = [timer.at_ms for timer in stage.of(SetTimer) if timer.timer == CheckpointDue()]
     assert due == [began_ms + limits.SEAL_AGAIN_MS]
+
+
+def test_what_a_life_before_wrote_last_is_sealed_as_well():
+    stage = Stage(capability())
+    assert stage.swarm.witness.latest is None
+    stage.swarm.witness._news = 0  # as after a restart: the entries are there, nothing is new
+    stage.effects.clear()
+    stage.give(SealWanted())
+    stage.wait(0)
+    assert stage.of(HashLog) == [HashLog(stage.me, 1)]
+
+
+def test_others_are_asked_when_witnesses_are_lacking():
+    stage = Stage(capability(), peers="ada bob cid dan")
+
+    def asked() -> set[str]:
+        found = {name for name in stage.peers if stage.sent(name, CosignAsked)}
+        stage.effects.clear()
+        return found
+
+    stage.give(SealWanted())
+    stage.wait(0)
+    size = stage.of(HashLog)[0].size
+    stage.give(LogHashed(stage.me, size, bytes(32)))
+    first = asked()
+    assert len(first) == limits.WITNESSES
+    answered = min(first)
+    body = encode_cosign([Checkpoint(stage.me, size, bytes(32))])
+    stage.heard(answered, Entries((stage.peers[answered].entry(Kind.COSIGN, body).encode(),)))
+    stage.give(SealWanted())
+    assert asked() == set()  # they had no time to answer yet
+    stage.now_ms += limits.SEAL_AGAIN_MS
+    stage.give(SealWanted())
+    again = asked()
+    assert len(again) == limits.WITNESSES - 1
+    assert answered not in again
+    for name in sorted(stage.peers.keys() - {answered})[:2]:
+        stage.heard(name, Entries((stage.peers[name].entry(Kind.COSIGN, body).encode(),)))
+    stage.now_ms += limits.SEAL_AGAIN_MS
+    stage.give(SealWanted())
+    assert asked() == set()
 
 
 # --- cost -------------------------------------------------------------------------------------
