@@ -51,6 +51,10 @@ NOT_PROVEN = (
     "that the conductor recorded every bid it heard",
 )
 UNSEEN = "that other nodes saw these entries in append-only logs"
+BEYOND_THE_SEAL = (
+    "that these witnesses are independent of the conductor",
+    "that the owners' results stand in logs that were witnessed, too",
+)
 
 
 def sentences(seal: SealReport | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -63,4 +67,4 @@ def sentences(seal: SealReport | None) -> tuple[tuple[str, ...], tuple[str, ...]
     count = len(seal.witnesses)
     others = "another node" if count == 1 else f"{count} other nodes"
     seen = f"{there}, which {others} saw grow by appending only"
-    return (*PROVEN, seen), (*NOT_PROVEN, "that these witnesses are independent of the conductor")
+    return (*PROVEN, seen), (*NOT_PROVEN, *BEYOND_THE_SEAL)

@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 import trio
 
-from ledger import LedgerError, Store
+from ledger import DecodeError, InvalidEntry, Store, StoreError
 from symphony.core.ids import TASK_ID_BYTES
 from symphony.core.inputs import SealWanted
 from symphony.core.limits import WITNESSES
@@ -47,8 +47,11 @@ class Receipts:
             return None
         try:
             data, witnesses = await self._in_thread(partial(self._sealer.complete, kept))
-        except LedgerError as error:  # somebody changed the file; whoever verifies it will see
+        except (DecodeError, InvalidEntry) as error:  # whoever verifies the file will see it, too
             _log.warning("receipt_damaged", reason=error.message)
+            return kept
+        except StoreError as error:  # the receipt holds without a seal, and says that it has none
+            _log.error("seal_not_readable", reason=error.message, next="symphony ledger verify")
             return kept
         if witnesses is None or witnesses < WITNESSES:
             await self._loop.feed(SealWanted())

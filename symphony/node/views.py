@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger import Entry, did_key, peer_id, physical_ms
-from ledger.errors import DecodeError
+from ledger import Entry, Kind, did_key, parse_checkpoint, parse_cosign, peer_id, physical_ms
+from ledger.errors import DecodeError, InvalidEntry
 from symphony.core.directory import Directory, Listing
 from symphony.core.events import as_json
 from symphony.core.ids import NodeId, TaskId
@@ -14,13 +14,14 @@ from symphony.gateway.port import AgentView, EntryView, PeerView, SkillView, Tas
 from symphony.net import PeerInfo
 from symphony.node.hub import TaskStory
 
-_BODIES: dict[int, tuple[str, Any]] = {
-    1: ("capability", CAPABILITY),
-    2: ("task", TASK),
-    3: ("award", AWARD),
-    4: ("result", RESULT),
-    5: ("verdict", VERDICT),
+_RECORDS: dict[int, Any] = {
+    Kind.CAPABILITY: CAPABILITY,
+    Kind.TASK: TASK,
+    Kind.AWARD: AWARD,
+    Kind.RESULT: RESULT,
+    Kind.VERDICT: VERDICT,
 }
+_KINDS = {int(kind): kind.name.lower() for kind in Kind}
 
 
 def task_view(task: TaskId, story: TaskStory, me: NodeId) -> TaskView:
@@ -76,20 +77,32 @@ def peer_view(info: PeerInfo, directory: Directory) -> PeerView:
 
 
 def entry_view(position: int, entry: Entry) -> EntryView:
-    name, codec = _BODIES.get(entry.kind, (f"kind-{entry.kind}", None))
-    body: Any = None
-    if codec is not None and entry.body is not None:
-        try:
-            body = as_json(codec.decode(entry.body))
-        except DecodeError as error:
-            body = {"unreadable": str(error)}
+    try:
+        body = as_json(_body(entry))
+    except (DecodeError, InvalidEntry) as error:
+        body = {"unreadable": error.message}
     return EntryView(
         position=position,
         entry=entry.id.hex(),
         author=did_key(entry.author),
         seq=entry.seq,
-        kind=name,
+        kind=_KINDS.get(entry.kind, f"kind-{entry.kind}"),
         wall_ms=physical_ms(entry.hlc),
         size_bytes=len(entry.encode()),
         body=body,
     )
+
+
+def _body(entry: Entry) -> Any:
+    """What an entry says; None for a kind that nobody here reads, and for a body that is gone."""
+    if entry.body is None:
+        return None
+    match entry.kind:
+        case Kind.CHECKPOINT:
+            return parse_checkpoint(entry)
+        case Kind.COSIGN:
+            return parse_cosign(entry)
+        case kind if kind in _RECORDS:
+            return _RECORDS[kind].decode(entry.body)
+        case _:
+            return None
