@@ -143,7 +143,7 @@ class Book:
         log = self._logs.get(entry.author)
         known = log.known(entry.seq) if log else None
         if known is not None and known.id == entry.id:
-            return Duplicate()
+            return self._again(entry)
         if known is None:
             head = self._roster.get(entry.author)
             if head is not None and entry.seq <= head.seq:
@@ -221,11 +221,14 @@ class Book:
             return self._wait(entry, log, next_seq)
         refused = self._check_place(entry, head)
         if refused is not None:
-            return refused, False
+            return refused, refused.reason is Reason.BAD_CHAIN and self._keep(entry, log, next_seq)
         released: list[Entry] = []
         waiting: Entry | None = entry
         self._pending_bytes -= log.pending_bytes
-        while waiting is not None and self._check_place(waiting, head) is None:
+        while waiting is not None:
+            if self._check_place(waiting, head) is not None:
+                log.wait(waiting)  # signed, and of another history: it waits for its twin
+                break
             released.append(waiting)
             log.remember(waiting)
             self.succession.note(waiting)
@@ -248,14 +251,31 @@ class Book:
 
     def _wait(self, entry: Entry, log: Log, next_seq: int) -> tuple[Admission, bool]:
         """Keep an early entry if it is near the head and there is room; say what is missing."""
+        kept = self._keep(entry, log, next_seq)
+        early = (seq for seq in log.pending if seq > next_seq)
+        first_waiting = min(early, default=entry.seq + 1)
+        return Pending(next_seq, min(first_waiting - 1, entry.seq)), kept
+
+    def _keep(self, entry: Entry, log: Log, next_seq: int) -> bool:
+        """Keep a signed entry that can't be appended now: it is early, or of another history and
+        the proof of a fork as soon as its twin comes.
+        """
         near = entry.seq - next_seq <= self.limits.pending_per_author
         size_bytes = memory_bytes(entry)
         kept = near and self._pending_bytes + size_bytes <= self.limits.pending_bytes
         if kept:
             log.wait(entry)
             self._pending_bytes += size_bytes
-        first_waiting = min(log.pending, default=entry.seq + 1)
-        return Pending(next_seq, min(first_waiting - 1, entry.seq)), kept
+        return kept
+
+    def _again(self, entry: Entry) -> Admission:
+        """An entry that is known. One that waits although its turn has come is still refused, so
+        that the entry before is asked for again.
+        """
+        head = self._roster.get(entry.author)
+        if head is None or entry.seq != head.seq + 1:
+            return Duplicate()
+        return self._check_place(entry, head) or Duplicate()
 
     def _freeze(self, proof: ForkProof, head: Head | None) -> None:
         author = proof.author

@@ -152,8 +152,8 @@ class Restore:
 @dataclass(frozen=True, slots=True)
 class Forge:
     """A hostile node signs `length` entries a second time, from `back` before the end of its log
-    (0: the next number), and shows and serves this branch to the nodes `to` only. `deaf`: it goes
-    on as if nobody had told it of the proof.
+    (0: the next number), and shows and serves this branch to the nodes `to` only, but for its
+    first `hidden` entries. `deaf`: it goes on as if nobody had told it of the proof.
     """
 
     at_ms: int
@@ -162,6 +162,7 @@ class Forge:
     length: int
     to: frozenset[int]
     deaf: bool
+    hidden: int = 0
 
 
 Action = Crash | Split | Pause | Write | Tear | Restore | Forge

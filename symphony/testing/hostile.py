@@ -32,9 +32,11 @@ class Equivocator:
         """How often it signed a second history."""
 
     def forge(
-        self, before: Entry | None, wall_ms: int, said: Capability, length: int
+        self, before: Entry | None, wall_ms: int, said: Capability, length: int, *, hidden: int
     ) -> list[Entry]:
-        """Sign `length` entries that follow `before`: the same agent, with other limits."""
+        """Sign `length` entries that follow `before`: the same agent, with other limits. The
+        first `hidden` are never shown.
+        """
         self.lies += 1
         self._branch.clear()  # of two lies the newer one is served
         head: Head | None = before.head if before is not None else None
@@ -50,8 +52,9 @@ class Equivocator:
                 hlc=hlc,
                 expires=hlc + (_LIFETIME_MS << 16),
             )
-            self._branch[entry.seq] = entry
             head = entry.head
+            if tokens > hidden:
+                self._branch[entry.seq] = entry
         return list(self._branch.values())
 
     def show_to(self, victims: set[NodeId], *, deaf: bool) -> None:

@@ -9,7 +9,8 @@ Then, of what is stored:
 - every store passes `verify_all`, and a node that starts from it knows what the running one does;
 - an entry of an honest node that was always on some disk is in every store, under its number;
 - a checkpoint of an honest node is the root of its log; what a witness cosigned of any log, honest
-  or not, lies on one history.
+  or not, lies on one history;
+- whoever holds an entry, and was shown another of its number, has frozen that log.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Audit:
             yield from self._rebuilt(machine)
             yield from self._missing(machine)
             yield from self._cosigned(machine)
+            yield from self._believed(machine)
             for problem in machine.disk.store.verify_all(self._ledger.checks.verify):
                 yield f"stored at node {machine.index}: entry {problem.seq} {problem.text}"
 
@@ -113,6 +115,21 @@ class Audit:
                 if not kept and entry.id not in self._ledger.lost and machine.swarm is not None:
                     name = f"entry {entry.seq} of node {author.index}"
                     yield f"{name} is lost at node {machine.index}"
+
+    def _believed(self, machine: Machine) -> Iterator[str]:
+        """Does a node hold one history and take the author for honest that showed it another?"""
+        if machine.swarm is None:
+            return
+        if machine.swarm._forks._looking:  # noqa: SLF001  # it is private, and must be 0 by now
+            yield f"node {machine.index} waits for look-ups that were answered"
+        for entry in self._ledger.lives[machine.id].shown:
+            stored = machine.disk.store.get(entry.author, entry.seq)
+            frozen_at = machine.swarm.journal.book.frozen_at(entry.author)
+            if stored is not None and stored.id != entry.id:
+                if frozen_at is None or frozen_at >= entry.seq:
+                    index = machine.world.index_of[NodeId(entry.author)]
+                    name = f"a second entry {entry.seq} of node {index}"
+                    yield f"node {machine.index} was shown {name}, and did nothing"
 
     def _cosigned(self, machine: Machine) -> Iterator[str]:
         """Checkpoints of this node, and what it cosigned of others."""

@@ -23,7 +23,7 @@ from ledger import Entry, ForkProof
 from ledger.errors import InvalidEntry
 from ledger.fork import verify_proof
 from symphony.core import limits
-from symphony.core.messages import Heads, HeadTold, Message, Reconcile
+from symphony.core.messages import Entries, Heads, HeadTold, Message, Reconcile
 from symphony.testing.checks import Checks
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Life:
     asks: bool
     checked: bool = False
     told: int = 0
+    shown: list[Entry] = field(default_factory=list)
+    """Entries of second histories that it was shown."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,8 @@ class LedgerChecks:
     excused: set[bytes] = field(default_factory=set)
     """Nodes that forked their logs and could not know."""
     lives: dict[bytes, Life] = field(default_factory=dict)
+    forged: dict[bytes, Entry] = field(default_factory=dict)
+    """The entries of second histories, by their wire form."""
 
     def honest(self, machine: Machine) -> bool:
         return machine.equivocator is None and machine.id not in self.excused
@@ -92,8 +96,11 @@ class LedgerChecks:
         elif machine.id not in self.excused:
             self.checks.violate(f"node {machine.index} signed two entries {entry.seq}")
 
-    def told(self, machine: Machine, message: Message) -> None:
-        """A node that may not write yet hears where its log ends."""
+    def heard(self, machine: Machine, message: Message) -> None:
+        """A message reaches a node: perhaps where its log ends, or one of two histories."""
+        if isinstance(message, Entries) and self.forged and machine.swarm is not None:
+            found = (self.forged.get(raw) for raw in message.entries)
+            self.lives[machine.id].shown += [entry for entry in found if entry is not None]
         gate = machine.swarm.gate if machine.swarm is not None else None
         shut = gate is not None and gate.state in ("asking", "closed")
         if isinstance(message, HeadTold) and shut:

@@ -148,11 +148,13 @@ class Machine:
         store, world = self.disk.store, self.world
         end = len(store.ids(self.id, 1, self.disk.mark))
         first = max(1, end + 1 - forge.back)
+        before, said = store.get(self.id, first - 1), self._agents()[0]
         branch = self.equivocator.forge(
-            store.get(self.id, first - 1), self._wall_ms(), self._agents()[0], forge.length
+            before, self._wall_ms(), said, forge.length, hidden=forge.hidden
         )
         victims = {world.machines[index].id for index in forge.to}
         self.equivocator.show_to(victims, deaf=forge.deaf)
+        world.ledger.forged |= {entry.encode(): entry for entry in branch}
         frame = Entries(tuple(entry.encode() for entry in branch))
         for index in sorted(forge.to & self.connected):
             world.send(self, index, frame)

@@ -215,7 +215,7 @@ class World:
         """Only to the life that it was sent to, over a link that still stands."""
         connected = to.incarnation == incarnation and source.index in to.connected
         if connected and self.network.open(source.index, to.index):
-            self.ledger.told(to, message)
+            self.ledger.heard(to, message)
             to.hear(source.id, message)
 
     # --- checks -------------------------------------------------------------------------------

@@ -162,13 +162,15 @@ def _forgeries(random: Random, hostile: frozenset[int], nodes: int) -> Iterator[
         others = [index for index in range(nodes) if index != node]
         deaf = random.random() < 0.7
         for _ in range(random.choice((1, 1, 2, 3))):
+            length = random.choice((1, 1, 2, 6, 20))
             yield Forge(
                 at_ms=_any_ms(random),
                 node=node,
                 back=random.choice((0, 0, 1, 2, 5, 12, 30)),
-                length=random.choice((1, 1, 2, 6, 20)),
+                length=length,
                 to=frozenset(random.sample(others, random.randint(1, len(others)))),
                 deaf=deaf,
+                hidden=random.randrange(length) if random.random() < 0.3 else 0,
             )
 
 

@@ -177,13 +177,25 @@ def test_an_entry_that_does_not_follow_our_head():
     assert book.head(ALICE.public) == trunk[1].head
 
 
-def test_an_early_entry_of_another_branch_is_dropped_when_its_turn_comes():
-    book, trunk, branch = new_book(), chain("alice", 3), chain("alice", 3, fork_at=2)
+def test_an_early_entry_of_another_branch_convicts_its_author_when_its_twin_comes():
+    book, trunk, branch = new_book(), chain("alice", 4), chain("alice", 3, fork_at=2)
     admit(book, branch[2])
     admit(book, trunk[0])
     assert admit(book, trunk[1]) == Accepted((trunk[1],))
-    assert admit(book, trunk[2]) == Accepted((trunk[2],))
+    assert admit(book, trunk[3]) == Pending(3, 3)
+    assert admit(book, trunk[2]) == Forked(fork.find(trunk[2], branch[2]))
+    assert book.head(ALICE.public) == trunk[1].head
     assert book._pending_bytes == 0
+
+
+def test_an_entry_of_another_branch_is_remembered_and_refused_again_and_again():
+    book, trunk, branch = new_book(), chain("alice", 3), chain("alice", 3, fork_at=2)
+    for entry in trunk[:2]:
+        admit(book, entry)
+    for _ in range(2):
+        assert admit(book, branch[2]).reason is Reason.BAD_CHAIN
+    assert book.furthest(ALICE.public) == (3, branch[2].id)
+    assert admit(book, trunk[2]) == Forked(fork.find(trunk[2], branch[2]))
 
 
 def test_the_clock_must_grow():
