@@ -178,6 +178,9 @@ class Witness:
             head = self._journal.book.head(author)
             if head is not None and head.seq >= claim.size:
                 self._hashing[author] = claim
+                last = self._last.get(author)
+                if last is not None and last.size < claim.size:
+                    self._out.do(HashLog(NodeId(author), last.size))
                 self._out.do(HashLog(NodeId(author), claim.size))
             elif tries > 1:
                 self._asked[author] = (claim, tries - 1)
@@ -190,15 +193,19 @@ class Witness:
             if found.root is not None and self._may_append():
                 self._checkpoint(found.size, found.root)
             return
-        claim = self._hashing.get(found.author)
-        if claim is None or claim.size != found.size:
+        claim, last = self._hashing.get(found.author), self._last.get(found.author)
+        if claim is None:
             return
-        del self._hashing[found.author]
-        try:
-            if may_cosign(self._last.get(found.author), claim, found.root):
-                self._ready[found.author] = claim
-        except InvalidEntry as error:
-            self._out.do(Reject(found.author, f"checkpoint: {error}"))
+        if claim.size == found.size:
+            del self._hashing[found.author]
+            try:
+                if may_cosign(last, claim, found.root):
+                    self._ready[found.author] = claim
+            except InvalidEntry as error:
+                self._out.do(Reject(found.author, f"checkpoint: {error}"))
+        elif last is not None and last.size == found.size and found.root not in (None, last.root):
+            del self._hashing[found.author]
+            self._out.do(Reject(found.author, "checkpoint: of another history than the last one"))
         if not self._hashing and self._ready:
             self._cosign()
 

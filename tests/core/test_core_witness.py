@@ -193,6 +193,26 @@ def test_what_was_cosigned_is_not_cosigned_again_nor_gone_back_on():
     assert not shown.rejected()
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_what_was_cosigned_before_must_be_on_the_same_history(same):
+    """A witness that lost its disk may have fetched the other branch of a forked log since."""
+    shown = Shown()
+    shown.show(3, shown.root)
+    shown.look()
+    shown.hashed(3, shown.root)
+    shown.entries.append(shown.anna.entry(Kind.TASK, b"three"))
+    shown.give(Entries((shown.entries[-1].encode(),)))
+    ids = [entry.id for entry in shown.entries]
+    assert shown.stage.swarm.journal.book.head(shown.anna.id).seq == 5  # the 4th: a checkpoint
+    root = Frontier().extend([*ids[:3], bytes(32), *ids[3:]]).root()
+    shown.show(5, root)
+    assert shown.look() == [HashLog(shown.anna.id, 3), HashLog(shown.anna.id, 5)]
+    shown.hashed(3, shown.root if same else bytes(32))
+    assert shown.rejected() is not same
+    cosigned = any(isinstance(effect, Append) for effect in shown.hashed(5, root))
+    assert cosigned is same
+
+
 def test_a_checkpoint_that_contradicts_its_log_is_rejected():
     shown = Shown()
     shown.show(3, bytes(32))
