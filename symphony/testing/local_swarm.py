@@ -56,6 +56,7 @@ class LocalNode:
     process: subprocess.Popen[str]
     log: Path
     ready: dict[str, Any] = field(default_factory=dict)
+    reader: Thread | None = None
     url: str = ""
     api_key: str = ""
 
@@ -76,7 +77,15 @@ class LocalNode:
     def kill(self) -> None:
         """SIGKILL: no goodbye, nothing flushed."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.wait(STOP_S)
+
+    def wait(self, timeout_s: float) -> None:
+        """Until the process is over and its pipe is closed. Raises `subprocess.TimeoutExpired`."""
+        self.process.wait(timeout=timeout_s)
+        if self.reader is not None:
+            self.reader.join(timeout_s)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def log_tail(self, lines: int = 20) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
@@ -147,7 +156,8 @@ def await_ready(node: LocalNode) -> None:
     """Read the ready line, then the gateway's key from the node's home."""
     assert node.process.stdout is not None
     lines: Queue[str] = Queue()
-    Thread(target=_first_line, args=(node.process.stdout, lines), daemon=True).start()
+    node.reader = Thread(target=_first_line, args=(node.process.stdout, lines), daemon=True)
+    node.reader.start()
     try:
         line = lines.get(timeout=START_S)
     except Empty:
@@ -195,7 +205,7 @@ def stop_all(nodes: Sequence[LocalNode]) -> None:
     deadline = time.monotonic() + STOP_S
     for node in nodes:
         try:
-            node.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            node.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             node.kill()
         if node.process.stdout is not None:

@@ -84,4 +84,4 @@ def test_ask_without_a_node_and_check_the_receipt(home: Path, tmp_path: Path, se
     rows = [
         json.loads(row) for row in _symphony(home, "ledger", "log", "--json").stdout.splitlines()
     ]
-    assert [row["kind"] for row in rows][-1] == "verdict"
+    assert [row["kind"] for row in rows][-2:] == ["verdict", "checkpoint"]
