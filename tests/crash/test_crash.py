@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import re
 import shutil
-import sqlite3
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
