@@ -21,6 +21,7 @@ from typing import Literal, get_args
 from symphony.testing.faults import MARKS
 from symphony.testing.scenario import Scenario, draw
 from symphony.testing.sim import Report, simulate
+from symphony.testing.storm import MARKS as STORM_MARKS
 from symphony.testing.storm import draw_storm
 
 ScenarioName = Literal["swarm", "ledger"]
@@ -53,6 +54,11 @@ class Wish:
     nodes: int = 7
     loss: float | None = None
     crash: bool = True
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What a batch should have run into."""
+        return STORM_MARKS if self.scenario == "ledger" else MARKS
 
     def draw(self, seed: int) -> Scenario:
         """The scenario of a seed."""
@@ -124,7 +130,7 @@ def run_batch(
     """Run all seeds; after each, its report, the summary so far, and the seconds so far."""
     wish = wish or Wish()
     started_s = time.perf_counter()
-    summary = Summary(wish.draw(seeds[0]).marks) if seeds else Summary()
+    summary = Summary(wish.marks)
     for report in _reports(seeds, wish, jobs if len(seeds) >= WORTH_IT else 1):
         summary.add(report)
         yield report, summary, time.perf_counter() - started_s

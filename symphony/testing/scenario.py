@@ -12,7 +12,7 @@ from typing import get_args
 from symphony.core.inputs import TaskSpec
 from symphony.core.records import AnswerType, Planning, Privacy, Role, Rule, Selection
 from symphony.testing.engines import SKILLS, AgentScript
-from symphony.testing.faults import MARKS, Action, draw_actions, draw_kinds, draw_weather
+from symphony.testing.faults import Action, draw_actions, draw_kinds, draw_weather
 from symphony.testing.network import Weather
 
 FAULTS_MS = 40_000
@@ -54,7 +54,6 @@ class Scenario:
     real_keys: bool = False
     wire_share: float = 0.05
     faults_ms: int = FAULTS_MS
-    marks: tuple[str, ...] = MARKS
     audit: bool = False
     """Whether every stored byte is checked at the end, and what the nodes said of the ledger."""
 

@@ -116,7 +116,6 @@ def draw_storm(
         kinds=kinds,
         real_keys=random.random() < 0.03,
         faults_ms=STORM_MS,
-        marks=MARKS,
         audit=True,
     )
 
