@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from ledger import Entry, Kind, fork, pack, seal
 from symphony.core import catch_up, limits
 from symphony.core.catch_up import CatchUp
-from symphony.core.effects import Publish, Reject
+from symphony.core.effects import Append, Publish, Reject
 from symphony.core.forks import Forks
 from symphony.core.inputs import (
     AgentsChanged,
@@ -156,16 +156,19 @@ class Chaos(Mesh):
         )
         self._timers = [timer for timer in self._timers if timer[2] is not node]
         heapq.heapify(self._timers)
+        self.rebuild(at)
+        mark = max((head.seq for head in node.store.heads() if head.author == node.id), default=0)
+        self.give(node, Started((), 2, own_log=OwnLogMark(mark, unasked=True)))
+
+    def rebuild(self, at) -> None:
+        """A new machine, told what the store of the old one holds."""
+        node = self.all[at]
         signer = self.keys.signer(f"node {at}".encode().ljust(32, b"."))
-        own = node.store.heads()
-        mark = max((head.seq for head in own if head.author == node.id), default=0)
-        node.swarm = Swarm(
-            signer, self.keys.verify, SWARM, Random(self.now_ms), own, node.store.forks()
-        )
+        held = (node.store.heads(), node.store.forks())
+        node.swarm = Swarm(signer, self.keys.verify, SWARM, Random(self.now_ms), *held)
         self.give(node, WallClock(WALL_MS + self.now_ms))
         stored = tuple(entry for _, entry in node.store.entries(limit=10_000))
         self.give(node, EntriesStored(stored))
-        self.give(node, Started((), 2, own_log=OwnLogMark(mark, unasked=True)))
 
     def heal(self) -> None:
         for one in range(len(self.all)):
@@ -185,7 +188,7 @@ class Chaos(Mesh):
             "heads": sorted(book.heads().items()),
             "forks": sorted((who, proof.encode()) for who, proof in book.forks().items()),
             "directory": sorted(listings),
-            "stored": [head for head in node.store.heads() if head.author != self.liar_key],
+            "stored": node.store.heads(),
         }
 
     @property
@@ -243,8 +246,15 @@ def check(chaos: Chaos) -> None:
         lowest = fork.find(*(branch[chaos.liar.common] for branch in chaos.liar.branches))
         assert forks[chaos.liar_key].seq >= lowest.seq
         assert all(row[0] != chaos.liar_key for row in first["directory"])
-    own = {node.id: node.swarm.journal.book.head(node.id) for node in chaos.all}
-    assert all(head is None or head in dict(first["heads"]).values() for head in own.values())
+    for at, node in enumerate(chaos.all):
+        assert list(node.store.verify_all(chaos.keys.verify)) == []
+        chaos.rebuild(at)
+        assert chaos.picture(node) == first, "what a store holds says it all"
+    heads = dict(first["heads"])
+    for node in chaos.all:
+        appended = [e for effect in node.done if isinstance(effect, Append) for e in effect.entries]
+        own = max((entry.seq for entry in appended if entry.author == node.id), default=0)
+        assert own == (heads[node.id].seq if own else 0), "nothing that was written is lost"
 
 
 @pytest.mark.parametrize("by", ["heads", "ranges"])
