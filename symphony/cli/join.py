@@ -46,7 +46,7 @@ def join(  # noqa: PLR0917
         typer.Option(help="An agent, or a folder of them, instead of the shipped ones."),
     ] = None,
     engine: Annotated[
-        Literal["auto", "vllm", "llamacpp", "openai", "replay"] | None,
+        Literal["auto", "vllm", "llamacpp", "openai"] | None,
         typer.Option(help="What serves the models on this machine."),
     ] = None,
     engine_url: Annotated[

@@ -76,7 +76,7 @@ class SkillSpec(_Table):
 class EngineSpec(_Table):
     """Which model answers, and what serves it."""
 
-    kind: Literal["auto", "vllm", "llamacpp", "openai", "replay"] = Field(
+    kind: Literal["auto", "vllm", "llamacpp", "openai"] = Field(
         default="auto",
         description="What serves the model. `auto`: a configured URL, else vLLM on a GPU, "
         "else llama.cpp in a child process.",

@@ -38,8 +38,6 @@ def engine_spec(manifest: AgentManifest, machine: EngineSettings) -> EngineSpec:
     """What a manifest asks for, as overridden by this machine's settings."""
     wanted = manifest.engine
     kind = machine.kind if machine.kind != "auto" else wanted.kind
-    if kind == "replay":
-        kind = "auto"
     key = machine.api_key.get_secret_value() if machine.api_key else secret(manifest)
     return EngineSpec(
         kind=kind,
