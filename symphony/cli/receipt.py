@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from symphony.cli.options import HomeOption, JsonOption, home_of
 from symphony.cli.show import facts, note, out, out_json, table
 
-if TYPE_CHECKING:
-    from symphony.client import Symphony
-    from symphony.core.inclusion import Seal
-
 receipt = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Receipts: verify or show one, offline; fetch one with its seal.",
 )
-POLL_S = 0.5  # a seal takes other nodes a second or two
 DIGEST_HEX = 64
 FileArgument = Annotated[Path, typer.Argument(help="The receipt.", metavar="FILE")]
 
@@ -92,50 +87,24 @@ def fetch(
     from symphony.cli.door import connected
     from symphony.cli.durations import milliseconds
     from symphony.cli.task import resolve
+    from symphony.client.sealed import witnesses
     from symphony.core.bundle import receipt_digest
 
     wait_ms = milliseconds(wait)
     with connected(home_of(home)) as swarm:
         whole = len(reference) == DIGEST_HEX
-        data, seal = sealed(swarm, reference if whole else resolve(swarm, reference), wait_ms)
+        full = reference if whole else resolve(swarm, reference)
+        data = swarm.receipts.get(full, wait_s=wait_ms / 1000)
+    count = witnesses(data)
     file.write_bytes(data)
-    witnesses = None if seal is None else len(seal.cosigns)
     if as_json:
-        out_json({"digest": receipt_digest(data).hex(), "witnesses": witnesses})
+        out_json({"digest": receipt_digest(data).hex(), "witnesses": count})
         return
-    if witnesses is None:
+    if count is None:
         note("not sealed yet: no checkpoint covers it; fetch it again in a minute")
     else:
-        note(f"sealed, seen by {witnesses} other nodes")
+        note(f"sealed, seen by {count} other nodes")
     note(f"receipt saved: symphony receipt verify {file}")
-
-
-def sealed(swarm: Symphony, reference: str, wait_ms: int) -> tuple[bytes, Seal | None]:
-    """A receipt with as many witnesses as it can have, or what it has when the time is up.
-
-    Raises `ReceiptInvalid` if the node's file is damaged.
-    """
-    import time
-
-    from ledger.errors import DecodeError
-    from symphony.core.limits import WITNESSES
-    from symphony.core.receipt import RECEIPT
-    from symphony.errors import ReceiptInvalid
-
-    until = time.monotonic() + wait_ms / 1000
-    wanted = min(WITNESSES, swarm.status()["peers"])
-    while True:
-        data = swarm.receipts.get(reference)
-        try:
-            seal = RECEIPT.decode(data).seal
-        except DecodeError as error:
-            raise ReceiptInvalid(
-                f"the node's receipt is none: {error.message}", hint="its file was changed"
-            ) from None
-        enough = seal is not None and len(seal.cosigns) >= wanted
-        if enough or time.monotonic() + POLL_S > until:
-            return data, seal
-        time.sleep(POLL_S)
 
 
 def sealed_text(seal: dict[str, Any] | None) -> str:

@@ -28,6 +28,7 @@ from symphony.client import limits, wire
 from symphony.client.answer import Answer, Shape, TaskEvent, answer_of
 from symphony.client.connect import client_options, unreachable
 from symphony.client.locate import Place, locate
+from symphony.client.sealed import Patience
 from symphony.client.stream import Decoder, Follow
 from symphony.client.wire import Call, Reply, Retry, TaskOptions
 
@@ -162,9 +163,18 @@ class AsyncReceipts:
     def __init__(self, connection: _Wire) -> None:
         self._wire = connection
 
-    async def get(self, reference: str) -> bytes:
+    async def get(self, reference: str, *, wait_s: float = 0) -> bytes:
         """As `Receipts.get`."""
-        return await self._wire.receipt(reference)
+        if not wait_s:
+            return await self._wire.receipt(reference)
+        status = await self._wire.call(wire.get("/api/status"))
+        patience = Patience(wait_s, status["peers"])
+        while True:
+            data = await self._wire.receipt(reference)
+            pause = patience.pause_s(data)
+            if pause is None:
+                return data
+            await anyio.sleep(pause)
 
 
 class _Wire:

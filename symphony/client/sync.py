@@ -24,6 +24,7 @@ from symphony.client import limits, wire
 from symphony.client.answer import Answer, Shape, TaskEvent, answer_of
 from symphony.client.connect import client_options, unreachable
 from symphony.client.locate import Place, locate
+from symphony.client.sealed import Patience
 from symphony.client.stream import Decoder, Follow
 from symphony.client.wire import Call, Reply, Retry, TaskOptions
 
@@ -169,13 +170,22 @@ class Receipts:
     def __init__(self, connection: _Wire) -> None:
         self._wire = connection
 
-    def get(self, reference: str) -> bytes:
+    def get(self, reference: str, *, wait_s: float = 0) -> bytes:
         """The receipt with this digest, or of this task; `symphony receipt verify` checks it.
 
-        It comes with the best seal there is: right after a verdict there is none, and asking for
-        it has one made, which takes other nodes a few seconds.
+        It comes with the best seal there is. Right after a verdict there is none, and asking for
+        it has one made, which takes other nodes a few seconds: `wait_s` waits for them, at most
+        so long. Raises `ReceiptInvalid` if something else comes while it waits.
         """
-        return self._wire.receipt(reference)
+        if not wait_s:
+            return self._wire.receipt(reference)
+        patience = Patience(wait_s, self._wire.call(wire.get("/api/status"))["peers"])
+        while True:
+            data = self._wire.receipt(reference)
+            pause = patience.pause_s(data)
+            if pause is None:
+                return data
+            time.sleep(pause)
 
 
 class _Wire:

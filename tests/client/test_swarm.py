@@ -11,6 +11,7 @@ import inspect
 import json
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,6 +97,36 @@ def test_the_views(call: Any):
     assert [agent["agent"] for agent in call("agents")] == ["solver", "far"]
     assert call("tasks.list") == []
     assert call("receipts.get", DIGEST.hex()) == RECEIPT
+
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "v1" / "receipt.json"
+FROZEN = {
+    name: bytes.fromhex(json.loads(VECTORS.read_text())[name]) for name in ("receipt", "sealed")
+}
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "expected", "asked"),
+    [(0, "receipt", 1), (0.1, "receipt", 1), (WAIT_S, "sealed", 3)],
+)
+def test_a_receipt_is_asked_for_until_it_is_sealed(
+    live: Live, call: Any, wait_s: float, expected: str, asked: int
+):
+    given = [FROZEN["receipt"], FROZEN["receipt"], FROZEN["sealed"]]
+    count = []
+
+    async def receipt(_: bytes) -> bytes:
+        count.append(1)
+        return given[len(count) - 1]
+
+    live.port.receipt = receipt  # type: ignore[method-assign]
+    assert call("receipts.get", TASK_1, wait_s=wait_s) == FROZEN[expected]
+    assert len(count) == asked
+
+
+def test_what_is_no_receipt_is_not_waited_for(call: Any):
+    with pytest.raises(errors.ReceiptInvalid):
+        call("receipts.get", DIGEST.hex(), wait_s=WAIT_S)
 
 
 CODES = sorted(kind.code for kind in BY_CODE.values() if issubclass(kind, errors.TaskError))
