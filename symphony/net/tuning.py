@@ -9,6 +9,7 @@ packets that need not be sent. Each patch removes one such cost:
     queues    32 messages and then silent loss becomes 2048
     write     a writer waits for a slow reader instead of failing after 5 s (back-pressure)
     frame     a Yamux frame is written without being taken apart first for a log line
+    body      the body of a frame that came with its head is taken without setting a timer
     socket    one system call reads what is there, not two per Noise message
 
 Measured before and after: see docs; about 3 times less CPU for a gossip message.
@@ -51,6 +52,7 @@ def install() -> None:
     tune_queues()
     tune_write()
     tune_frame()
+    tune_body()
     tune_socket()
 
 
@@ -187,6 +189,23 @@ def tune_frame() -> None:
             await self.secured_conn.write(data)
 
     yamux.Yamux._write_frame = write_frame  # noqa: SLF001
+
+
+def tune_body() -> None:
+    """A frame mostly arrives in one Noise message. Then its body is here with its head, and the
+    timer against a peer that announces a body and never sends it is not needed.
+    """
+    wait_for_body = yamux.Yamux._read_data_body  # noqa: SLF001
+
+    async def read_body(self: Any, length: int) -> bytes:
+        channel = self.secured_conn
+        if channel.high_watermark - channel.low_watermark >= length:
+            body: bytes = channel._drain(length)  # noqa: SLF001
+        else:
+            body = await wait_for_body(self, length)
+        return body
+
+    yamux.Yamux._read_data_body = read_body  # noqa: SLF001
 
 
 def tune_socket() -> None:

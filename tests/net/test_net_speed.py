@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from libp2p.io.exceptions import MessageTooLarge
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import RpcQueue
+from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.utils import encode_varint_prefixed
 from net_rooms import TOPICS, meet, network, until, wait_for
@@ -95,6 +96,44 @@ async def test_a_writer_waits_for_its_reader_longer_than_five_seconds(
         assert len(stream.written) == 10
         stream.send_window = 10**6
     assert stream.written == b"a word" * 20_000
+    assert autojump_clock.rate == 0
+
+
+class Messages:
+    """The Noise messages of a connection, one after the other; then it stays silent."""
+
+    def __init__(self, *messages: bytes) -> None:
+        self._messages = list(messages)
+
+    async def read_msg(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not self._messages:
+            await trio.sleep_forever()
+        return self._messages.pop(0)
+
+
+async def read_bodies(*parts: bytes, lengths: tuple[int, ...]) -> list[bytes]:
+    """Read bodies of these lengths out of a channel that gets these messages."""
+    muxer: Any = object.__new__(yamux.Yamux)
+    muxer.secured_conn = channel = object.__new__(SecureSession)
+    channel._reset_internal_buffer()
+    channel.conn = Messages(*parts)  # type: ignore[assignment]
+    assert await channel.read(2) == b"hd"
+    return [await muxer._read_data_body(length) for length in lengths]
+
+
+@pytest.mark.parametrize("parts", [[b"hdonetwo"], [b"hd", b"onetwo"], [b"hdo", b"net", b"wo"]])
+async def test_a_body_is_whole_however_it_is_cut(parts: list[bytes]) -> None:
+    tuning.install()
+    assert await read_bodies(*parts, lengths=(3, 3)) == [b"one", b"two"]
+
+
+async def test_a_body_that_never_comes_is_waited_for_with_a_bound(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    tuning.install()
+    with pytest.raises(trio.TooSlowError):
+        await read_bodies(b"hdon", lengths=(3,))
     assert autojump_clock.rate == 0
 
 
