@@ -12,6 +12,7 @@ wrong.
 
 from ledger.admission import Accepted as Accepted
 from ledger.admission import Admission as Admission
+from ledger.admission import Begun as Begun
 from ledger.admission import Duplicate as Duplicate
 from ledger.admission import Forked as Forked
 from ledger.admission import Held as Held
@@ -54,6 +55,10 @@ from ledger.fork import ForkProof as ForkProof
 from ledger.fork import parse_proof as parse_proof
 from ledger.fork import verify_proof as verify_proof
 from ledger.header import Header as Header
+from ledger.horizon import Horizon as Horizon
+from ledger.horizon import encode_horizon as encode_horizon
+from ledger.horizon import parse_horizon as parse_horizon
+from ledger.horizon import verify_horizon as verify_horizon
 from ledger.keys import PrivateKey as PrivateKey
 from ledger.keys import Signer as Signer
 from ledger.keys import Verifier as Verifier
@@ -65,11 +70,11 @@ from ledger.keys import peer_id as peer_id
 from ledger.keys import verify as verify
 from ledger.kinds import Kind as Kind
 from ledger.limits import Limits as Limits
+from ledger.memory import MemoryStore as MemoryStore
 from ledger.merkle import Frontier as Frontier
 from ledger.merkle import Tree as Tree
 from ledger.reconcile import Initiator as Initiator
 from ledger.reconcile import respond as respond
-from ledger.store import MemoryStore as MemoryStore
 from ledger.store import Problem as Problem
 from ledger.store import Store as Store
 from ledger.succession import Adopt as Adopt

@@ -1,4 +1,4 @@
-"""The six things that can become of an entry: what `Book.admit` answers.
+"""The seven things that can become of an entry: what `Book.admit` answers.
 
 A closed union of frozen dataclasses, to be taken apart with `match`:
 
@@ -7,6 +7,7 @@ A closed union of frozen dataclasses, to be taken apart with `match`:
     Duplicate  nothing new; compare with the store if it says so
     Held       dated in the future: show it again later
     Refused    breaks a rule or a limit: drop it
+    Begun      a horizon that was asked for: the log begins there, and the next one follows it
     Forked     proof that its author signed two histories: store and spread the proof
 """
 
@@ -18,6 +19,7 @@ from typing import TypeAlias
 from ledger.entry import Entry
 from ledger.errors import Reason
 from ledger.fork import ForkProof
+from ledger.horizon import Horizon
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,19 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The book lets this log begin at the horizon; everything in it is verified. The entry itself
+    comes again at its place.
+    """
+
+    horizon: Horizon
+
+
+@dataclass(frozen=True, slots=True)
 class Forked:
     """The book has frozen the log; the proof is verified."""
 
     proof: ForkProof
 
 
-Admission: TypeAlias = Accepted | Pending | Duplicate | Held | Refused | Forked
+Admission: TypeAlias = Accepted | Pending | Duplicate | Held | Refused | Begun | Forked

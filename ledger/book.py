@@ -1,8 +1,8 @@
 """The book of logs: which entry may be added to which log, right now. Pure, and bounded.
 
 The book holds no entries, only the end of each log: its head, its last few headers, the entries
-that came too early, and where it is frozen. `admit` judges one entry and answers with one of six
-results; whoever calls it stores, forwards or asks for more accordingly.
+that came too early, and where it is frozen. `admit` judges one entry and answers with one of
+seven results; whoever calls it stores, forwards or asks for more accordingly.
 
 The rules of a chain: `seq` is the head's plus one, `prev` is the head's id, `hlc` is larger than
 the head's, and the author signed it. An entry that comes too early waits and is released by the
@@ -17,6 +17,9 @@ A retire entry ends its log, if it names the key that the log committed to (`suc
 
 An entry without its body is refused as long as the body may be of use (`retention`): a relay
 could otherwise strip bodies for good.
+
+A log of which more was forgotten than we have begins at its horizon (`horizon`), if one comes in
+answer to what we asked for.
 """
 
 from __future__ import annotations
@@ -25,12 +28,23 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from ledger import fork
-from ledger.admission import Accepted, Admission, Duplicate, Forked, Held, Pending, Refused
+from ledger.admission import (
+    Accepted,
+    Admission,
+    Begun,
+    Duplicate,
+    Forked,
+    Held,
+    Pending,
+    Refused,
+)
 from ledger.clock import held_until_ms
 from ledger.entry import Entry, Head, check_entry
 from ledger.errors import InvalidEntry, Reason
 from ledger.fork import ForkProof
+from ledger.horizon import parse_horizon, verify_horizon
 from ledger.keys import Verifier
+from ledger.kinds import Kind
 from ledger.limits import Limits
 from ledger.log import Log, memory_bytes
 from ledger.retention import may_lack
@@ -138,6 +152,10 @@ class Book:
         retire = self.succession.retired(entry.author)
         if retire is not None and entry.seq > retire.seq:
             return Refused(Reason.RETIRED, f"the log ended with its retirement at {retire.seq}")
+        if solicited and entry.kind == Kind.HORIZON:
+            begun = self._begin(entry, now_ms)
+            if begun is not None:
+                return begun
         if entry.body is None and not may_lack(entry.header, now_ms):
             return Refused(Reason.NO_BODY, "the entry came without its body")
         log = self._logs.get(entry.author)
@@ -210,6 +228,28 @@ class Book:
         if author in self._vouched or self._unknown < self.limits.unknown_authors:
             return None
         return Refused(Reason.AUTHOR_LIMIT, f"{self._unknown} logs that nobody vouched for")
+
+    def _begin(self, entry: Entry, now_ms: int) -> Begun | Refused | None:
+        """Let a log begin at a horizon, if it does not reach it. None if it does."""
+        head = self._roster.get(entry.author)
+        next_seq = head.seq + 1 if head else 1
+        try:
+            if entry.seq <= next_seq or parse_horizon(entry).size < next_seq:
+                return None
+            horizon = verify_horizon(entry, self.swarm_id, self._verify, now_ms)
+        except InvalidEntry as error:
+            return Refused(error.reason, error.message)
+        log = self._logs.get(entry.author)
+        refused = self._over_limit(entry.author, log, now_ms, free=True)
+        if refused is not None:
+            return refused
+        log = log or self._open(entry.author)
+        self._pending_bytes -= log.pending_bytes
+        log.forget_after(0)
+        self._roster.put(horizon.last)
+        if horizon.first is not None:
+            self.succession.note(horizon.first)
+        return Begun(horizon)
 
     def _place(self, entry: Entry, log: Log) -> tuple[Admission, bool]:
         """Append a signed entry to its log, or let it wait; and whether it was kept. Only what is

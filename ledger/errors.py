@@ -33,6 +33,7 @@ class Reason(StrEnum):
     FROZEN = "frozen"
     RETIRED = "retired"
     BAD_SUCCESSION = "bad_succession"
+    TOO_SOON = "too_soon"
     AUTHOR_LIMIT = "author_limit"
     RATE_LIMIT = "rate_limit"
 

@@ -55,6 +55,12 @@ FIRST_OWN_KIND = 16
 DROP_AFTER_MS = 60 * 60 * 1000
 """How long a body outlives its expiry: an hour is more than clocks of one swarm differ by."""
 
+MAX_HORIZON_COSIGNS = 8
+"""Format. Cosign entries in a horizon; one is some 300 bytes, and three are asked for."""
+
+MIN_HORIZON_AGE_MS = 30 * 24 * 60 * 60 * 1000
+"""How old the checkpoint of a horizon must be: a month to find a fork below it."""
+
 # --- checkpoints ----------------------------------------------------------------------------
 MAX_COSIGNED = 64
 """Format. Checkpoints that one entry cosigns; each takes up to 79 bytes."""

@@ -1,4 +1,4 @@
-"""Where entries are kept: the interface, the audit, and the store in memory.
+"""Where entries are kept: the interface, and the audit.
 
 A store is dumb on purpose. It keeps chains and fork proofs, durably, and knows nothing of
 meaning: the book decides what may be appended. As a last line of defence against our own bugs it
@@ -13,14 +13,16 @@ reported with author and number.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from ledger import fork
 from ledger.entry import Entry, Head, assemble, check_entry
 from ledger.errors import ForkDetected, LedgerError, StoreError
 from ledger.fork import ForkProof
+from ledger.horizon import Horizon, check_horizon
 from ledger.keys import Verifier
 from ledger.merkle import Frontier
 from ledger.retention import is_mortal
@@ -61,7 +63,8 @@ class Store(Protocol):
 
     def range(self, author: bytes, first: int, last: int, max_bytes: int) -> list[Entry]:
         """Entries `first` to `last`, without gaps, as many as take at most `max_bytes` on the
-        wire.
+        wire. If `first` lies below the horizon of the log, the horizon entry comes in the place of
+        those below, and then what follows them.
         """
 
     def get(self, author: bytes, seq: int) -> Entry | None:
@@ -93,6 +96,18 @@ class Store(Protocol):
         many were forgotten: fewer than `limit` if no more are left.
         """
 
+    def begin(self, horizon: Horizon) -> bool:
+        """Let a log begin at a verified horizon, durable when it returns: what is below counts no
+        more and may be forgotten, and what is missing below is not missed. False if our own copy
+        contradicts it; nothing is changed then.
+        """
+
+    def drop_headers(self, limit: int) -> int:
+        """Forget at most `limit` entries below horizons; fewer if no more are left."""
+
+    def horizons(self) -> list[Horizon]:
+        """Where logs begin that don't begin at 1, ordered by author."""
+
     def forks(self) -> list[ForkProof]:
         """The lowest proof for each forked author, ordered by author."""
 
@@ -117,13 +132,24 @@ def fork_error(entry: Entry) -> ForkDetected:
     return ForkDetected(f"the log of {entry.author.hex()[:8]} has another entry {entry.seq}")
 
 
-def audit(rows: Iterable[Row], swarm_id: bytes, verify: Verifier) -> Iterator[Problem]:
+def audit(
+    rows: Iterable[Row],
+    swarm_id: bytes,
+    verify: Verifier,
+    horizons: Mapping[bytes, Horizon] = MappingProxyType({}),
+) -> Iterator[Problem]:
     """Problems in rows that come ordered by author, then number."""
     author, next_seq, last_id, last_hlc = b"", 1, None, -1
     for row in rows:
+        horizon = horizons.get(row.author)
         if row.author != author:
             author, next_seq, last_id, last_hlc = row.author, 1, None, -1
-        if row.seq != next_seq:
+        below = horizon is not None and row.seq <= horizon.size
+        if horizon is not None and not below and next_seq <= horizon.size + 1:
+            next_seq, last_id, last_hlc = horizon.size + 1, horizon.last.id, horizon.last.hlc
+        if below and row.seq != next_seq:
+            last_id = None  # what is missing below a horizon was forgotten
+        elif row.seq != next_seq:
             missing = f"entries {next_seq} to {row.seq - 1} are missing"
             yield Problem(row.author, next_seq, missing)
             last_id = None
@@ -143,7 +169,20 @@ def audit(rows: Iterable[Row], swarm_id: bytes, verify: Verifier) -> Iterator[Pr
             yield Problem(row.author, row.seq, "prev is not the id of the entry before")
         if entry.hlc <= last_hlc:
             yield Problem(row.author, row.seq, "the hlc does not grow")
+        if horizon is not None and entry.seq == horizon.size and entry.id != horizon.last.id:
+            yield Problem(row.author, row.seq, "the horizon names another entry")
         next_seq, last_id, last_hlc = row.seq + 1, entry.id, entry.hlc
+
+
+def audit_horizons(
+    horizons: Iterable[Horizon], swarm_id: bytes, verify: Verifier
+) -> Iterator[Problem]:
+    """Horizons that do not hold."""
+    for horizon in horizons:
+        try:
+            check_horizon(horizon.entry, swarm_id, verify)
+        except LedgerError as error:
+            yield Problem(horizon.author, horizon.size, f"horizon: {error.message}")
 
 
 def audit_forks(
@@ -155,123 +194,6 @@ def audit_forks(
             fork.verify_proof(proof, swarm_id, verify)
         except LedgerError as error:
             yield Problem(proof.author, proof.seq, f"fork proof: {error.message}")
-
-
-class MemoryStore:
-    """A store that forgets everything when it ends: for the simulator and for tests."""
-
-    def __init__(self, swarm_id: bytes) -> None:
-        self._swarm_id = swarm_id
-        self._rows: list[Entry] = []
-        self._logs: dict[bytes, list[Entry]] = {}
-        self._forks: dict[bytes, ForkProof] = {}
-        self._frontiers: dict[bytes, Frontier] = {}
-
-    def append(self, entries: Sequence[Entry]) -> None:
-        fresh: dict[bytes, list[Entry]] = {}
-        rows: list[Entry] = []
-        for entry in entries:
-            stored, added = self._logs.get(entry.author, []), fresh.get(entry.author, [])
-            length = len(stored) + len(added)
-            if entry.seq <= length:
-                at = entry.seq - 1
-                there = stored[at] if at < len(stored) else added[at - len(stored)]
-                if there.id != entry.id:
-                    raise fork_error(entry)
-                continue
-            end = added[-1] if added else stored[-1] if stored else None
-            if entry.seq != length + 1 or entry.prev != (end.id if end else None):
-                raise gap_error(entry, length + 1)
-            fresh.setdefault(entry.author, []).append(entry)
-            rows.append(entry)
-        for author, log in fresh.items():
-            self._logs.setdefault(author, []).extend(log)
-        self._rows += rows
-
-    def heads(self) -> list[Head]:
-        ends = []
-        for author, log in sorted(self._logs.items()):
-            proof = self._forks.get(author)
-            length = len(log) if proof is None else min(len(log), proof.frozen_at)
-            if length:
-                ends.append(log[length - 1].head)
-        return ends
-
-    def range(self, author: bytes, first: int, last: int, max_bytes: int) -> list[Entry]:
-        found: list[Entry] = []
-        for entry in self._logs.get(author, [])[max(first, 1) - 1 : max(last, 0)]:
-            max_bytes -= len(entry.encode())
-            if max_bytes < 0:
-                break
-            found.append(entry)
-        return found
-
-    def get(self, author: bytes, seq: int) -> Entry | None:
-        log = self._logs.get(author, [])
-        return log[seq - 1] if 1 <= seq <= len(log) else None
-
-    def rowid(self, author: bytes, seq: int) -> int | None:
-        wanted = self.get(author, seq)
-        places = (at for at, entry in enumerate(self._rows, start=1) if entry is wanted)
-        return next(places, None) if wanted is not None else None
-
-    def by_kind(self, kind: int, *, after_rowid: int = 0, limit: int) -> list[tuple[int, Entry]]:
-        rows = self._rows_after(after_rowid)
-        return [row for row in rows if row[1].kind == kind][:limit]
-
-    def entries(
-        self, *, author: bytes | None = None, limit: int, after: int = 0
-    ) -> list[tuple[int, Entry]]:
-        rows = self._rows_after(after)
-        return [row for row in rows if author is None or row[1].author == author][:limit]
-
-    def ids(self, author: bytes, first: int, last: int) -> list[bytes]:
-        log = self._logs.get(author, [])
-        return [entry.id for entry in log[max(first, 1) - 1 : max(last, 0)]]
-
-    def frontier(self, author: bytes, size: int) -> Frontier | None:
-        start = self._frontiers.get(author, Frontier())
-        if start.size > size:
-            start = Frontier()
-        frontier = start.extend(self.ids(author, start.size + 1, size))
-        if frontier.size != size:
-            return None
-        self._frontiers[author] = frontier
-        return frontier
-
-    def drop_bodies(self, before: int, *, keep: Collection[tuple[bytes, int]], limit: int) -> int:
-        due = [
-            (entry.expires or 0, number, entry)
-            for number, log in enumerate(self._logs.values())
-            for entry in log
-            if entry.body is not None
-            and is_mortal(entry.header)
-            and (entry.expires or 0) <= before
-            and (entry.author, entry.seq) not in keep
-        ]
-        due.sort(key=lambda row: (row[0], row[1], row[2].seq))
-        gone = {entry.id: entry.without_body() for _, _, entry in due[:limit]}
-        for bare in gone.values():
-            self._logs[bare.author][bare.seq - 1] = bare
-        self._rows = [gone.get(entry.id, entry) for entry in self._rows]
-        return len(gone)
-
-    def forks(self) -> list[ForkProof]:
-        return [proof for _, proof in sorted(self._forks.items())]
-
-    def add_fork(self, proof: ForkProof) -> None:
-        self._forks[proof.author] = fork.merge(self._forks.get(proof.author), proof)
-
-    def verify_all(self, verify: Verifier) -> Iterator[Problem]:
-        rows = (row_of(entry) for _, log in sorted(self._logs.items()) for entry in log)
-        yield from audit(rows, self._swarm_id, verify)
-        yield from audit_forks(self.forks(), self._swarm_id, verify)
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def _rows_after(self, rowid: int) -> Iterator[tuple[int, Entry]]:
-        return ((at + 1, self._rows[at]) for at in range(rowid, len(self._rows)))
 
 
 def row_of(entry: Entry) -> Row:

@@ -37,6 +37,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ledger import codec
 from ledger.entry import Entry
@@ -45,7 +46,9 @@ from ledger.header import HASH_BYTES
 from ledger.keys import PUBLIC_BYTES
 from ledger.kinds import Kind
 from ledger.limits import MAX_SUCCESSIONS
-from ledger.store import Store
+
+if TYPE_CHECKING:
+    from ledger.store import Store
 
 REMEMBERED = (Kind.PLEDGE, Kind.ADOPT, Kind.RETIRE)
 """The kinds that a node reads back from its store when it starts."""

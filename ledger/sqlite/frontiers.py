@@ -10,7 +10,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from ledger.entry import parse_entry
 from ledger.header import HASH_BYTES, entry_id
+from ledger.horizon import parse_horizon
 from ledger.merkle import Frontier
 from ledger.store import Problem
 
@@ -27,6 +29,9 @@ _KEPT = """
 _KEEP = """
     INSERT OR REPLACE INTO frontier (log, size, peaks)
     SELECT number, ?2, ?3 FROM log WHERE author = ?1
+"""
+_HORIZON = """
+    SELECT entry FROM horizon WHERE log = (SELECT number FROM log WHERE author = ?) AND size <= ?
 """
 _ALL = "SELECT author, size, peaks FROM frontier JOIN log ON log.number = frontier.log"
 
@@ -46,7 +51,8 @@ def frontier(db: sqlite3.Connection, author: bytes, size: int) -> Frontier | Non
     """The frontier of the first `size` entries, None if they aren't all here. Kept."""
     row = db.execute(_KEPT, (author,)).fetchone()
     kept = _parse(*row) if row else None
-    start = kept if kept is not None and kept.size <= size else Frontier()
+    below = base(db, author, size)
+    start = kept if kept is not None and below.size <= kept.size <= size else below
     found = _extend(db, author, start, size)
     if found.size != size:
         return None
@@ -55,10 +61,18 @@ def frontier(db: sqlite3.Connection, author: bytes, size: int) -> Frontier | Non
     return found
 
 
+def base(db: sqlite3.Connection, author: bytes, size: int) -> Frontier:
+    """The frontier from which a tree of this size can be made: that of the log's horizon, if it
+    lies below, else the empty one.
+    """
+    row = db.execute(_HORIZON, (author, size)).fetchone()
+    return parse_horizon(parse_entry(row[0])).frontier if row else Frontier()
+
+
 def audit(db: sqlite3.Connection) -> Iterator[Problem]:
     """Kept frontiers that are not those of their logs."""
     for author, size, peaks in db.execute(_ALL).fetchall():
-        if _extend(db, author, Frontier(), size) != _parse(size, peaks):
+        if _extend(db, author, base(db, author, size), size) != _parse(size, peaks):
             yield Problem(author, size, "the kept Merkle frontier is not that of the log")
 
 

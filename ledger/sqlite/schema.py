@@ -63,6 +63,11 @@ MIGRATIONS = (
       PRIMARY KEY (at, log, seq)
     ) WITHOUT ROWID, STRICT;
     """,
+    """
+    CREATE TABLE horizon (
+      log INTEGER PRIMARY KEY REFERENCES log, size INTEGER NOT NULL, entry BLOB NOT NULL
+    ) STRICT;
+    """,
 )
 """Numbered from 1. Never edit one that was released: add the next."""
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -26,10 +26,11 @@ from ledger.entry import Entry, Head, assemble
 from ledger.errors import LedgerError, StoreError
 from ledger.fork import ForkProof, parse_proof
 from ledger.header import entry_id, parse_header
+from ledger.horizon import Horizon
 from ledger.keys import Verifier
 from ledger.merkle import Frontier
 from ledger.retention import is_mortal
-from ledger.sqlite import bodies, frontiers
+from ledger.sqlite import bodies, frontiers, horizons
 from ledger.sqlite.rebuilding import Rebuilt, rebuild
 from ledger.sqlite.schema import (
     check_swarm,
@@ -40,7 +41,15 @@ from ledger.sqlite.schema import (
     transaction,
     translated,
 )
-from ledger.store import Problem, Row, audit, audit_forks, fork_error, gap_error
+from ledger.store import (
+    Problem,
+    Row,
+    audit,
+    audit_forks,
+    audit_horizons,
+    fork_error,
+    gap_error,
+)
 
 PAGE_ROWS = 1000
 """Rows read at once by `verify_all`: at most 17 MiB."""
@@ -167,12 +176,22 @@ class SqliteStore:
             cut = self._db.execute(_CUT).fetchall()
         for author, seq in cut:
             last = self.get(author, seq)
+            horizon = self._horizon(author)
             if last is not None:
                 heads.append(last.head)
+            elif horizon is not None and horizon.size == seq:
+                heads.append(horizon.last)
         return sorted(heads, key=lambda head: head.author)
 
     def range(self, author: bytes, first: int, last: int, max_bytes: int) -> list[Entry]:
         found: list[Entry] = []
+        horizon = self._horizon(author)
+        if horizon is not None and first <= min(last, horizon.size):
+            max_bytes -= len(horizon.entry.encode())
+            if max_bytes < 0:
+                return []
+            rest = self.range(author, horizon.size + 1, last, max_bytes)
+            return [horizon.entry, *rest]
         where = f"log = {_NUMBER} AND seq BETWEEN ? AND ? ORDER BY seq"
         for _, entry in self._select(where, (author, first, last)):
             max_bytes -= len(entry.encode())
@@ -210,6 +229,23 @@ class SqliteStore:
         with translated("cannot read the tree of a log"), transaction(self._db):
             return frontiers.frontier(self._db, author, size)
 
+    def begin(self, horizon: Horizon) -> bool:
+        last = self.get(horizon.author, horizon.size)
+        with translated("cannot begin a log at its horizon"), transaction(self._db):
+            return horizons.begin(self._db, horizon, last)
+
+    def drop_headers(self, limit: int) -> int:
+        with translated("cannot forget what is below a horizon"), transaction(self._db):
+            return horizons.forget(self._db, limit)
+
+    def horizons(self) -> list[Horizon]:
+        with translated("cannot read the horizons"):
+            return horizons.every(self._db)
+
+    def _horizon(self, author: bytes) -> Horizon | None:
+        with translated("cannot read a horizon"):
+            return horizons.of(self._db, author)
+
     def drop_bodies(self, before: int, *, keep: Collection[tuple[bytes, int]], limit: int) -> int:
         with translated("cannot drop bodies"), transaction(self._db):
             return bodies.drop(self._db, before, keep, limit)
@@ -236,8 +272,10 @@ class SqliteStore:
 
     def verify_all(self, verify: Verifier) -> Iterator[Problem]:
         with translated("cannot read the entries"):
-            yield from audit(self._all_rows(), self._swarm_id, verify)
-            yield from self._audit_ends()
+            begins = {horizon.author: horizon for horizon in self.horizons()}
+            yield from audit(self._all_rows(), self._swarm_id, verify, begins)
+            yield from audit_horizons(begins.values(), self._swarm_id, verify)
+            yield from self._audit_ends(begins)
             yield from frontiers.audit(self._db)
             for author, seq, raw in self._db.execute("SELECT author, seq, proof FROM fork"):
                 try:
@@ -267,6 +305,9 @@ class SqliteStore:
         if stored_id is None:
             query = "SELECT header FROM entry WHERE log = ? AND seq = ?"
             row = self._db.execute(query, (end.number, entry.seq)).fetchone()
+            horizon = horizons.of(self._db, entry.author) if row is None else None
+            if horizon is not None and entry.seq <= horizon.size:
+                return  # it lies below the horizon, and was forgotten
             stored_id = entry_id(row[0]) if row else None
         if stored_id != entry.id:
             raise fork_error(entry)
@@ -298,12 +339,15 @@ class SqliteStore:
                 yield Row(*columns)
             author, seq = page[-1][:2]
 
-    def _audit_ends(self) -> Iterator[Problem]:
+    def _audit_ends(self, begins: Mapping[bytes, Horizon]) -> Iterator[Problem]:
         """Logs whose noted end is not their last entry: rows were taken away or slipped in."""
         for author, seq, last_id, hlc, last_seq in self._db.execute(_ENDS).fetchall():
             query = f"SELECT header FROM entry WHERE log = {_NUMBER} AND seq = ?"  # noqa: S608
             row = self._db.execute(query, (author, seq)).fetchone()
             noted = Head(author, seq, last_id, hlc)
+            horizon = begins.get(author)
+            if horizon is not None and horizon.last == noted and (last_seq or 0) <= seq:
+                continue
             if last_seq != seq or row is None or _head_of(row[0]) != noted:
                 yield Problem(author, seq, "the log does not end where it is noted to end")
         for _, seq, header_bytes in self._db.execute(_ORPHANS):

@@ -36,6 +36,7 @@ def export(
     entries = after = 0
     with opened(home_of(home)) as (store, swarm_id), file.open("xb") as sink:
         sink.write(heading(swarm_id))
+        sink.writelines(horizon.entry.encode() for horizon in store.horizons())
         while page := store.entries(limit=PAGE, after=after):
             sink.writelines(entry.encode() for _, entry in page)
             entries += len(page)
@@ -129,7 +130,7 @@ class Intake:
 
     def _admit(self, book: Book, entry: Entry, batch: list[Entry]) -> tuple[Entry, ...]:
         """The entries that this one adds."""
-        from ledger import Accepted, Duplicate, Forked, Refused
+        from ledger import Accepted, Begun, Duplicate, Forked, Kind, Pending, Refused
 
         book.vouch(entry.author)
         admission: Admission = book.admit(entry, time.time_ns() // 1_000_000, solicited=True)
@@ -149,6 +150,11 @@ class Intake:
             case Forked(proof):
                 self._keep(batch)
                 self._fork(proof)
+            case Begun(horizon):
+                self._keep(batch)
+                self.store.begin(horizon)
+            case Pending() if entry.kind == Kind.HORIZON:
+                pass  # its log is longer here than it need be; the entry comes again at its place
             case Refused(_, text):
                 self.problems.append(f"entry {entry.seq} of {entry.author.hex()[:8]}: {text}")
             case _:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ledger import Entry, ForkProof
+from ledger import Entry, ForkProof, Horizon
 from symphony.core.events import Event
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.messages import Message, Order
@@ -53,9 +53,19 @@ class HashLog:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginLog:
+    """Let a stored log begin at this horizon (`Store.begin`), before anything is appended that
+    comes in the same list.
+    """
+
+    horizon: Horizon
+
+
+@dataclass(frozen=True, slots=True)
 class DropBodies:
     """Forget at most `limit` stored bodies that are of no use after the stamp `before`, but none
-    of the entries (author and number) in `keep`; the answer is a `BodiesDropped` input.
+    of the entries (author and number) in `keep`; if there are none, at most `limit` entries below
+    horizons. The answer is a `BodiesDropped` input.
     """
 
     before: int
@@ -166,6 +176,7 @@ Effect = (
     | KeepFork
     | LookUp
     | HashLog
+    | BeginLog
     | DropBodies
     | Send
     | SendRange

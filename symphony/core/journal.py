@@ -16,6 +16,7 @@ from types import MappingProxyType
 from ledger import (
     Accepted,
     Admission,
+    Begun,
     Book,
     Duplicate,
     Entry,
@@ -37,7 +38,7 @@ from ledger import (
 from ledger.errors import LedgerError, Reason
 from ledger.limits import FIRST_OWN_KIND, MAX_WANT_ENTRIES
 from symphony.core import limits
-from symphony.core.effects import Publish, Reject
+from symphony.core.effects import BeginLog, Publish, Reject
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.messages import Entries, Want
 from symphony.core.outbox import Outbox
@@ -157,6 +158,13 @@ class Journal:
         """Was this peer asked for this entry?"""
         return self._asked.expects(peer, entry.author, entry.seq)
 
+    def _instead(self, peer: NodeId, entry: Entry) -> bool:
+        """Is it a horizon, and was this peer asked for what may lie below?"""
+        head = self.book.head(entry.author)
+        next_seq = head.seq + 1 if head else 1
+        wanted = self._asked.expects(peer, entry.author, next_seq)
+        return entry.kind == Kind.HORIZON and wanted
+
     def lost(self, peer: NodeId) -> None:
         """The connection to a peer is gone."""
         self._asked.forget(peer)
@@ -185,7 +193,7 @@ class Journal:
         except LedgerError as error:
             self._out.do(Reject(peer, f"entry: {error}"))
             return None
-        solicited = answer and self.asked(peer, entry)
+        solicited = answer and (self.asked(peer, entry) or self._instead(peer, entry))
         admission = self.book.admit(entry, self._out.wall_ms, solicited=solicited)
         return self._admitted(peer, entry, admission, ask=not solicited)
 
@@ -205,6 +213,13 @@ class Journal:
             case Pending(first, last):
                 if ask and peer != self.me:
                     self.want(peer, entry.author, first, last)
+            case Begun(horizon):
+                self._out.do(BeginLog(horizon))
+                self._clock.observe(horizon.last.hlc, self._out.wall_ms)
+                if entry.author == self.me:
+                    self._clock.last = max(self._clock.last, horizon.last.hlc)
+                if horizon.first is not None:
+                    self._learn(horizon.first)
             case Forked(proof):
                 self.met_fork(peer, proof)
                 return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ledger import Head, Initiator, encode_heads, heads_frame, parse_heads, respond
+from ledger import Head, Initiator, Kind, encode_heads, heads_frame, parse_heads, respond
 from ledger.errors import LedgerError
 from ledger.limits import MAX_HEADS_PER_FRAME, MAX_WANT_ENTRIES, RECONCILE_FROM_LOGS
 from ledger.log import TokenBucket
@@ -156,7 +156,9 @@ class Replication:
         authors: dict[bytes, None] = {}
         for raw in message.entries:
             entry = self._journal.take(peer, raw, answer=message.asked)
-            if entry is not None and self._journal.asked(peer, entry):
+            if entry is None:
+                continue
+            if self._journal.asked(peer, entry) or entry.kind == Kind.HORIZON:
                 authors[entry.author] = None
         if message.asked:
             self._catch_up.came(peer, authors)

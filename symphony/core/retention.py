@@ -11,16 +11,23 @@ exception.
 The last capability record of each agent keeps its body here, however old: it is what is known of
 an agent that is away. Receipts are files of their own and are never dropped.
 
+A horizon in a log (`ledger.horizon`) that is old enough and was witnessed makes that log begin
+there, here as well; what lies below goes the same way.
+
 Once an hour the store is asked to forget what is due, a few hundred bodies at a time with a pause
 in between, so that work never waits for it long.
 """
 
 from __future__ import annotations
 
+from ledger import Entry, verify_horizon
+from ledger.errors import InvalidEntry
+from ledger.limits import DROP_AFTER_MS
 from ledger.retention import drop_before
 from symphony.core import limits
 from symphony.core.directory import Directory
-from symphony.core.effects import DropBodies
+from symphony.core.effects import BeginLog, DropBodies
+from symphony.core.journal import Journal
 from symphony.core.outbox import Outbox
 from symphony.core.timers import RetentionDue
 
@@ -28,7 +35,8 @@ from symphony.core.timers import RetentionDue
 class Retention:
     """Asks for bodies to be forgotten, again and again."""
 
-    def __init__(self, directory: Directory, out: Outbox) -> None:
+    def __init__(self, journal: Journal, directory: Directory, out: Outbox) -> None:
+        self._journal = journal
         self._directory = directory
         self._out = out
 
@@ -47,7 +55,15 @@ class Retention:
         self._out.do(DropBodies(before, keep, limits.BODIES_AT_ONCE))
 
     def dropped(self, count: int) -> None:
-        """So many are gone. As many as were asked for means that there may be more."""
-        more = count >= limits.BODIES_AT_ONCE
-        pause_ms = limits.RETENTION_PAUSE_MS if more else limits.RETENTION_EVERY_MS
+        """So many are gone. If there were any, there may be more."""
+        pause_ms = limits.RETENTION_PAUSE_MS if count else limits.RETENTION_EVERY_MS
         self._out.timer(RetentionDue(), pause_ms)
+
+    def horizon(self, entry: Entry) -> None:
+        """An author put a horizon into its log."""
+        journal, now_ms = self._journal, self._out.wall_ms - DROP_AFTER_MS
+        try:
+            horizon = verify_horizon(entry, journal.swarm_id, journal.verify, now_ms)
+        except InvalidEntry:
+            return  # too soon, or nonsense: it stays in its author's log, and so does the rest
+        self._out.do(BeginLog(horizon))

@@ -146,7 +146,7 @@ class Swarm:
         self._replication = Replication(self.journal, self._out, chance)
         may_append = self.gate.may_append
         self.witness = Witness(self.journal, self._out, chance, may_append, self._trusted)
-        self._retention = Retention(self.directory, self._out)
+        self._retention = Retention(self.journal, self.directory, self._out)
         self._hosting = Hosting(self.journal, self.directory, self.worker, self._out)
         self._incarnation = 0
 
@@ -362,6 +362,8 @@ class Swarm:
         if entry.body is None:
             return
         self.identities.learn(entry)
+        if entry.kind == Kind.HORIZON:
+            self._retention.horizon(entry)
         if entry.kind == Kind.FORK:
             self._forks.heard(NodeId(entry.author), entry.body)
         if entry.kind != Kind.CAPABILITY or self.identities.is_over(entry.author):

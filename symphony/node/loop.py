@@ -26,6 +26,7 @@ import trio
 from ledger import Entry, ForkProof, Store
 from symphony.core.effects import (
     Append,
+    BeginLog,
     CancelWork,
     DropBodies,
     Effect,
@@ -218,7 +219,14 @@ class Loop:
         return LogHashed(wanted.author, wanted.size, root)
 
     def _drop_bodies(self, due: DropBodies) -> BodiesDropped:
-        return BodiesDropped(self._store.drop_bodies(due.before, keep=due.keep, limit=due.limit))
+        bodies = self._store.drop_bodies(due.before, keep=due.keep, limit=due.limit)
+        return BodiesDropped(bodies or self._store.drop_headers(due.limit))
+
+    def _begin(self, wanted: BeginLog) -> None:
+        horizon = wanted.horizon
+        if not self._store.begin(horizon):
+            author = horizon.author.hex()[:8]
+            _log.warning("horizon_contradicts", author=author, size=horizon.size)
 
     def _look_up(self, wanted: LookUp) -> LookedUp:
         author, seq = wanted.claim.author, wanted.claim.seq
@@ -246,6 +254,9 @@ class Loop:
 
     async def _run(self, effects: Sequence[Effect]) -> None:
         proofs: list[ForkProof] = []
+        for effect in effects:
+            if isinstance(effect, BeginLog):
+                await self.on_disk(partial(self._begin, effect))
         now_ms = self._now_ms()
         for effect in effects:
             if isinstance(effect, Append):
@@ -257,7 +268,7 @@ class Loop:
             await self._commit(proofs)
         for effect in effects:
             match effect:
-                case Append() | KeepFork():
+                case Append() | KeepFork() | BeginLog():
                     pass
                 case Send():
                     self.air.send(effect)

@@ -21,6 +21,7 @@ from ledger import Entry, ForkProof, Signer
 from symphony.core import limits
 from symphony.core.effects import (
     Append,
+    BeginLog,
     CancelWork,
     DropBodies,
     Effect,
@@ -307,6 +308,8 @@ class Machine:
                 self.disk.commit()
                 dropped = self.disk.store.drop_bodies(before, keep=keep, limit=limit)
                 self.later(world.now_ms, BodiesDropped(dropped))
+            case BeginLog(horizon):
+                world.checks.violate(f"a log of minutes begins at {horizon.size}")
             case HashLog(author, size):
                 self.disk.commit()
                 frontier = self.disk.store.frontier(author, size)

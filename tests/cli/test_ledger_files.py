@@ -7,7 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from ledger import Entry, Head, Kind, PrivateKey, fork, seal, verify
+from ledger import (
+    Checkpoint,
+    Entry,
+    Frontier,
+    Head,
+    Kind,
+    PrivateKey,
+    encode_cosign,
+    encode_horizon,
+    fork,
+    parse_horizon,
+    seal,
+    verify,
+)
 from ledger.sequence import heading
 from ledger.sqlite import SqliteStore
 from symphony.identity import load_identity, read_swarm
@@ -75,6 +88,43 @@ def test_what_is_exported_comes_back(
     stats = run("ledger", "stats", "--json").json()
     assert stats["kinds"]["task"]["entries"] == COUNT + 3
     assert (stats["logs"], stats["forks"]) == (2, 0)
+
+
+def test_a_log_that_begins_at_a_horizon_is_exported_and_taken_in(run: Run, home: Path) -> None:
+    run("init")
+    author, other = PrivateKey(b"a" * 32), PrivateKey(b"o" * 32)
+    swarm_id, size = _swarm_id(home), 5
+    log = _chain(author, swarm_id, size)
+    frontier = Frontier().extend(entry.id for entry in log)
+    claim = Checkpoint(author.public, size, frontier.root())
+    cosign = encode_cosign([claim])
+    seen = seal(other, swarm_id, None, kind=Kind.COSIGN, body=cosign, hlc=log[-1].hlc)
+
+    def say(kind: Kind, body: bytes) -> Entry:
+        head = log[-1].head
+        log.append(seal(author, swarm_id, head, kind=kind, body=body, hlc=head.hlc + 1))
+        return log[-1]
+
+    checkpoint = say(Kind.CHECKPOINT, claim.encode())
+    body = encode_horizon(frontier, log[size - 1].head, checkpoint, [seen])
+    horizon = parse_horizon(say(Kind.HORIZON, body))
+    _store(home, log)
+    for _ in range(2):  # the second time from what the first one took in
+        store = SqliteStore.open(home / "ledger.sqlite", swarm_id)
+        assert store.begin(horizon)
+        assert store.drop_headers(9) in (0, size)
+        store.close()
+        file = home / "all.cbor"
+        file.unlink(missing_ok=True)
+        assert run("ledger", "export", str(file), "--json").json()["entries"] == 2
+        (home / "ledger.sqlite").unlink()
+        assert run("ledger", "import", str(file), "--json").json()["ok"]
+        assert run("ledger", "verify").code == 0
+        assert run("ledger", "import", str(file), "--json").json()["known"] == 3  # the horizon twice
+    _store(home, log[:1])
+    (home / "ledger.sqlite").unlink()
+    _store(home, log[:size])
+    assert run("ledger", "import", str(file), "--json").json()["ok"]
 
 
 def test_what_is_derived_is_made_anew(run: Run, home: Path) -> None:

@@ -13,6 +13,7 @@ from ledger import Entry, Kind, MemoryStore, pack, seal
 from symphony.core import messages
 from symphony.core.effects import (
     Append,
+    BeginLog,
     DropBodies,
     HashLog,
     KeepFork,
@@ -157,8 +158,11 @@ class Mesh:
                 frontier = node.store.frontier(author, size)
                 root = frontier.root() if frontier else None
                 self._under_way.append((node, LogHashed(author, size, root)))
+            case BeginLog(horizon):
+                assert node.store.begin(horizon)
             case DropBodies(before, keep, limit):
                 dropped = node.store.drop_bodies(before, keep=keep, limit=limit)
+                dropped = dropped or node.store.drop_headers(limit)
                 self._under_way.append((node, BodiesDropped(dropped)))
             case LookUp(peer, claim):
                 at = [node.store.get(claim.author, claim.seq - back) for back in (0, 1)]

@@ -48,9 +48,9 @@ def test_bodies_of_a_task_live_for_eight_days_and_those_of_the_ledger_for_ever()
 def test_it_goes_on_soon_while_there_is_more_and_rests_after():
     stage = Stage()
     for count, pause_ms in (
-        (limits.BODIES_AT_ONCE - 1, limits.RETENTION_EVERY_MS),
+        (0, limits.RETENTION_EVERY_MS),
+        (1, limits.RETENTION_PAUSE_MS),
         (limits.BODIES_AT_ONCE, limits.RETENTION_PAUSE_MS),
-        (limits.BODIES_AT_ONCE + 1, limits.RETENTION_PAUSE_MS),
     ):
         stage.timers.clear()
         stage.give(BodiesDropped(count))

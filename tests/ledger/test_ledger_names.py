@@ -12,6 +12,7 @@ import ledger.sqlite
 PUBLIC = """
 Checkpoint Frontier Sealed Tree encode_cosign may_cosign parse_checkpoint parse_cosign
 verify_sealed witnesses
+Begun Horizon encode_horizon parse_horizon verify_horizon
 Adopt Retire Succession commit encode_pledge encode_retire
 Accepted Admission Book DecodeError DirectoryLocked Duplicate Encodable Entry ForkDetected
 ForkProof Forked Head Header Held HybridClock Initiator InvalidEntry Key KeyRefused Kind LedgerError

@@ -9,21 +9,25 @@ from pathlib import Path
 from ledger import (
     Accepted,
     Adopt,
+    Begun,
     Book,
     Checkpoint,
     Forked,
     Frontier,
     Head,
     Initiator,
+    Refused,
     Sealed,
     Tree,
     commit,
     encode_cosign,
+    encode_horizon,
     encode_pledge,
     encode_retire,
     parse_checkpoint,
     parse_cosign,
     parse_entry,
+    parse_horizon,
     respond,
     verify,
     verify_sealed,
@@ -145,3 +149,27 @@ def test_a_retention():
     for row in frozen["entries"]:
         which = "bare" if row["may_lack"][str(last_ms)] else "whole"
         assert isinstance(made.admit(parse_entry(bytes.fromhex(row[which])), last_ms), Accepted)
+
+
+def test_a_horizon():
+    frozen = read("horizon.json")
+    swarm_id = bytes.fromhex(frozen["swarm_id"])
+    entries = [parse_entry(each) for each in raw(frozen["entries"])]
+    entry = parse_entry(bytes.fromhex(frozen["horizon"]))
+    assert (entry, entry.body.hex()) == (entries[6], frozen["body"])
+    horizon = parse_horizon(entry)
+    assert horizon.frontier == Frontier(frozen["size"], tuple(raw(frozen["peaks"])))
+    assert (horizon.last, horizon.first) == (entries[4].head, entries[0])
+    parts = (horizon.frontier, horizon.last, horizon.checkpoint, horizon.cosigns, horizon.first)
+    assert encode_horizon(*parts) == entry.body
+    for now_ms, holds in frozen["holds"].items():
+        made = Book(swarm_id, verify)
+        answer = made.admit(entry, int(now_ms), solicited=True)
+        assert (answer == Begun(horizon)) is holds
+        if holds:
+            for each in raw(frozen["range"])[1:]:
+                made.admit(parse_entry(each), int(now_ms), solicited=True)
+            head = made.head(entry.author)
+            assert {"seq": head.seq, "id": head.id.hex()} == frozen["head"]
+    bad = parse_entry(bytes.fromhex(frozen["seen_by_nobody"]))
+    assert isinstance(Book(swarm_id, verify).admit(bad, int(now_ms), solicited=True), Refused)
