@@ -125,11 +125,11 @@ class Audit:
         for entry in self._ledger.lives[machine.id].shown:
             stored = machine.disk.store.get(entry.author, entry.seq)
             frozen_at = machine.swarm.journal.book.frozen_at(entry.author)
-            if stored is not None and stored.id != entry.id:
-                if frozen_at is None or frozen_at >= entry.seq:
-                    index = machine.world.index_of[NodeId(entry.author)]
-                    name = f"a second entry {entry.seq} of node {index}"
-                    yield f"node {machine.index} was shown {name}, and did nothing"
+            frozen = frozen_at is not None and frozen_at < entry.seq
+            if stored is not None and stored.id != entry.id and not frozen:
+                index = machine.world.index_of[NodeId(entry.author)]
+                name = f"a second entry {entry.seq} of node {index}"
+                yield f"node {machine.index} was shown {name}, and did nothing"
 
     def _cosigned(self, machine: Machine) -> Iterator[str]:
         """Checkpoints of this node, and what it cosigned of others."""

@@ -38,6 +38,12 @@ REST_MS = 180_000
 """After healing, a swarm must have come to rest by then: a dozen rounds of comparing heads."""
 LOOK_EVERY_MS = 1_000
 MAX_EVENTS = 2_000_000
+SYNC_KINDS = ("heads", "reconcile", "want", "entries", "head_asked", "head_told", "fork")
+"""Messages that make ledgers equal."""
+SYNC_MESSAGES = 4
+"""For each pair of nodes and round of comparing, until all are at rest: heads both ways, a
+question and its answer. Measured: less than half of that, because few have anything to ask.
+"""
 
 
 class Observer(Protocol):
@@ -120,9 +126,11 @@ class World:
         self.at(LOOK_EVERY_MS, self._look)
         self._run_until(self.scenario.faults_ms)
         self._heal()
+        healed = self._synced()
         while self.now_ms < self.scenario.faults_ms + REST_MS and not self._at_rest():
             self._run_until(self.now_ms + LOOK_EVERY_MS)
         self._check_rest()
+        self._check_cost(self._synced() - healed)
         self.checks.finished()
         return self._report()
 
@@ -287,6 +295,17 @@ class World:
         if self.scenario.audit:
             for text in ledger_audit.Audit(self.machines, self.ledger).problems():
                 self.checks.violate(text)
+
+    def _synced(self) -> int:
+        """How many messages about the ledger were sent so far."""
+        return sum(self.checks.counts[f"sent {kind}"] for kind in SYNC_KINDS)
+
+    def _check_cost(self, sent: int) -> None:
+        """Did catching up take a bounded number of messages?"""
+        rounds = 1 + (self.now_ms - self.scenario.faults_ms) // limits.SYNC_EVERY_MS
+        most = SYNC_MESSAGES * len(self.machines) ** 2 * rounds
+        if sent > most:
+            self.checks.violate(f"{sent} messages made the ledgers equal, more than {most}")
 
     def _report(self) -> Report:
         for mark, count in (

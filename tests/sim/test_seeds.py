@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from symphony.testing import Summary, draw, run_seed, simulate, tell
+from symphony.testing import Summary, Wish, draw, run_seed, simulate, tell
 
 SEEDS = 60
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
 
 
 def regressions():
-    """Seeds that failed once: `seed nodes  # why`, one a line."""
+    """Seeds that failed once: `scenario seed nodes  # why`, one a line."""
     lines = (line.split("#")[0].split() for line in REGRESSIONS.read_text().splitlines())
-    return [(int(fields[0]), int(fields[1])) for fields in lines if fields]
+    return [(fields[0], int(fields[1]), int(fields[2])) for fields in lines if fields]
 
 
 def test_no_seed_violates_an_invariant():
@@ -33,9 +33,9 @@ def test_no_seed_violates_an_invariant():
     assert said["award_ms_p50"] <= 250
 
 
-@pytest.mark.parametrize(("seed", "nodes"), regressions())
-def test_what_failed_once_holds_for_ever(seed, nodes):
-    assert run_seed(draw(seed, nodes=nodes)).violations == ()
+@pytest.mark.parametrize(("scenario", "seed", "nodes"), regressions())
+def test_what_failed_once_holds_for_ever(scenario, seed, nodes):
+    assert run_seed(Wish(scenario, nodes=nodes).draw(seed)).violations == ()
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 20])
