@@ -70,11 +70,29 @@ def shelf(folder: Path, entries: list[Entry], kind: type[MemoryStore] = MemorySt
 
 
 @pytest.mark.parametrize("reference", [TASK, DIGEST], ids=["task", "digest"])
-async def test_a_receipt_comes_with_its_seal(folder: Path, reference: bytes) -> None:
+async def test_a_receipt_comes_with_its_seal_and_is_kept_with_it(
+    folder: Path, reference: bytes
+) -> None:
     edge, receipts = shelf(folder, logs())
     assert await receipts.find(reference) == SEALED
     assert edge.fed == [SealWanted()]  # three witnesses are better than two
-    assert (folder / f"{TASK.hex()}.receipt").read_bytes() == PLAIN
+    kept = folder / f"{TASK.hex()}.receipt"
+    assert kept.read_bytes() == SEALED
+    assert kept.stat().st_mode & 0o777 == 0o600
+    _, later = shelf(folder, [])  # the ledger has forgotten all of it
+    assert await later.find(reference) == SEALED
+
+
+async def test_one_that_has_all_its_witnesses_is_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("symphony.core.limits.WITNESSES", 2)
+    monkeypatch.setattr("symphony.node.receipts.WITNESSES", 2)
+    edge, receipts = shelf(folder, logs(), Broken)
+    assert await receipts.find(TASK) == PLAIN
+    (folder / f"{TASK.hex()}.receipt").write_bytes(SEALED)
+    assert await receipts.find(TASK) == SEALED  # without a look into the store
+    assert edge.fed == []
 
 
 async def test_without_a_checkpoint_it_comes_as_it_is_and_a_seal_is_wanted(folder: Path) -> None:

@@ -1,8 +1,9 @@
 """Completing receipts: the seal is looked for in the ledger when a receipt is fetched.
 
 The end of a task can't wait for it: a checkpoint of the conductor's log comes within a minute,
-or as soon as somebody asks for a receipt, and cosignatures a second or so later. So the file that
-is kept has no seal, and each copy that is handed out gets the one that the ledger gives by then.
+or as soon as somebody asks for a receipt, and cosignatures a second or so later. So a receipt
+begins without a seal, and whenever it is handed out it gets the best that the ledger gives by
+then.
 
 Of the checkpoints that cover the verdict the one is taken that had enough witnesses first, else
 that with the most. A newer one would show nothing more of these entries, with longer proofs; and
@@ -59,15 +60,18 @@ class Sealer:
         for bytes that are no receipt.
         """
         parsed = RECEIPT.decode(receipt)
+        kept = None if parsed.seal is None else len(parsed.seal.cosigns)
+        if kept is not None and kept >= limits.WITNESSES:
+            return receipt, kept
         first, *_, last = entries = [parse_entry(raw) for raw in parsed.entries]
         found = self._search(last)
-        if found is None:
-            return receipt, None
+        if found is None or (kept is not None and len(found[1]) <= kept):
+            return receipt, kept
         checkpoint, cosigns = found
         own = [entry for entry in entries if entry.author == first.author]
         seal = self._seal(checkpoint, cosigns, own)
         if seal is None:
-            return receipt, None
+            return receipt, kept
         return RECEIPT.encode(replace(parsed, seal=seal)), len(cosigns)
 
     def _search(self, verdict: Entry) -> tuple[Entry, list[Entry]] | None:
@@ -117,13 +121,15 @@ class Sealer:
         before = own[0].seq - 1
         kept_author, start = self._start
         if kept_author != author or start.size > before:
-            start = Frontier()
+            start = self._beginning(author)
         while start.size < before:
             ids = self._ids(author, start.size + 1, before)
             if not ids:
                 return None
             start = start.extend(ids)
         self._start = (author, start)
+        if start.size > before:
+            return None
         leaves: list[bytes] = []
         while before + len(leaves) < size:
             ids = self._ids(author, before + len(leaves) + 1, size)
@@ -131,6 +137,11 @@ class Sealer:
                 return None
             leaves += ids
         return make_seal(checkpoint, cosigns, own, Tree(leaves, start))
+
+    def _beginning(self, author: bytes) -> Frontier:
+        """The tree of what lies below the log's horizon, if it has one."""
+        horizons = self._disk(self._store.horizons)
+        return next((h.frontier for h in horizons if h.author == author), Frontier())
 
     def _ids(self, author: bytes, first: int, last: int) -> list[bytes]:
         last = min(last, first + limits.SEAL_PAGE_IDS - 1)

@@ -1,13 +1,14 @@
-"""The receipts of this node: files that never change, completed with a seal as they go out.
+"""The receipts of this node: one file for each task, completed with a seal as they go out.
 
 The loop writes one file for each task that ended with a verdict. Whoever fetches it gets it with
 the seal that the ledger gives by then; where there is none yet, or it lacks witnesses, the core is
-told, so that there is a better one the next time.
+told, so that there is a better one the next time. What was witnessed is kept with its seal: the
+ledger may forget old headers, and then could not prove any more where they stood.
 """
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ import structlog
 import trio
 
 from ledger import DecodeError, InvalidEntry, Store, StoreError
+from symphony.core.bundle import receipt_digest
 from symphony.core.ids import TASK_ID_BYTES
 from symphony.core.inputs import SealWanted
 from symphony.core.limits import WITNESSES
@@ -42,8 +44,9 @@ class Receipts:
 
     async def find(self, reference: bytes) -> bytes | None:
         """By task id (16 bytes) or digest (32 bytes), with the best seal there is by now."""
-        kept = await self._kept(reference)
-        if kept is None:
+        path = await self._path(reference)
+        kept = None if path is None else await self._in_thread(partial(_read, path))
+        if path is None or kept is None:
             return None
         try:
             data, witnesses = await self._in_thread(partial(self._sealer.complete, kept))
@@ -55,15 +58,17 @@ class Receipts:
             return kept
         if witnesses is None or witnesses < WITNESSES:
             await self._loop.feed(SealWanted())
+        if witnesses and data != kept:
+            await self._in_thread(partial(_replace, path, data))
         return data
 
-    async def _kept(self, reference: bytes) -> bytes | None:
-        """The file as it was written at the end of the task."""
+    async def _path(self, reference: bytes) -> Path | None:
+        """The file of a receipt; one that is looked for by its task need not exist."""
         if len(reference) == TASK_ID_BYTES:
-            return await self._in_thread(partial(self._read, f"{reference.hex()}.receipt"))
+            return self._folder / f"{reference.hex()}.receipt"
         for task, story in self._hub.stories():
             if story.ended is not None and story.ended.receipt == reference:
-                return await self._kept(task)
+                return self._folder / f"{task.hex()}.receipt"
         return await self._in_thread(partial(self._search, reference))
 
     async def _in_thread(self, look: Callable[[], T]) -> T:
@@ -77,17 +82,28 @@ class Receipts:
         done: T = trio.from_thread.run(self._loop.on_disk, work)
         return done
 
-    def _read(self, name: str) -> bytes | None:
-        try:
-            return (self._folder / name).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def _search(self, digest: bytes) -> bytes | None:
+    def _search(self, digest: bytes) -> Path | None:
         """Older receipts are named by their tasks: look into each, newest first."""
         files = sorted(self._folder.glob("*.receipt"), key=lambda p: -p.stat().st_mtime)
         for path in files[: limits.RECEIPTS_SEARCHED]:
-            data = path.read_bytes()
-            if hashlib.sha256(data).digest() == digest:
-                return data
+            if receipt_digest(path.read_bytes()) == digest:
+                return path
         return None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """On the disk before it takes the place of the old file: that one must not be lost."""
+    fresh = path.with_suffix(".sealed")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

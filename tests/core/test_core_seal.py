@@ -20,6 +20,7 @@ from ledger import (
 )
 from ledger import Sealed as SealedEntry
 from ledger.errors import DecodeError, InvalidEntry
+from ledger.horizon import Horizon
 from symphony.core import limits
 from symphony.core.bundle import receipt_digest, unsealed
 from symphony.core.effects import HashLog, SetTimer
@@ -134,6 +135,29 @@ def test_a_verdict_that_is_not_in_the_store_has_no_seal():
     assert elsewhere.complete(conductor.receipt) == (conductor.receipt, None)
 
 
+def test_a_log_that_begins_at_a_horizon_still_gives_proofs():
+    conductor = Conductor(before=40)
+    data = conductor.sealed()
+    sealed = RECEIPT.decode(data)
+    task, cosign = parse_entry(sealed.entries[0]), parse_entry(sealed.seal.cosigns[0])
+    checkpoint = parse_entry(sealed.seal.checkpoint)
+    store = conductor.store
+
+    def begin(size) -> None:
+        """Everything up to `size` is forgotten."""
+        last = store.get(task.author, size).head
+        frontier = store.frontier(task.author, size)
+        assert store.begin(Horizon(checkpoint, frontier, last, checkpoint, (cosign,)))
+        store.drop_headers(1000)
+
+    begin(task.seq - 5)
+    assert store.get(task.author, 7) is None
+    assert Sealer(store, conductor.disk).complete(conductor.receipt)[0] == data
+    begin(task.seq)
+    assert Sealer(store, conductor.disk).complete(conductor.receipt) == (conductor.receipt, None)
+    assert Sealer(store, conductor.disk).complete(data) == (data, 3)
+
+
 def test_bytes_that_are_no_receipt_are_said_to_be_none():
     for data in (b"", HONEST.receipt[:-1]):
         with pytest.raises((DecodeError, InvalidEntry)):
@@ -150,7 +174,7 @@ def test_a_long_log_is_hashed_once_and_in_pages():
     fresh = Sealer(conductor.store, conductor.disk)
     conductor.disk_calls = 0
     assert fresh.complete(conductor.receipt)[0] == data
-    assert conductor.disk_calls == again + 3
+    assert conductor.disk_calls == again + 4
 
 
 # --- when -------------------------------------------------------------------------------------
