@@ -17,6 +17,9 @@ second entry of some number, and the log is frozen for ever. So after a start
     forked   there is a proof that this log has two entries of one number: never again
     retired  this key handed the log over to its successor: never again
 
+An open log is closed again, and all peers are asked anew, when an entry of it comes that is not in
+it: an earlier life wrote more than anybody who answered knew of.
+
 A node whose key was just made, and one that knows of no other node, is open at once.
 """
 
@@ -67,12 +70,13 @@ class Gate:
         self._waited = False
         self._seen = 0
         self._until_ms = 0
+        self._ticking = False
         self.state: State = "open"
 
     def may_append(self) -> bool:
         book, me = self._journal.book, self._journal.me
         over = book.frozen_at(me) is not None or book.succession.retired(me) is not None
-        return self.state == "open" and not over
+        return self.state == "open" and not over and self._used() <= self.seq
 
     @property
     def code(self) -> str:
@@ -129,7 +133,6 @@ class Gate:
         if mark.known_peers or self.seq < mark.seq:
             self.state = "asking"
             self._wait()
-            self._out.timer(AskingOver(), limits.ASKING_MS)
 
     def greet(self, peer: NodeId) -> None:
         """Ask a peer that was just met."""
@@ -145,6 +148,12 @@ class Gate:
         """Give everybody the time to answer, from now on."""
         self._waited, self._seen = False, self.seq
         self._until_ms = self._out.now_ms + limits.ASKING_MS
+        self._tick()
+
+    def _tick(self) -> None:
+        if not self._ticking:
+            self._ticking = True
+            self._out.timer(AskingOver(), self._until_ms - self._out.now_ms)
 
     def asked(self, peer: NodeId) -> None:
         """Tell a peer where its log ends, as far as we know. An entry counts even if what comes
@@ -178,15 +187,17 @@ class Gate:
         """Nobody is waited for any longer, unless entries are still coming in. Who has not
         answered is asked again: a question may get lost on a link that stands.
         """
+        self._ticking = False
         if self.state not in ("asking", "closed"):
             return
-        if self._out.now_ms >= self._until_ms:
-            coming = self.seq > self._seen
-            self._wait()
-            self._waited = not coming
-            for peer in sorted(self._met - self._answers.keys()):
-                self._ask(peer)
-        self._out.timer(AskingOver(), self._until_ms - self._out.now_ms)
+        if self._out.now_ms < self._until_ms:
+            self._tick()
+            return
+        coming = self.seq > self._seen
+        self._wait()
+        self._waited = not coming
+        for peer in sorted(self._met - self._answers.keys()):
+            self._ask(peer)
 
     def settle(self) -> bool:
         """Look at everything that is known by now. True if the state changed."""
@@ -198,6 +209,8 @@ class Gate:
             self.state = "retired"
         elif before in ("asking", "closed"):
             self.state = self._judge()
+        elif before == "open" and self._used() > self.seq:
+            self._ask_anew()
         if self.state == before:
             return False
         match self.state:
@@ -215,9 +228,22 @@ class Gate:
                 pass
         return True
 
+    def _ask_anew(self) -> None:
+        """An entry of ours came that we do not have: an earlier life said more than we know."""
+        self.state = "asking"
+        self._answers.clear()
+        self._wait()
+        for peer in sorted(self._met):
+            self._ask(peer)
+
+    def _used(self) -> int:
+        """The highest number of an entry of ours that ever came here."""
+        furthest = self._journal.book.furthest(self._journal.me)
+        return furthest[0] if furthest else 0
+
     def _longest(self) -> int:
         """The highest number that our log is known to have used."""
-        return max(self._mark.seq, *self._answers.values(), 0)
+        return max(self._mark.seq, self._used(), *self._answers.values(), 0)
 
     def _judge(self) -> State:
         """Asking, or closed: what now?"""

@@ -168,7 +168,7 @@ class Swarm:
 
     def _gate_moved(self) -> None:
         """The own log was opened or closed: do what had to wait, or give it up."""
-        if self.gate.state in ("forked", "retired"):
+        if self.gate.state in ("forked", "retired", "asking"):
             self.conductor.halt(self.gate.why)
             self.worker.halt()
         for happened in self.gate.release():

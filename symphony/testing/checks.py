@@ -129,6 +129,8 @@ class Checks:
         if late_ms > watch.slack_ms:
             self.violate(f"task {name} ended {late_ms} ms after its deadline")
         self._mark_end(event)
+        if event.error == "ledger_invalid":
+            watch.run = None  # its conductor's log is over: there is no verdict
         run = watch.run
         if run is None:
             return

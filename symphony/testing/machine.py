@@ -40,7 +40,14 @@ from symphony.core.effects import (
     StartWork,
     Tell,
 )
-from symphony.core.events import Event, FailedOver, OwnLogChecked, OwnLogShort, OwnLogUnconfirmed
+from symphony.core.events import (
+    Event,
+    FailedOver,
+    OwnLogChecked,
+    OwnLogShort,
+    OwnLogUnconfirmed,
+    TaskEnded,
+)
 from symphony.core.ids import NodeId
 from symphony.core.inputs import (
     AgentsChanged,
@@ -324,6 +331,9 @@ class Machine:
         match event:
             case FailedOver(reason=reason) if "silent" in reason:
                 mishaps.check_let_go(world, self, event)
+            case TaskEnded(error="ledger_invalid") if self.equivocator is None:
+                if not self.disk.copied:
+                    world.checks.violate(f"node {self.index} gave up a log that is all right")
             case OwnLogUnconfirmed():
                 world.checks.marks.add("own log unconfirmed")
             case OwnLogShort():

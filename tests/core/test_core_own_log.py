@@ -40,7 +40,7 @@ def own(stage, head, count, salt=b""):
     made = []
     for _ in range(count):
         seq = head.seq + 1 if head else 1
-        hlc = pack(WALL_MS + 100 + seq)
+        hlc = max(pack(WALL_MS + 100 + seq), head.hlc + 1 if head else 0)
         body = salt + b"%d" % seq
         entry = seal(stage.signer, SWARM, head, kind=Kind.RESULT, body=body, hlc=hlc)
         made.append(entry)
@@ -320,3 +320,30 @@ def test_a_copied_directory_waits_no_longer_than_for_the_others():
     meet(stage, "anna", head.seq, head.id)
     stage.wait(limits.ASKING_MS)
     assert stage.told(OwnLogChecked) == [OwnLogChecked(head.seq, 1)]
+
+
+def test_an_open_log_is_closed_when_an_entry_comes_that_is_not_in_it():
+    """An earlier life wrote more than the three knew who answered: all are asked once more."""
+    stage = Stage(peers="anna bob")
+    start(stage, known_peers=2)
+    for name in ("anna", "bob"):
+        meet(stage, name)
+    before = head_of(stage)
+    later = own(stage, before, 3)
+    stage.heard("anna", Entries((later[2].encode(),)))
+    assert not stage.swarm.gate.may_append()
+    assert len(stage.sent("bob", HeadAsked)) == 2
+    for name in ("anna", "bob"):
+        stage.heard(name, HeadTold(later[2].seq, later[2].id))
+    assert not stage.swarm.gate.may_append()
+    stage.heard("anna", Entries(tuple(entry.encode() for entry in later[:2]), asked=True))
+    assert stage.swarm.gate.may_append()
+    assert stage.told(OwnLogChecked)[-1] == OwnLogChecked(later[2].seq, 2)
+
+
+def test_tasks_end_when_the_own_log_turns_out_to_be_longer():
+    stage = Stage(capability(), peers="anna")
+    stage.submit()
+    stage.heard("anna", Entries((own(stage, head_of(stage), 2)[1].encode(),)))
+    [ended] = stage.told(TaskEnded)
+    assert ended.error == "ledger_invalid"
