@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from symphony.cli import authoring, home, join, ledger_rebuild, look, model, submit
+from symphony.cli import authoring, home, join, ledger_horizon, ledger_rebuild, look, model, submit
 from symphony.cli.doctor import doctor
 from symphony.cli.exits import EXIT_CODES
 from symphony.cli.invite import invite
@@ -105,6 +105,7 @@ ledger.command("stats")(stats)
 ledger.command("export")(export)
 ledger.command("import")(take_in)
 ledger.command("rebuild")(ledger_rebuild.rebuild)
+ledger.command("horizon")(ledger_horizon.horizon)
 app.add_typer(ledger, name="ledger", rich_help_panel=CHECK)
 app.command(rich_help_panel=MAKE)(look.agents)
 app.command(rich_help_panel=MAKE)(authoring.validate)

@@ -120,11 +120,37 @@ def test_a_log_that_begins_at_a_horizon_is_exported_and_taken_in(run: Run, home:
         (home / "ledger.sqlite").unlink()
         assert run("ledger", "import", str(file), "--json").json()["ok"]
         assert run("ledger", "verify").code == 0
-        assert run("ledger", "import", str(file), "--json").json()["known"] == 3  # the horizon twice
+        assert (
+            run("ledger", "import", str(file), "--json").json()["known"] == 3
+        )  # the horizon twice
     _store(home, log[:1])
     (home / "ledger.sqlite").unlink()
     _store(home, log[:size])
     assert run("ledger", "import", str(file), "--json").json()["ok"]
+
+
+def test_a_horizon_is_put_into_the_own_log(run: Run, home: Path) -> None:
+    assert run("ledger", "horizon").code == 2
+    run("init")
+    swarm_id, key = _swarm_id(home), load_identity(home)
+    log = _chain(key, swarm_id, 5)
+    frontier = Frontier().extend(entry.id for entry in log)
+    claim = Checkpoint(key.public, 5, frontier.root())
+    head = log[-1].head
+    body = claim.encode()
+    log.append(seal(key, swarm_id, head, kind=Kind.CHECKPOINT, body=body, hlc=head.hlc + 1))
+    _store(home, log)
+    assert run("ledger", "horizon").code == 7  # nothing says that the log ends there
+    mark = HighWater(home)
+    mark.raise_to(6)
+    mark.close()
+    assert run("ledger", "horizon", "--json").json() == {"size": None, "entry": None}
+    other, seen = PrivateKey(b"o" * 32), encode_cosign([claim])
+    _store(home, [seal(other, swarm_id, None, kind=Kind.COSIGN, body=seen, hlc=head.hlc)])
+    assert run("ledger", "horizon", "--json").json()["size"] == 5
+    assert HighWater(home).seq == 7
+    assert run("ledger", "verify").code == 0
+    assert "nothing to do" in run("ledger", "horizon").out
 
 
 def test_what_is_derived_is_made_anew(run: Run, home: Path) -> None:

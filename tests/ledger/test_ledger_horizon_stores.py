@@ -6,12 +6,36 @@ import tempfile
 from dataclasses import replace
 
 import pytest
-from horizon_log import ANNA, AT, ENTRY, HORIZON, LOG, SIZE, altered, build, say
+from horizon_log import (
+    ANNA,
+    AT,
+    ENTRY,
+    HORIZON,
+    LOG,
+    OLD_MS,
+    SIZE,
+    altered,
+    build,
+    cosign,
+    say,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_chains import NOW_MS, SWARM, fake_verify
+from ledger_chains import NOW_MS, SWARM, FakeSigner, fake_verify
 
-from ledger import Book, Frontier, Kind, MemoryStore, Tree, fork, parse_horizon
+from ledger import (
+    Book,
+    Checkpoint,
+    Frontier,
+    Kind,
+    MemoryStore,
+    Tree,
+    fork,
+    parse_horizon,
+    verify_horizon,
+)
+from ledger.drawing import draw
+from ledger.limits import DROP_AFTER_MS, MIN_HORIZON_AGE_MS
 from ledger.merkle import verify_consistency, verify_inclusion
 from ledger.sqlite import SqliteStore
 
@@ -181,3 +205,35 @@ def test_both_stores_do_the_same(steps):
             assert sound(memory)
             assert sound(sqlite)
         sqlite.close()
+
+
+def test_a_horizon_is_drawn_at_the_furthest_witnessed_checkpoint_that_is_old_enough(store):
+    early, late = build(size=5), build()
+    log = early[:6]  # up to a checkpoint at 5
+    while len(log) < SIZE:
+        say(log, Kind.TASK, b"more", OLD_MS)
+    frontier = Frontier().extend(entry.id for entry in log)
+    claim = Checkpoint(ANNA.public, SIZE, frontier.root())
+    checkpoint = say(log, Kind.CHECKPOINT, claim.encode(), OLD_MS + 5)
+    store.append(log)
+    first = parse_horizon(early[7])
+    when_ms = OLD_MS + 5 + MIN_HORIZON_AGE_MS + DROP_AFTER_MS
+    assert draw(store, ANNA.public, when_ms) is None  # nobody has cosigned
+    store.append([first.cosigns[0]])
+    drawn = say(list(log), Kind.HORIZON, draw(store, ANNA.public, when_ms), NOW_MS)
+    assert parse_horizon(drawn).size == 5
+    carol = cosign(FakeSigner("carol"), claim)
+    store.append([carol])
+    assert parse_horizon(horizon_of(log, draw(store, ANNA.public, when_ms - 1))).size == 5
+    horizon = parse_horizon(horizon_of(log, draw(store, ANNA.public, when_ms)))
+    assert (horizon.size, horizon.cosigns, horizon.first) == (SIZE, (carol,), log[0])
+    assert horizon.checkpoint == checkpoint
+    entry = verify_horizon(horizon.entry, SWARM, fake_verify, when_ms).entry
+    store.append([entry])
+    assert store.begin(horizon)
+    assert draw(store, ANNA.public, when_ms) is None
+    assert draw(store, late[0].author[::-1], when_ms) is None
+
+
+def horizon_of(log, body):
+    return say(list(log), Kind.HORIZON, body, NOW_MS)
