@@ -7,17 +7,22 @@ calculate), two run SmolLM2-135M (they can hardly do either, which the vote has 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ledger import parse_did_key
+from symphony.client.sealed import Patience
 from symphony.manifests import shipped_agents
 from symphony.testing.local_swarm import LocalNode, NodePlan
 
 QWEN = "qwen2.5-coder-1.5b"
 SMOL = "smollm2-135m"
 MODELS = (SMOL, QWEN, "minilm-l6-int8")
+
+SEAL_WAIT_S = 10.0
+"""How long to wait for witnesses: they gather requests for a second, then answer at once."""
 
 QUESTION = (
     "A library has 3 shelves with 24 books each. 15 books are lent out, and then 8 new books "
@@ -91,10 +96,18 @@ def task_events(node: LocalNode, body: dict[str, Any]) -> Iterator[dict[str, Any
 
 
 def fetch_receipt(node: LocalNode, task: str, target: Path) -> Path:
-    """Write the receipt of an ended task to `target`."""
+    """Write the receipt of an ended task to `target`, sealed by all who are left if they answer
+    within some seconds.
+    """
     with node.client() as client:
-        response = client.get(f"/api/receipts/{task}")
-        response.raise_for_status()
+        patience = Patience(SEAL_WAIT_S, len(client.get("/api/peers").json()["peers"]))
+        while True:
+            response = client.get(f"/api/receipts/{task}")
+            response.raise_for_status()
+            pause_s = patience.pause_s(response.content)
+            if pause_s is None:
+                break
+            time.sleep(pause_s)  # polling another process, with a bound
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(response.content)
     return target
