@@ -98,12 +98,12 @@ class LedgerChecks:
 
     def heard(self, machine: Machine, message: Message) -> None:
         """A message reaches a node: perhaps where its log ends, or one of two histories."""
-        if isinstance(message, Entries) and self.forged and machine.swarm is not None:
+        if self.forged and isinstance(message, Entries) and machine.swarm is not None:
             found = (self.forged.get(raw) for raw in message.entries)
             self.lives[machine.id].shown += [entry for entry in found if entry is not None]
-        gate = machine.swarm.gate if machine.swarm is not None else None
-        shut = gate is not None and gate.state in ("asking", "closed")
-        if isinstance(message, HeadTold) and shut:
+        if not isinstance(message, HeadTold) or machine.swarm is None:
+            return
+        if machine.swarm.gate.state in ("asking", "closed"):
             life = self.lives[machine.id]
             life.told = max(life.told, message.seq)
 

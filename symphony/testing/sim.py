@@ -230,12 +230,13 @@ class World:
 
     def trace(self, machine: Machine, happened: Input, effects: Sequence[Effect]) -> None:
         """Fold what was handled into the digest of the run."""
-        line = f"{self.now_ms} {machine.index} {type(happened).__name__} "
-        line += " ".join(type(effect).__name__ for effect in effects)
+        names = [type(effect).__name__ for effect in effects]
+        line = f"{self.now_ms} {machine.index} {type(happened).__name__} {' '.join(names)}"
         self._digest.update(line.encode())
-        for effect in effects:
-            if isinstance(effect, Append):
-                self._digest.update(effect.entries[-1].id)
+        if "Append" in names:
+            for effect in effects:
+                if isinstance(effect, Append):
+                    self._digest.update(effect.entries[-1].id)
         if self._observer is not None:
             self._observer.handled(self.now_ms, machine.index, happened, effects)
 
