@@ -43,6 +43,8 @@ from symphony.errors import ConfigError
 
 KEY_NAME = "node.key"
 SUCCESSOR_NAME = "successor.key"
+NEXT_NAME = "successor.next"  # while a key is handed over
+MARK_NAME = "own-log.mark"  # of `symphony.node.high_water`
 KEY_BYTES = 32
 SWARM_NAME = "swarm.cbor"
 MAX_SWARM_BYTES = 24 * 1024  # a genesis (16 KiB at most), a proof (1 KiB), eight addresses
@@ -115,6 +117,44 @@ def successor_commitment(home: Path) -> bytes | None:
     """What this home's log commits to; None where the file was taken away, or never made."""
     key = load_successor(home / SUCCESSOR_NAME)
     return None if key is None else commit(key.public)
+
+
+def next_successor(home: Path) -> PrivateKey:
+    """The key that will follow the successor; drawn once, however often this is asked."""
+    path = home / NEXT_NAME
+    key = _read_key(path)
+    if key is None:
+        key = PrivateKey.generate(os.urandom)
+        write_private(path, key.seed)
+    return key
+
+
+def take_over(
+    home: Path, successor: PrivateKey, following: PrivateKey, invite: Invite | None
+) -> None:
+    """Make the successor this home's key, and `following` its successor; the log of the old key
+    was handed over before. The mark of the old log goes: it is another log now.
+    """
+    (home / MARK_NAME).unlink(missing_ok=True)
+    if invite is not None:
+        accept_invite(home, successor, invite)
+    write_private(home / KEY_NAME, successor.seed)
+    write_private(home / SUCCESSOR_NAME, following.seed)
+    (home / NEXT_NAME).unlink(missing_ok=True)
+
+
+def finish_take_over(home: Path) -> bool:
+    """Do what `take_over` had left to do, if it was cut off after it had changed the key. False
+    if it was not.
+    """
+    following, successor = _read_key(home / NEXT_NAME), _read_key(home / SUCCESSOR_NAME)
+    if following is None or successor is None:
+        return False
+    if successor.public not in (load_identity(home).public, following.public):
+        return False
+    write_private(home / SUCCESSOR_NAME, following.seed)
+    (home / NEXT_NAME).unlink()
+    return True
 
 
 def _read_key(path: Path) -> PrivateKey | None:

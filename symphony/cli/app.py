@@ -18,6 +18,7 @@ from symphony.cli import authoring, home, join, ledger_horizon, ledger_rebuild, 
 from symphony.cli.doctor import doctor
 from symphony.cli.exits import EXIT_CODES
 from symphony.cli.invite import invite
+from symphony.cli.key import key
 from symphony.cli.ledger import ledger
 from symphony.cli.ledger_files import export, stats, take_in
 from symphony.cli.options import set_global_home
@@ -94,6 +95,7 @@ def version() -> None:
 app.command(rich_help_panel=NODE)(home.init)
 app.command(rich_help_panel=NODE)(join.join)
 app.add_typer(invite, name="invite", rich_help_panel=NODE)
+app.add_typer(key, name="key", rich_help_panel=NODE)
 app.command(rich_help_panel=NODE)(look.status)
 app.command(rich_help_panel=NODE)(look.peers)
 app.command(rich_help_panel=NODE)(doctor)

@@ -39,7 +39,7 @@ def horizon(home: HomeOption = None, as_json: JsonOption = False) -> None:
         store = SqliteStore.open(root / LEDGER_NAME, swarm.swarm_id)
         stack.callback(store.close)
         key = load_identity(root)
-        head = _checked_head(root, store, key)
+        head = checked_head(root, store, key)
         entry = _write(root, store, key, swarm.swarm_id, head)
     size = None if entry is None else parse_horizon(entry).size
     if as_json:
@@ -50,7 +50,7 @@ def horizon(home: HomeOption = None, as_json: JsonOption = False) -> None:
         out(f"the log begins behind entry {size} from now on, here and soon everywhere")
 
 
-def _checked_head(root: Path, store: SqliteStore, key: PrivateKey) -> Head | None:
+def checked_head(root: Path, store: SqliteStore, key: PrivateKey) -> Head | None:
     """The end of the own log, if it is sure that it ends there. Raises `LedgerInvalid`."""
     from symphony.errors import LedgerInvalid
     from symphony.node.high_water import HighWater

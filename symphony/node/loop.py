@@ -243,7 +243,7 @@ class Loop:
                     hint="start again when other nodes are up; going on would fork the log",
                 )
             case OwnLogForked(seq):
-                _log.error("own_log_forked", seq=seq, next="make a new key: symphony init")
+                _log.error("own_log_forked", seq=seq, next="symphony key rotate")
             case OwnLogRetired(seq):
                 _log.error("own_log_retired", seq=seq, next="start the home with the new key")
             case OwnLogUnconfirmed(seq):
