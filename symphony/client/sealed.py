@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 
 from symphony.client import limits
-from symphony.core.limits import WITNESSES
 from symphony.errors import ReceiptInvalid
 
 
@@ -21,6 +20,8 @@ class Patience:
     def __init__(
         self, wait_s: float, peers: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        from symphony.core.limits import WITNESSES  # noqa: PLC0415 - only for who waits
+
         self._clock = clock
         self._until = clock() + wait_s
         self._wanted = min(WITNESSES, peers)
