@@ -14,6 +14,7 @@ from ledger import Head, suspects, wants
 from symphony.core import limits
 from symphony.core.ids import NodeId
 from symphony.core.journal import Journal
+from symphony.core.messages import Fork
 from symphony.core.outbox import Outbox
 
 
@@ -29,16 +30,26 @@ class CatchUp:
 
     def note(self, peer: NodeId, theirs: Iterable[Head]) -> None:
         """A peer's logs end here. What we lack of them is asked for; what contradicts ours as
-        well, because that finds the proof of a fork.
+        well, because that finds the proof of a fork. Who goes on where we know of a fork is shown
+        the proof: it may have been gossiped while the peer was away.
         """
         theirs = list(theirs)
         for head in suspects(self._journal.book, theirs):
             self._journal.want(peer, head.author, head.seq, head.seq)
+        self._convict(peer, theirs)
         behind = self._behind.setdefault(peer, {})
         for head in theirs:
             if len(behind) < limits.MAX_BEHIND or head.author in behind:
                 behind[head.author] = head
         self._fetch(peer, list(behind))
+
+    def _convict(self, peer: NodeId, theirs: Iterable[Head]) -> None:
+        """Show the proofs that this peer can't know, a few at a time."""
+        proofs = self._journal.book.forks()
+        beyond = (head for head in theirs if head.author in proofs)
+        unknown = [head for head in beyond if head.seq > proofs[head.author].frozen_at]
+        for head in unknown[: limits.PROOFS_AT_ONCE]:
+            self._out.send(peer, Fork(proofs[head.author].encode()))
 
     def came(self, peer: NodeId, authors: Iterable[bytes]) -> None:
         """A peer sent entries of these logs that it was asked for."""

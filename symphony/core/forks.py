@@ -41,6 +41,8 @@ class Forks:
         self._may_append = may_append
         self._frozen = frozen
         self._looking = 0
+        self._unwritten: dict[bytes, ForkProof] = {}
+        """By author, because only the lowest proof counts."""
 
     def compare(self, peer: NodeId, entry: Entry) -> None:
         """The book does not remember the entry that has this number: ask the store for it."""
@@ -51,11 +53,18 @@ class Forks:
         self._out.do(KeepFork(proof))
         self._out.do(Publish("forks", Fork(proof.encode())))
         self._out.tell(LogForked(NodeId(proof.author), proof.seq))
-        if proof.author != self._journal.me and self._may_append():
-            self._journal.write(Kind.FORK, proof.encode())
+        if proof.author != self._journal.me:
+            self._unwritten[proof.author] = proof
+            self.write()
         self._frozen(NodeId(proof.author))
         if proof.seq > 1 and peer != self._journal.me:
             self._journal.want(peer, proof.author, proof.seq - 1, proof.seq - 1)
+
+    def write(self) -> None:
+        """Write new proofs into our own log, unless it is shut: then as soon as it is open."""
+        while self._unwritten and self._may_append():
+            _, proof = self._unwritten.popitem()
+            self._journal.write(Kind.FORK, proof.encode())
 
     def heard(self, peer: NodeId, raw: bytes) -> None:
         """Somebody shows a proof, in a message or in an entry."""

@@ -65,6 +65,7 @@ MAX_ASKED = 16_384  # pairs of peer and author of which the last request is reme
 ASKING_MS = 10_000  # for the own head after a start: dialling a peer takes 5 s at the most
 PEERS_ASKED = 3  # that answer before a node appends: two may have been restored with it
 RANGES_REMEMBERED = 4  # for each of them: one on its way, and what was asked for while it is
+PROOFS_AT_ONCE = 16  # shown to a peer that compares heads, 520 bytes each; the rest next time
 MAX_LOOKUPS = 64  # rows of the store asked for at once, to compare with what peers show
 HELD_INPUTS = 256  # submissions and the like that wait until the own log is open
 MAX_BEHIND = 16_384  # logs that one peer has more of, as many as a book may know

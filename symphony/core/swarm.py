@@ -171,6 +171,7 @@ class Swarm:
         if self.gate.state in ("forked", "retired", "asking"):
             self.conductor.halt(self.gate.why)
             self.worker.halt()
+        self._forks.write()
         for happened in self.gate.release():
             self._route(happened)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from core_stage import SWARM, WALL_MS, Stage, capability
 
-from ledger import Kind, fork, pack, parse_proof, seal
+from ledger import Kind, encode_heads, fork, pack, parse_proof, seal
 from symphony.core import limits
 from symphony.core.effects import KeepFork, LookUp, Publish, Send
 from symphony.core.events import (
@@ -15,7 +15,7 @@ from symphony.core.events import (
     TaskEnded,
 )
 from symphony.core.inputs import Heard, LookedUp, OwnLogMark, PeerDown, PeerUp, Started
-from symphony.core.messages import Bids, Entries, Fork, HeadAsked, HeadTold, Want
+from symphony.core.messages import Bids, Entries, Fork, HeadAsked, Heads, HeadTold, Want
 from symphony.core.own_log import NOTHING
 
 AGENTS = (capability(),)
@@ -347,3 +347,22 @@ def test_tasks_end_when_the_own_log_turns_out_to_be_longer():
     stage.heard("anna", Entries((own(stage, head_of(stage), 2)[1].encode(),)))
     [ended] = stage.told(TaskEnded)
     assert ended.error == "ledger_invalid"
+
+
+def test_a_proof_that_came_while_the_log_was_shut_is_written_when_it_opens():
+    """And whoever goes on where the log forked is shown the proof at the next comparison."""
+    stage = Stage(peers="anna bob")
+    signer = stage.keys.signer(b"a liar".ljust(32, b"."))
+    one, two = (
+        seal(signer, SWARM, None, kind=Kind.TASK, body=body, hlc=pack(WALL_MS))
+        for body in (b"yes", b"no")
+    )
+    proof = fork.find(one, two)
+    start(stage, known_peers=1)
+    stage.heard("anna", Fork(proof.encode()))
+    assert stage.entries(Kind.FORK) == []
+    meet(stage, "anna")
+    [entry] = stage.entries(Kind.FORK)
+    assert entry.body == proof.encode()
+    stage.heard("bob", Heads(encode_heads([one.head]), reply=False))
+    assert stage.sent("bob", Fork) == [Fork(proof.encode())]
