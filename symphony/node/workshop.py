@@ -83,24 +83,32 @@ class Workshop:
 
     async def _work(self, work: StartWork, scope: trio.CancelScope) -> None:
         started_ms = self._now_ms()
-        outcome: Input | None = None
+        failed = ""
         with scope:
             try:
-                outcome = await self._generate(work, started_ms)
+                await self._generate(work, started_ms)
             except SymphonyError as error:
-                outcome = self._failed(work, started_ms, f"{error.code}: {error.message}")
+                failed = f"{error.code}: {error.message}"
             except Exception as error:  # noqa: BLE001 - one agent's bug must not end the node
                 _log.exception("agent_broke", agent=work.agent)
-                outcome = self._failed(work, started_ms, f"internal: {type(error).__name__}")
+                failed = f"internal: {type(error).__name__}"
+            if failed:
+                await self._report(work, self._failed(work, started_ms, failed))
         self._running.pop((work.unit, work.epoch), None)
-        if outcome is not None:
+
+    async def _report(self, work: StartWork, outcome: Input) -> None:
+        """How a unit ended, once: whoever is no longer running has reported."""
+        if self._running.pop((work.unit, work.epoch), None) is not None:
             await self._feed(outcome)
 
     def _failed(self, work: StartWork, started_ms: int, reason: str) -> WorkFailed:
         _log.warning("work_failed", agent=work.agent, reason=reason)
         return WorkFailed(work.unit, work.epoch, reason, self._now_ms() - started_ms)
 
-    async def _generate(self, work: StartWork, started_ms: int) -> WorkDone:
+    async def _generate(self, work: StartWork, started_ms: int) -> None:
+        """Run a unit and report its output: before the stream is closed, which takes a moment
+        that nobody should have to wait for.
+        """
         agent = self._agents.get(work.agent)
         if agent is None:
             raise EngineError(f"no agent {work.agent} here")
@@ -119,7 +127,9 @@ class Workshop:
                             unsaid, said_ms = 0, self._now_ms()
                             await self._feed(WorkMoved(work.unit, work.epoch, fresh))
                     case Finished():
-                        return _done(work, "".join(parts), event, self._now_ms() - started_ms)
+                        elapsed_ms = self._now_ms() - started_ms
+                        await self._report(work, _done(work, "".join(parts), event, elapsed_ms))
+                        return
         raise EngineError("the engine's stream ended without saying that it is complete")
 
 
