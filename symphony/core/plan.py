@@ -107,16 +107,21 @@ def _ordered(steps: list[Step]) -> Plan:
             if need not in by_id:
                 raise BadPlan(f"step {step.id} needs {need}, which does not exist")
             graph.add_edge(need, step.id)
-    if not nx.is_directed_acyclic_graph(graph):
-        raise BadPlan("the needs of the steps form a circle")
+    place = {step.id: index for index, step in enumerate(steps)}
+    try:
+        order = list(nx.lexicographical_topological_sort(graph, key=lambda node: place[node]))
+    except nx.NetworkXUnfeasible:
+        raise BadPlan("the needs of the steps form a circle") from None
     final = steps[-1]
     if graph.out_degree(final.id) > 0:
         raise BadPlan(f"the last step, {final.id}, gives the answer; no step may need it")
     loose = [step.id for step in steps[:-1] if graph.out_degree(step.id) == 0]
     by_id[final.id] = replace(final, needs=(*final.needs, *loose))
-    graph.add_edges_from((node, final.id) for node in loose)
-    if nx.dag_longest_path_length(graph) >= limits.MAX_DEPTH:
+    order.remove(final.id)
+    order.append(final.id)  # it needs the loose ones too, and nobody needs it
+    depth: dict[str, int] = {}
+    for node in order:
+        depth[node] = 1 + max((depth[need] for need in by_id[node].needs), default=0)
+    if max(depth.values()) > limits.MAX_DEPTH:
         raise BadPlan(f"the plan is deeper than {limits.MAX_DEPTH} steps")
-    place = {step.id: index for index, step in enumerate(steps)}
-    order = nx.lexicographical_topological_sort(graph, key=lambda node: place[node])
     return Plan(tuple(by_id[node] for node in order))

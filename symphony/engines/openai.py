@@ -67,6 +67,7 @@ class OpenAIEngine:
             timeout=httpx2.Timeout(None, connect=limits.CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=concurrency),
         )
+        self._chat_url = httpx2.URL(f"{root}/v1/chat/completions")
         self._kind = kind
         self._model = model
         self._lineage = lineage
@@ -158,7 +159,7 @@ class OpenAIEngine:
         while True:
             sent += 1
             try:
-                request = self._client.build_request("POST", "/v1/chat/completions", json=body)
+                request = self._client.build_request("POST", self._chat_url, json=body)
                 return await self._client.send(request, stream=True)
             except _BROKEN as error:
                 if sent == limits.SENDS:
