@@ -17,7 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
@@ -56,10 +58,7 @@ FAULTS = {
 }
 _BREAK_OFF = {"echo-die", "echo-stall", "echo-mid-error", "echo-unfinished", "echo-cut"}
 _BREAK_OFF |= {"echo-huge", "echo-long-line"}
-_OWN_MS = 2.0
-"""What a call costs outside of its handler: the request is read 1.2 ms before, timers are rounded
-up by 0.5 to 1 ms, the last bytes need 0.5 ms. It is part of the latency, so the handler does
-without it. A little less than the sum, so that no call is too short."""
+_TRIALS, _TRIAL_MS = 16, 20
 _BODY_BYTES = 4 * 1024 * 1024
 
 
@@ -78,6 +77,8 @@ class Echo:
     """The server's whole state."""
 
     latency_ms: int = 200
+    own_ms: float = 0.0
+    """What a call costs outside of its handler (`own_cost_ms`): part of the latency."""
     script: Script = field(default_factory=Script)
     stats: Stats = field(default_factory=Stats)
 
@@ -118,7 +119,7 @@ class Echo:
                 return Response(b"\x00\xff<html>data: {]", media_type="text/event-stream")
             case _:
                 pass
-        deadline = started + max(0.0, self.latency_ms - _OWN_MS) / 1000
+        deadline = started + max(0.0, self.latency_ms - self.own_ms) / 1000
         if call.stream:
             events = self._counted(call.events(started, deadline))
             return _Stream(events, media_type="text/event-stream")
@@ -266,6 +267,44 @@ def _sse(event: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(event).encode() + b"\n\n"
 
 
+def bare_request(host: str) -> bytes:
+    """One streaming call of the echo, as it goes over a socket; the answer ends in `BARE_END`."""
+    messages = [{"role": "user", "content": "42"}]
+    body = json.dumps({"model": MODEL, "stream": True, "messages": messages}).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+BARE_END = b"0\r\n\r\n"
+"""The last bytes of a chunked body."""
+
+
+async def own_cost_ms() -> float:
+    """What this server takes for a call beyond its handler, measured on this machine: reading the
+    request, the rounding of timers, writing the end. The lower quartile, so that few calls are
+    shorter than they claim.
+    """
+    took_ms: list[float] = []
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(partial(serve, Echo(_TRIAL_MS)))
+        host, port = url.removeprefix("http://").split(":")
+        stream = await trio.open_tcp_stream(host, int(port))
+        for _ in range(_TRIALS):
+            began = time.perf_counter()
+            await stream.send_all(bare_request(host))
+            answer = b""
+            while not answer.endswith(BARE_END):
+                answer += await stream.receive_some(65_536)
+            took_ms.append((time.perf_counter() - began) * 1000)
+        await stream.aclose()
+        nursery.cancel_scope.cancel()
+    client_ms = 0.4  # it shares this process here, and will not
+    return max(0.0, statistics.quantiles(took_ms, n=4)[0] - _TRIAL_MS - client_ms)
+
+
 async def serve(
     echo: Echo,
     *,
@@ -289,9 +328,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--answer", default=Script().answer)
     parser.add_argument("--until-stdin-closes", action="store_true")
     options = parser.parse_args(arguments)
-    echo = Echo(options.latency_ms, Script(options.answer))
 
     async def run() -> None:
+        echo = Echo(options.latency_ms, await own_cost_ms(), Script(options.answer))
         async with trio.open_nursery() as nursery:
             url = await nursery.start(partial(serve, echo, port=options.port))
             sys.stdout.write(f"ready {url}\n")
