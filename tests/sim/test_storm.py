@@ -95,7 +95,9 @@ def test_an_error_in_another_process_comes_through():
 
 def test_an_interrupt_ends_all_processes_cleanly():
     code = (
+        "import signal\n"
         "from symphony.testing import *\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs ignore it
         "if __name__ == '__main__':\n"
         "    for at, _ in enumerate(run_batch(range(100_000), jobs=2)):\n"
         "        print(at, flush=True)\n"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import ledger.fork
+from symphony.core.catch_up import CatchUp
 from symphony.core.effects import KeepFork
 from symphony.core.forks import Forks
 from symphony.core.ids import NodeId
@@ -68,6 +69,7 @@ def test_proofs_that_are_kept_to_oneself(monkeypatch):
         forks._frozen(NodeId(proof.author))
 
     monkeypatch.setattr(Forks, "met", met)
+    monkeypatch.setattr(CatchUp, "_convict", lambda *_: None)
     assert noticed("ledgers that differ")
 
 
@@ -118,6 +120,7 @@ def test_a_look_up_that_is_never_counted_off(monkeypatch):
     assert noticed("waits for look-ups", 20)
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_proof_that_is_not_replaced_by_a_lower_one(monkeypatch):
     monkeypatch.setattr(ledger.fork, "merge", lambda known, new: known or new)
