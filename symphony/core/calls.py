@@ -22,10 +22,10 @@ from symphony.core.awards import Awards, tokens_needed
 from symphony.core.directory import Listing
 from symphony.core.effects import Embed
 from symphony.core.election import score
-from symphony.core.events import BeaconSent, BidHeard
+from symphony.core.events import BeaconSent, BidHeard, FailedOver
 from symphony.core.ids import EntryId, NodeId, UnitId
 from symphony.core.match import eligible
-from symphony.core.messages import Beacon, Bid, Bids, Order, UnitCall
+from symphony.core.messages import Beacon, Bid, Bids, Order, Stop, UnitCall
 from symphony.core.plan import FIRST_STEP, Step
 from symphony.core.prompts import DIRECT_SKILL
 from symphony.core.records import Candidate, Requirement
@@ -302,11 +302,15 @@ class Calls:
             pause_ms = limits.CALL_BACKOFF_MS * 2 ** (max(u.calls for u in nobody) - 1)
             self._out.timer(CallAgain(run.task, again), pause_ms)
 
-    def again(self, run: TaskRun, unit: Unit, *, avoid_owner: bool) -> None:
+    def again(self, run: TaskRun, unit: Unit, reason: str, *, avoid_owner: bool) -> None:
         """Award the unit once more from the bids that are left, or call anew."""
+        assert unit.award is not None
+        owner = NodeId(unit.award.owner)
+        told = FailedOver(run.task, self._at(run), unit.name, unit.epoch, owner, reason[:300])
+        self._out.tell(told)
         run.release(unit)
-        if avoid_owner and unit.award is not None:
-            unit.avoided.append(NodeId(unit.award.owner))
+        if avoid_owner:
+            unit.avoided.append(owner)
         unit.state = "calling"
         unit.called_ms = self._out.now_ms
         if unit.attempts >= limits.MAX_ATTEMPTS:
@@ -318,6 +322,15 @@ class Calls:
         else:
             unit.calls = 0
             self.call(run, (unit,))
+
+    def stop(self, run: TaskRun, units: Sequence[Unit]) -> None:
+        """Nobody is to work on these any more; what they had reserved is free again."""
+        for unit in units:
+            run.release(unit)
+            if unit.owner is not None:
+                self._out.send(unit.owner, Stop(unit.id, unit.epoch))
+            if unit.state in ("waiting", "calling", "working"):
+                unit.state = "failed"
 
     def _at(self, run: TaskRun) -> int:
         return self._out.now_ms - run.started_ms

@@ -10,39 +10,28 @@ ends, at its deadline at the latest, with a verdict entry that says how.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from ledger import Kind
 from symphony.core import limits
-from symphony.core.answers import canonical, extract
-from symphony.core.calls import Calls
+from symphony.core.chains import Chains
 from symphony.core.effects import Reject
 from symphony.core.events import (
-    BallotCast,
-    ChainFailed,
-    FailedOver,
-    PlanMade,
     TaskAccepted,
     TaskEnded,
     TokensSeen,
-    UnitDone,
 )
-from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId
+from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.inputs import Submit
 from symphony.core.lease import conductor_until_ms
-from symphony.core.match import match
-from symphony.core.messages import Bids, Done, Order, Progress, Refused, Renewed, Stop
-from symphony.core.orders import order_for
-from symphony.core.plan import BadPlan, Plan, direct_plan, parse_plan
-from symphony.core.prompts import DIRECT_SKILL, PLAN_SKILL
+from symphony.core.messages import Bids, Done, Progress, Refused, Renewed, Stop
 from symphony.core.records import TASK, Outcome
 from symphony.core.results import checked
 from symphony.core.submission import task_record
 from symphony.core.surroundings import Surroundings
-from symphony.core.task_run import Chain, Opened, TaskRun, Unit
+from symphony.core.task_run import Chain, TaskRun, Unit
 from symphony.core.timers import CallAgain, CallAhead, DeadlineOver, LeaseOver, WindowOver
 from symphony.core.verdict import conclude
-from symphony.core.vote import Vote, decided, tally, weigh
 
 
 class Conductor:
@@ -51,7 +40,8 @@ class Conductor:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._out = around.out
-        self._calls = Calls(around, self._order_for, self._unit_failed)
+        self._chains = Chains(around, self._finish)
+        self._calls = self._chains.calls
         self._runs: dict[TaskId, TaskRun] = {}
 
     def __len__(self) -> int:
@@ -80,65 +70,14 @@ class Conductor:
         self._runs[run.task] = run
         run.entries.append(self._around.journal.write(Kind.TASK, TASK.encode(record)))
         self._out.timer(DeadlineOver(run.task), spec.deadline_ms)
-        planned = spec.planning == "always" or (spec.planning == "auto" and self._has_planner(run))
         accepted = TaskAccepted(run.task, 0, spec.chains, spec.planning, spec.rule)
         self._out.tell(accepted)
-        if planned:
-            units = [
-                run.add_unit(Unit(run.task, f"plan/{chain.index}", chain.index, "plan", PLAN_SKILL))
-                for chain in chains
-            ]
-            self._calls.call(run, units)
-        else:
-            plan = direct_plan(spec.prompt, spec.skill or DIRECT_SKILL)
-            ready = [unit for chain in chains for unit in self._adopt(run, chain, plan, "")]
-            self._calls.call(run, ready)
-
-    def _has_planner(self, run: TaskRun) -> bool:
-        alive = self._around.alive()
-        return any(
-            listing.node in alive
-            and "plan" in listing.capability.roles
-            and run.spec.privacy in listing.capability.privacy
-            for listing in self._around.directory
-        )
+        self._chains.begin(run)
 
     def refuse(self, task: TaskId, code: str, text: str) -> None:
         """Nothing is done about this task; `code` is one of `symphony.errors`."""
         empty: dict[str, int] = {}
         self._out.tell(TaskEnded(task, 0, "failed", "", (), text, code, text, 0, 0, b"", empty))
-
-    def _adopt(self, run: TaskRun, chain: Chain, plan: Plan, fallback: str) -> list[Unit]:
-        """Give a chain its plan. The units that are ready at once are returned."""
-        chain.plan, chain.fallback = plan, fallback
-        run.planned_ms = self._at(run)
-        steps = tuple(step.question[:200] for step in plan.steps)
-        self._out.tell(PlanMade(run.task, self._at(run), chain.index, steps, fallback))
-        early = [run.units.pop(unit.id) for unit in list(self._steps(run, chain))]
-        for step in plan.steps:
-            unit = run.add_unit(self._calls.planned(run, chain.index, step, early))
-            if step is plan.final:
-                chain.final = unit
-        return self._ready(run, chain)
-
-    def _ready(self, run: TaskRun, chain: Chain) -> list[Unit]:
-        """The chain's waiting steps whose needs are all done."""
-        units = {u.step.id: u for u in self._steps(run, chain) if u.step is not None}
-        return [
-            unit
-            for unit in units.values()
-            if unit.state == "waiting"
-            and unit.step is not None
-            and all(units[need].state == "done" for need in unit.step.needs)
-        ]
-
-    @staticmethod
-    def _steps(run: TaskRun, chain: Chain) -> Iterator[Unit]:
-        return (u for u in run.units.values() if u.chain == chain.index and u.role == "solve")
-
-    def _order_for(self, run: TaskRun, unit: Unit) -> Order:
-        skills = self._around.directory.skill_names(self._around.alive())
-        return order_for(run, unit, skills)
 
     # --- what comes in ------------------------------------------------------------------------
 
@@ -198,7 +137,7 @@ class Conductor:
             self._fail_over(run, unit, record.reason or "the owner's engine failed")
             return
         unit.output, unit.result, unit.record = done.output, entry, record
-        self._unit_done(run, unit, peer)
+        self._chains.unit_done(run, unit, peer)
 
     def refused(self, peer: NodeId, refused: Refused) -> None:
         found = self._owned(peer, UnitId(refused.unit), Epoch(refused.epoch))
@@ -236,7 +175,7 @@ class Conductor:
         """Our log can't be written to any more: every task ends here, without a verdict."""
         for run in list(self._runs.values()):
             run.ended = True
-            self._stop_units(run, list(run.units.values()))
+            self._calls.stop(run, list(run.units.values()))
             del self._runs[run.task]
             self.refuse(run.task, "ledger_invalid", why)
 
@@ -248,86 +187,6 @@ class Conductor:
                 return run, unit
         return None
 
-    # --- what follows -------------------------------------------------------------------------
-
-    def _unit_done(self, run: TaskRun, unit: Unit, peer: NodeId) -> None:
-        record, entry = unit.record, unit.result
-        assert record is not None
-        assert entry is not None
-        tokens = record.completion_tokens
-        self._out.tell(
-            UnitDone(
-                run.task,
-                self._at(run),
-                unit.name,
-                peer,
-                record.agent,
-                record.model,
-                unit.output,
-                tokens,
-                record.elapsed_ms,
-            )
-        )
-        chain = run.chains[unit.chain]
-        if unit.role == "plan":
-            self._plan_done(run, chain, unit)
-            return
-        self._accept(run, unit)
-        if unit is chain.final:
-            self._vote(run, chain, unit)
-        else:
-            self._calls.call(run, self._ready(run, chain))
-
-    @staticmethod
-    def _accept(run: TaskRun, unit: Unit) -> None:
-        """The unit is done: its result can be quoted, and opened in the receipt."""
-        assert unit.result is not None
-        unit.state = "done"
-        run.opened[unit.name] = Opened(unit.name, unit.result, unit.salt, unit.output)
-
-    def _plan_done(self, run: TaskRun, chain: Chain, unit: Unit) -> None:
-        """A good plan starts its chain; a bad one gets one retry, then a direct step."""
-        try:
-            plan = parse_plan(unit.output)
-        except BadPlan as error:
-            if not unit.complaint:
-                unit.complaint = str(error)
-                self._told_failover(run, unit, f"bad plan: {error}")
-                self._calls.again(run, unit, avoid_owner=False)
-                return
-            self._accept(run, unit)
-            self._fall_back(run, chain, f"no usable plan: {error}")
-            return
-        self._accept(run, unit)
-        self._calls.call(run, self._adopt(run, chain, plan, ""))
-
-    def _fall_back(self, run: TaskRun, chain: Chain, why: str) -> None:
-        plan = direct_plan(run.spec.prompt, run.spec.skill or DIRECT_SKILL)
-        self._calls.call(run, self._adopt(run, chain, plan, why))
-
-    def _vote(self, run: TaskRun, chain: Chain, unit: Unit) -> None:
-        spec = run.spec
-        cut = unit.record is not None and unit.record.cut
-        answer = extract(unit.output, spec.answer_type, spec.choices, cut=cut)
-        if answer is None:
-            self._chain_failed(run, chain, "task_failed", "its output holds no answer")
-            return
-        scores = [self._match(run, step) for step in self._steps(run, chain)]
-        weight = weigh(spec.rule, scores)
-        chain.vote = Vote(chain.index, canonical(answer, spec.answer_type), answer, weight)
-        assert unit.award is not None
-        owner = NodeId(unit.award.owner)
-        run.voted_ms = self._at(run)
-        self._out.tell(BallotCast(run.task, self._at(run), chain.index, owner, answer, weight))
-        self._maybe_finish(run)
-
-    @staticmethod
-    def _match(run: TaskRun, unit: Unit) -> int:
-        """φ of a unit's owner, whatever rule elected it."""
-        assert unit.award is not None
-        listing = run.listings[EntryId(unit.award.capability)]
-        return match(listing.capability, unit.award.requirement)
-
     def _fail_over(self, run: TaskRun, unit: Unit, reason: str) -> None:
         """Take the unit from its owner and give it to the next bidder."""
         assert unit.award is not None
@@ -335,61 +194,13 @@ class Conductor:
         if owner in self._around.alive():
             self._out.send(owner, Stop(unit.id, unit.epoch))
         run.failovers += 1
-        self._told_failover(run, unit, reason)
-        self._calls.again(run, unit, avoid_owner=True)
-
-    def _told_failover(self, run: TaskRun, unit: Unit, reason: str) -> None:
-        assert unit.award is not None
-        owner = NodeId(unit.award.owner)
-        told = FailedOver(run.task, self._at(run), unit.name, unit.epoch, owner, reason[:300])
-        self._out.tell(told)
-
-    def _unit_failed(self, run: TaskRun, unit: Unit, code: str, text: str) -> None:
-        """Nobody could be found, paid or trusted to do it."""
-        unit.state = "failed"
-        run.release(unit)
-        chain = run.chains[unit.chain]
-        planners_failed = code == "task_failed" or run.spec.planning == "auto"
-        if unit.role == "plan" and planners_failed and code != "budget_exhausted":
-            self._fall_back(run, chain, text)
-        else:
-            self._chain_failed(run, chain, code, text)
-
-    def _chain_failed(self, run: TaskRun, chain: Chain, code: str, text: str) -> None:
-        if chain.ended or run.ended:
-            return
-        chain.failure = (code, text)
-        self._out.tell(ChainFailed(run.task, self._at(run), chain.index, text))
-        self._stop_units(run, [u for u in run.units.values() if u.chain == chain.index])
-        self._maybe_finish(run)
-
-    def _maybe_finish(self, run: TaskRun) -> None:
-        """End the task when the remaining ballots can't change the winner any more."""
-        classes = tally(run.votes)
-        if run.outstanding == 0:
-            cast = len(run.votes)
-            if classes:
-                self._finish(run, "answered", f"{cast} of {len(run.chains)} chains voted")
-            else:
-                self._finish(run, "failed", "no chain ended in an answer")
-        elif decided(classes, run.outstanding):
-            text = f"exact: {run.outstanding} more ballots can't change the winner"
-            self._finish(run, "answered", text)
+        self._calls.again(run, unit, reason, avoid_owner=True)
 
     def _finish(self, run: TaskRun, outcome: Outcome, stop: str) -> None:
         run.ended = True
-        self._stop_units(run, list(run.units.values()))
+        self._calls.stop(run, list(run.units.values()))
         conclude(run, outcome, stop, self._around.journal, self._out)
         del self._runs[run.task]
-
-    def _stop_units(self, run: TaskRun, units: list[Unit]) -> None:
-        """Nobody is to work on these any more; what they had reserved is free again."""
-        for unit in units:
-            run.release(unit)
-            if unit.owner is not None:
-                self._out.send(unit.owner, Stop(unit.id, unit.epoch))
-            if unit.state in ("waiting", "calling", "working"):
-                unit.state = "failed"
 
     def _at(self, run: TaskRun) -> int:
         return self._out.now_ms - run.started_ms

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from symphony.core import awards, conductor, journal, verdict, worker
+from symphony.core import awards, chains, conductor, journal, verdict, worker
 from symphony.core.inputs import TaskSpec
 from symphony.core.task_run import TaskRun
 from symphony.testing import NodeScript, Scenario, TaskScript, draw, run_seed
@@ -52,7 +52,7 @@ def test_an_engine_that_is_never_cancelled(monkeypatch):
 
 
 def test_a_ballot_that_weighs_what_it_likes(monkeypatch):
-    monkeypatch.setattr(conductor, "weigh", lambda rule, scores: 999_999)
+    monkeypatch.setattr(chains, "weigh", lambda rule, scores: 999_999)
     assert "does not hold: ballot" in violations(range(3))
 
 
@@ -88,7 +88,7 @@ def test_gossip_that_is_not_made_good_by_comparing_heads(monkeypatch):
 
 
 def test_an_exception_of_the_core_is_a_finding(monkeypatch):
-    monkeypatch.setattr(conductor, "tally", lambda votes: 1 // 0)
+    monkeypatch.setattr(chains, "tally", lambda votes: 1 // 0)
     assert "ZeroDivisionError" in violations(range(2))
 
 
