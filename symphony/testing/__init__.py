@@ -6,15 +6,16 @@ command `symphony sim` runs many. Write a `Scenario` by hand to test an idea of 
 """
 
 from symphony.testing.batch import Summary as Summary
-from symphony.testing.batch import Wish as Wish
 from symphony.testing.batch import run_batch as run_batch
 from symphony.testing.batch import run_seed as run_seed
 from symphony.testing.scenario import NodeScript as NodeScript
 from symphony.testing.scenario import Scenario as Scenario
 from symphony.testing.scenario import TaskScript as TaskScript
 from symphony.testing.scenario import draw as draw
+from symphony.testing.scenario_file import read_scenario as read_scenario
 from symphony.testing.sim import Report as Report
 from symphony.testing.sim import World as World
 from symphony.testing.sim import simulate as simulate
 from symphony.testing.storm import draw_storm as draw_storm
 from symphony.testing.story import tell as tell
+from symphony.testing.wish import Wish as Wish

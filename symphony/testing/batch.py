@@ -16,17 +16,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal, get_args
+from typing import Protocol
 
 from symphony.testing.faults import MARKS
-from symphony.testing.scenario import Scenario, draw
+from symphony.testing.scenario import Scenario
 from symphony.testing.sim import Report, simulate
-from symphony.testing.storm import MARKS as STORM_MARKS
-from symphony.testing.storm import draw_storm
-
-ScenarioName = Literal["swarm", "ledger"]
-SCENARIOS: tuple[ScenarioName, ...] = get_args(ScenarioName)
-"""What may be simulated: tasks under faults, or all that is hard on a ledger."""
+from symphony.testing.wish import Wish
 
 AHEAD = 4
 """Seeds under way for each process: enough that none waits, few enough to end soon."""
@@ -46,24 +41,15 @@ def run_seed(scenario: Scenario) -> Report:
         return Report(scenario.seed, (text,), frozenset(), {}, (), 0, 0, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What each seed of a batch is to mean."""
-
-    scenario: ScenarioName = "swarm"
-    nodes: int = 7
-    loss: float | None = None
-    crash: bool = True
+class Source(Protocol):
+    """Where the scenarios of a batch come from; it must be picklable, for other processes."""
 
     @property
     def marks(self) -> tuple[str, ...]:
         """What a batch should have run into."""
-        return STORM_MARKS if self.scenario == "ledger" else MARKS
 
     def draw(self, seed: int) -> Scenario:
         """The scenario of a seed."""
-        drawn = draw_storm if self.scenario == "ledger" else draw
-        return drawn(seed, nodes=self.nodes, loss=self.loss, crash=self.crash)
 
 
 @dataclass(slots=True)
@@ -101,7 +87,7 @@ class Summary:
             "seeds": self.seeds,
             "violations": self.violations,
             "failing_seeds": self.failing,
-            "marks_hit_pct": round(100 * hit / len(self.wanted), 1),
+            "marks_hit_pct": round(100 * hit / len(self.wanted), 1) if self.wanted else 100.0,
             "messages_per_unit": round(messages / awards, 2),
             "bids_per_unit": round(self.counts["bids"] / awards, 2),
             "award_ms_p50": self._percentile(50),
@@ -125,18 +111,19 @@ def usable_cpus() -> int:
 
 
 def run_batch(
-    seeds: range, wish: Wish | None = None, *, jobs: int = 1
+    seeds: range, wish: Source | None = None, *, jobs: int = 1
 ) -> Iterator[tuple[Report, Summary, float]]:
     """Run all seeds; after each, its report, the summary so far, and the seconds so far."""
     wish = wish or Wish()
+    jobs = jobs if len(seeds) >= WORTH_IT else 1
     started_s = time.perf_counter()
     summary = Summary(wish.marks)
-    for report in _reports(seeds, wish, jobs if len(seeds) >= WORTH_IT else 1):
+    for report in _reports(seeds, wish, jobs):
         summary.add(report)
         yield report, summary, time.perf_counter() - started_s
 
 
-def _reports(seeds: range, wish: Wish, jobs: int) -> Iterator[Report]:
+def _reports(seeds: range, wish: Source, jobs: int) -> Iterator[Report]:
     if jobs == 1:
         for seed in seeds:
             yield _run(seed, wish)
@@ -155,7 +142,7 @@ def _reports(seeds: range, wish: Wish, jobs: int) -> Iterator[Report]:
         pool.shutdown(cancel_futures=True)
 
 
-def _run(seed: int, wish: Wish) -> Report:
+def _run(seed: int, wish: Source) -> Report:
     return run_seed(wish.draw(seed))
 
 

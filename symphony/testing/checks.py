@@ -17,6 +17,7 @@ directories are equal, and nobody works any more. What must hold of the ledger i
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ledger import Entry, Kind, Verifier
@@ -169,8 +170,13 @@ class Checks:
         if said != (report.outcome, report.answer, len(report.ballots)):
             self.violate(f"the receipt of task {name} says otherwise than its last event")
 
-    def finished(self) -> None:
-        """After the second phase: did every task end?"""
+    def finished(self, expect: Iterable[tuple[str, int]]) -> None:
+        """After the second phase: did every task end, and as many as expected as expected?"""
+        for outcome, least in expect:
+            if self.counts[f"tasks {outcome}"] < least:
+                self.violate(
+                    f"{self.counts[f'tasks {outcome}']} tasks {outcome}, fewer than {least}"
+                )
         for watch in self.tasks.values():
             if not watch.ended and not watch.lost:
                 self.violate(f"task {_name(watch)} never ended")

@@ -15,7 +15,7 @@ from random import Random
 
 from symphony.testing.network import Weather
 
-KINDS = (
+NETWORK_KINDS = (
     "loss",
     "repeats",
     "reorder",
@@ -26,6 +26,13 @@ KINDS = (
     "pause",
     "drift",
     "skew",
+)
+"""What the network, the machines and their clocks do; any scenario may have them. Seeds depend on
+the order of all of these.
+"""
+
+KINDS = (
+    *NETWORK_KINDS,
     "slow",
     "engine_fails",
     "engine_hangs",
@@ -38,13 +45,11 @@ KINDS = (
 )
 """Every kind of fault, or of hard circumstance, that a run may have."""
 
-MARKS = (
+NETWORK_MARKS = (
     "loss",
     "repeat",
     "overtaking",
     "crash",
-    "crash of a conductor",
-    "crash of an owner",
     "restart",
     "partition",
     "one-way partition",
@@ -52,6 +57,13 @@ MARKS = (
     "pause",
     "clock drift",
     "clock skew",
+)
+"""What those leave."""
+
+MARKS = (
+    *NETWORK_MARKS,
+    "crash of a conductor",
+    "crash of an owner",
     "engine failed",
     "engine hung",
     "work cancelled",

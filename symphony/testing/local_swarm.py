@@ -208,5 +208,3 @@ def stop_all(nodes: Sequence[LocalNode]) -> None:
             node.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             node.kill()
-        if node.process.stdout is not None:
-            node.process.stdout.close()

@@ -56,6 +56,8 @@ class Scenario:
     faults_ms: int = FAULTS_MS
     audit: bool = False
     """Whether every stored byte is checked at the end, and what the nodes said of the ledger."""
+    expect: tuple[tuple[str, int], ...] = ()
+    """Outcomes, and how many tasks must end so at least."""
 
 
 def draw(

@@ -131,7 +131,7 @@ class World:
             self._run_until(self.now_ms + LOOK_EVERY_MS)
         self._check_rest()
         self._check_cost(self._synced() - healed)
-        self.checks.finished()
+        self.checks.finished(self.scenario.expect)
         return self._report()
 
     # --- nodes --------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from random import Random
 
 from symphony.testing.faults import (
+    NETWORK_KINDS,
+    NETWORK_MARKS,
     Action,
     Crash,
     Forge,
@@ -30,16 +32,7 @@ STORM_MS = 90_000
 """How long it lasts: longer than the minute after which a checkpoint is due."""
 
 KINDS = (
-    "loss",
-    "repeats",
-    "reorder",
-    "far",
-    "crash",
-    "partition",
-    "one_way",
-    "pause",
-    "drift",
-    "skew",
+    *NETWORK_KINDS,
     "torn",
     "restored",
     "equivocators",
@@ -48,18 +41,8 @@ KINDS = (
 )
 
 MARKS = (
-    "loss",
-    "repeat",
-    "overtaking",
-    "crash",
+    *NETWORK_MARKS,
     "crash with a lost tail",
-    "restart",
-    "partition",
-    "one-way partition",
-    "silent partition",
-    "pause",
-    "clock drift",
-    "clock skew",
     "torn database",
     "restored copy",
     "copy over the living files",

@@ -1,0 +1,108 @@
+"""Every scenario that `symphony sim --scenario NAME` knows, one line each.
+
+There are two sorts. A *family* draws a `Scenario` for each seed; the simulator runs it under all
+invariants. A *study* is a program of its own around simulated agents: it answers one question
+with numbers, and may draw them. The module of a study is imported only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from symphony.errors import UsageError
+from symphony.testing import faults, scenario, storm
+from symphony.testing.scenario import Scenario
+
+if TYPE_CHECKING:
+    from symphony.testing.wish import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Seeds of one sort. `marks` are what a batch of them should have run into."""
+
+    about: str
+    draw: Callable[[int, Wish], Scenario]
+    marks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a study is asked: None leaves a size to the study."""
+
+    seeds: range
+    nodes: int | None = None
+    tasks: int | None = None
+
+
+class Findings(Protocol):
+    """What a study found."""
+
+    @property
+    def violations(self) -> Sequence[str]:
+        """What should have held and did not; the command then fails."""
+
+    def as_json(self) -> dict[str, object]:
+        """The last line of the command."""
+
+
+class StudyModule(Protocol):
+    """What the module of a study offers."""
+
+    def run(self, ask: Ask, /) -> Findings:
+        """Answer the question."""
+
+    def plot(self, found: Findings, directory: Path, /) -> Sequence[Path]:
+        """Write what was found as files, SVG and CSV; their paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A program that is run as a scenario."""
+
+    about: str
+    module: str
+
+    def load(self) -> StudyModule:
+        return cast("StudyModule", importlib.import_module(self.module))
+
+
+def _swarm(seed: int, wish: Wish) -> Scenario:
+    tasks = 3 if wish.tasks is None else wish.tasks
+    return scenario.draw(seed, nodes=wish.nodes, tasks=tasks, loss=wish.loss, crash=wish.crash)
+
+
+def _ledger(seed: int, wish: Wish) -> Scenario:
+    return storm.draw_storm(seed, nodes=wish.nodes, loss=wish.loss, crash=wish.crash)
+
+
+SCENARIOS: dict[str, Family | Study] = {
+    "swarm": Family("tasks under faults", _swarm, faults.MARKS),
+    "ledger": Family("all that is hard on a ledger", _ledger, storm.MARKS),
+}
+
+LARGE = frozenset({"scale"})
+"""Those that are made for more nodes than `wish.MAX_SEEDED_NODES`."""
+
+
+def find(name: str) -> Family | Study:
+    """Raises `UsageError` if there is none of this name."""
+    if name not in SCENARIOS:
+        known = ", ".join(sorted(SCENARIOS))
+        raise UsageError(f"there is no scenario {name!r}", hint=f"use one of: {known}")
+    return SCENARIOS[name]
+
+
+def family(name: str) -> Family:
+    """Raises `UsageError` for a study: it has no seeds that could be told or replayed."""
+    found = find(name)
+    if isinstance(found, Study):
+        raise UsageError(
+            f"scenario {name} is a study, not a family of seeds",
+            hint=f"symphony sim --scenario {name}, with --seeds, --nodes, --tasks or --plot only",
+        )
+    return found
