@@ -39,7 +39,7 @@ def submit(  # noqa: PLR0917
         Literal["auto", "always", "never"] | None, typer.Option(help="Split the task into steps?")
     ] = None,
     answer_type: Annotated[
-        Literal["text", "number", "boolean", "choice", "json"] | None,
+        Literal["text", "number", "boolean", "choice", "json", "expression"] | None,
         typer.Option(help="What an answer is; equal ones are counted together."),
     ] = None,
     choice: Annotated[

@@ -35,7 +35,7 @@ class TaskOptions(TypedDict, total=False):
     rule: Literal["match", "majority"]
     selection: Literal["match", "random"]
     planning: Literal["auto", "always", "never"]
-    answer_type: Literal["text", "number", "boolean", "choice", "json"]
+    answer_type: Literal["text", "number", "boolean", "choice", "json", "expression"]
     choices: list[str]
     answer_schema: dict[str, Any]
     skill: str

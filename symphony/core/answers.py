@@ -3,6 +3,15 @@
 `extract` finds the answer in an output, `canonical` maps equal answers to one key, so that
 "1,000", "1000.0" and "$1000" are one class. Both are pure and total: an output without an
 answer gives None, and a chain without an answer never votes.
+
+    number      its exact value (`numerals`); units are dropped
+    expression  its exact normal form (`expression`)
+    boolean     true or false; "not correct" is false
+    choice      one of the given ones
+    text        up to case, blanks, compatibility forms of Unicode and marks at the ends
+    json        up to layout, order of keys, and how numbers are written
+
+Equality of answers is equality of keys, so it is an equivalence by construction.
 """
 
 from __future__ import annotations
@@ -10,8 +19,11 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from fractions import Fraction
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 
+from symphony.core.expression import normal_form
+from symphony.core.numerals import numerals, plain, value_of
 from symphony.core.records import AnswerType
 
 # White space is bounded: an owner that sends 64 KiB of it must not stall whoever looks for a mark.
@@ -19,13 +31,16 @@ _MARK = re.compile(
     r"(?:^|\n|[.!?]\s|\*\*)\s{0,8}(?:the\s{1,8})?(?:final\s{1,8})?answer\s{0,8}(?:is)?\s{0,8}[:=]",
     re.IGNORECASE,
 )
-_BOXED = re.compile(r"\\boxed\{([^{}]{1,100})\}")
+_BOXED = re.compile(r"\\(?:f?boxed|framebox)\s{0,4}\{")
 _HASHES = re.compile(r"####\s*(.+)")
 _SAID = re.compile(r"\banswer\s+is\s+(.+)", re.IGNORECASE)
-_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*)(?:\.\d+)?(?:\s*/\s*\d+)?%?(?:[eE][-+]?\d{1,3})?")
-_YES = frozenset({"yes", "true", "correct", "right"})
-_NO = frozenset({"no", "false", "incorrect", "wrong"})
-_MAX_DIGITS = 64  # longer numbers are noise, and big powers are an attack on memory
+_YES = frozenset({"yes", "true", "correct", "right", "y"})
+_NO = frozenset({"no", "false", "incorrect", "wrong", "n"})
+_NOT = frozenset({"not", "isn", "never"})
+_WORD = re.compile(r"[a-z]+|[.!?;\n]")
+_MAX_BOXED = 400  # characters: a final answer, not a derivation
+_MAX_LINE = 300  # the same, of an expression that nothing marks
+_MAX_EXPONENT = 64  # of a JSON number that is written out; beyond, its exponent is kept
 
 
 def extract(
@@ -47,8 +62,10 @@ def extract(
             return text if _parsed_json(text) is not None else None
         case "number":
             return _number(_marked(text), first=True) or _number(rest, first=False)
+        case "expression":
+            return _line(_marked(text)) or _line(rest)
         case "boolean":
-            return _last_of(_marked(text), _YES | _NO) or _last_of(rest, _YES | _NO)
+            return _affirmed(_marked(text)) or _affirmed(rest)
         case "choice":
             return _chosen(_marked(text), choices) or _chosen(rest, choices)
 
@@ -57,23 +74,27 @@ def canonical(answer: str, kind: AnswerType) -> str:
     """The key of the class that `answer` belongs to."""
     match kind:
         case "number":
-            value = _value(answer)
+            value = value_of(answer)
             return str(value) if value is not None else answer.strip()
+        case "expression":
+            return normal_form(answer)
         case "boolean":
-            return "true" if answer.lower() in _YES else "false"
+            return _truth(answer)
         case "json":
             return _canonical_json(_parsed_json(answer))
         case "choice" | "text":
             folded = unicodedata.normalize("NFKC", answer).casefold()
-            return " ".join(folded.split()).strip(" .!\"'")
+            return " ".join(unicodedata.normalize("NFKC", folded).split()).strip(" .!\"'")
 
 
 def _marked(text: str) -> str:
     """What follows the last mark of an answer; empty if there is none."""
-    for pattern in (_BOXED, _HASHES):
-        found = pattern.findall(text)
-        if found:
-            return str(found[-1]).strip()
+    boxed = _boxed(text)
+    if boxed:
+        return boxed
+    hashes = _HASHES.findall(text)
+    if hashes:
+        return str(hashes[-1]).strip()
     marks = list(_MARK.finditer(text))
     if marks:
         return text[marks[-1].end() :].strip().split("\n")[0]
@@ -81,27 +102,54 @@ def _marked(text: str) -> str:
     return str(said[-1]).strip().split("\n")[0] if said else ""
 
 
+def _boxed(text: str) -> str:
+    """What the last box holds, up to the brace that closes it."""
+    starts = [found.end() for found in _BOXED.finditer(text)]
+    if not starts:
+        return ""
+    depth = 1
+    for at, mark in enumerate(text[starts[-1] : starts[-1] + _MAX_BOXED], start=starts[-1]):
+        depth += (mark == "{") - (mark == "}")
+        if depth == 0:
+            return text[starts[-1] : at].strip()
+    return ""
+
+
 def _number(text: str, *, first: bool) -> str | None:
     """After a mark the first number counts ("Answer: 42 (= 6 x 7)"), else the last one."""
-    found: list[str] = [item.strip() for item in _NUMBER.findall(text) if len(item) <= _MAX_DIGITS]
+    found = numerals(plain(text))
     if not found:
         return None
     return found[0] if first else found[-1]
 
 
-def _value(text: str) -> Fraction | None:
-    bare = text.strip().replace(",", "").replace(" ", "").lstrip("$€£+")
-    percent = bare.endswith("%")
-    try:
-        value = Fraction(bare.rstrip("%"))
-    except (ValueError, ZeroDivisionError):
-        return None
-    return value / 100 if percent else value
+def _line(text: str) -> str | None:
+    """The last line, without the marks of mathematics around it; none that is as long as prose."""
+    line = text.strip().rsplit("\n", 1)[-1].strip(" \t$*.")
+    return line if 0 < len(line) <= _MAX_LINE else None
 
 
-def _last_of(text: str, words: frozenset[str]) -> str | None:
-    found = [word for word in re.findall(r"[a-z]+", text.lower()) if word in words]
-    return found[-1] if found else None
+def _affirmed(text: str) -> str | None:
+    """The last word that affirms or denies, with the "not" that turns it."""
+    said: str | None = None
+    turned = ""
+    for word in _words(text):
+        if word in _YES or word in _NO:
+            said, turned = turned + word, ""
+        elif word in _NOT:
+            turned = "not "
+        elif not word.isalpha():
+            turned = ""
+    return said
+
+
+def _truth(answer: str) -> str:
+    said = _affirmed(answer) or ""
+    return "true" if (said.removeprefix("not ") in _YES) != said.startswith("not ") else "false"
+
+
+def _words(text: str) -> Iterator[str]:
+    return (found[0] for found in _WORD.finditer(text.lower()))
 
 
 def _chosen(text: str, choices: tuple[str, ...]) -> str | None:
@@ -116,13 +164,48 @@ def _chosen(text: str, choices: tuple[str, ...]) -> str | None:
 
 
 def _parsed_json(text: str) -> object | None:
+    """The JSON value of a text; None for no JSON, and for what readers may take differently."""
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(
+            text, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_object
+        )
         _canonical_json(value)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, InvalidOperation):
         return None
     return value
 
 
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
 def _canonical_json(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Keys sorted, no blanks, and numbers by their value: 1, 1.0 and 10e-1 are one."""
+    match value:
+        case dict():
+            inner = (f"{json.dumps(key)}:{_canonical_json(value[key])}" for key in sorted(value))
+            return "{" + ",".join(inner) + "}"
+        case list():
+            return "[" + ",".join(map(_canonical_json, value)) + "]"
+        case Decimal():
+            return _canonical_number(value)
+        case _:
+            return json.dumps(value, allow_nan=False)
+
+
+def _canonical_number(value: Decimal) -> str:
+    sign, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        raise InvalidOperation  # NaN and the infinities
+    text = "".join(map(str, digits)).lstrip("0")
+    kept = text.rstrip("0")
+    exponent += len(text) - len(kept)
+    if not kept:
+        return "0"
+    head = "-" if sign else ""
+    if 0 <= exponent <= _MAX_EXPONENT:
+        return head + kept + "0" * exponent
+    return f"{head}{kept}e{exponent}"

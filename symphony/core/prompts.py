@@ -86,6 +86,8 @@ def _form(order: Order) -> str:
         case "choice":
             names = ", ".join(order.choices)
             return f"Work it out in a few short lines. Then a last line: Answer: <one of {names}>"
+        case "expression":
+            return "Work it out in a few short lines. Then a last line: Answer: <the expression>"
         case "json":
             return "Reply with JSON only."
         case "text":

@@ -22,7 +22,7 @@ Privacy = Literal["local", "swarm", "open"]
 Rule = Literal["match", "majority"]
 Selection = Literal["match", "random"]
 Planning = Literal["auto", "always", "never"]
-AnswerType = Literal["text", "number", "boolean", "choice", "json"]
+AnswerType = Literal["text", "number", "boolean", "choice", "json", "expression"]
 Outcome = Literal["answered", "not_certified", "failed", "expired", "cancelled"]
 
 Vector = Annotated[bytes, Len(384, 384)]

@@ -31,7 +31,7 @@ class Probe(BaseModel):
 
     prompt: Annotated[str, Len(1, 4000)]
     answer: Annotated[str, Len(1, 1000)]
-    type: Literal["text", "number", "boolean", "choice"] = "text"
+    type: Literal["text", "number", "boolean", "choice", "expression"] = "text"
     choices: Annotated[tuple[Annotated[str, Len(1, 300)], ...], Len(0, 64)] = ()
     skill: str = Field(default="", max_length=64)
 
@@ -47,7 +47,7 @@ class Probe(BaseModel):
             case "choice":
                 if self.answer not in self.choices:
                     raise ValueError(f"the answer {self.answer!r} is none of the choices")
-            case "text":
+            case "text" | "expression":
                 pass
         if self.choices and self.type != "choice":
             raise ValueError('choices need "type": "choice"')

@@ -105,6 +105,8 @@ def _solve(order: Order, right: bool, random: Random) -> str:
             return random.choice(
                 (f"We count.\nAnswer: {value}", f"It is \\boxed{{{value}.0}}", f"{value}")
             )
+        case "expression":
+            return random.choice((f"So \\boxed{{\\frac{{{2 * value}}}{{2}}}}", f"Answer: {value}"))
         case "boolean":
             return f"We look.\nAnswer: {'yes' if value % 2 else 'no'}"
         case "choice":
