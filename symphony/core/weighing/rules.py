@@ -1,0 +1,66 @@
+"""The one door: a rule's name, the ballots and their grounds give one integer weight per ballot.
+
+After the rule itself, what an agent echoes of another's vote is taken off (for `reliability`,
+whose evidence an echo would steal), and the caps per node, operator and lineage are applied. The
+result is a function of its arguments alone: a receipt's reader calls `weigh` and gets the same
+integers.
+
+`VERSION` names the arithmetic. It changes whenever any weight may come out differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
+
+from symphony.core.weighing.ballots import CastBallot, Grounds
+from symphony.core.weighing.caps import capped
+from symphony.core.weighing.confidence import confidence
+from symphony.core.weighing.effective import rates_ppm
+from symphony.core.weighing.majority import majority
+from symphony.core.weighing.match import match
+from symphony.core.weighing.ranked import ranked
+from symphony.core.weighing.reliability import reliability
+from symphony.core.weighing.resemblance import without_echo
+
+WeightRule = Literal["match", "majority", "reliability", "confidence", "ranked"]
+Weigher = Callable[[Sequence[CastBallot], Grounds], list[int]]
+
+VERSION = 1
+RULES: Mapping[WeightRule, Weigher] = MappingProxyType(
+    {
+        "match": match,
+        "majority": majority,
+        "reliability": reliability,
+        "confidence": confidence,
+        "ranked": ranked,
+    }
+)
+
+AUTO_TRIALS = 5
+"""Trials per agent, in the mean over the pool, from which on `auto` means `reliability`."""
+
+
+def weigh(rule: WeightRule, ballots: Sequence[CastBallot], grounds: Grounds) -> list[int]:
+    """The weight of each ballot, in ppm of the heaviest; in the order of the ballots.
+
+    `match`, `majority` and `reliability` do not look at the answers, so their weights are fixed
+    as soon as the owners are known; `certify` needs that.
+    """
+    weights = RULES[rule](ballots, grounds)
+    if rule == "reliability" and grounds.agreement:
+        agents = [ballot.agent for ballot in ballots]
+        weights = without_echo(weights, agents, rates_ppm(ballots, grounds), grounds.agreement)
+    caps = grounds.caps
+    weights = capped(weights, [ballot.node for ballot in ballots], caps.node_ppm)
+    weights = capped(weights, [ballot.operator for ballot in ballots], caps.operator_ppm)
+    return capped(weights, [ballot.lineage for ballot in ballots], caps.lineage_ppm)
+
+
+def default_rule(ballots: Sequence[CastBallot], grounds: Grounds) -> WeightRule:
+    """What `auto` means: `reliability` once there is evidence on this pool, `match` before."""
+    agents = {ballot.agent for ballot in ballots}
+    trials_milli = sum(grounds.of(agent).trials_milli for agent in agents)
+    enough = trials_milli >= AUTO_TRIALS * 1000 * len(agents) > 0
+    return "reliability" if enough else "match"

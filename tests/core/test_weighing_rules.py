@@ -1,0 +1,185 @@
+"""The weight rules: what no evidence, little evidence and much evidence make of a pool."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symphony.core.vote import Vote, tally
+from symphony.core.weighing import (
+    FLOOR,
+    FULL_WEIGHT,
+    RULES,
+    CastBallot,
+    Comparison,
+    Evidence,
+    Grounds,
+    default_rule,
+    weigh,
+)
+from symphony.core.weighing.bradley_terry import strengths_ppm
+from symphony.core.weighing.confidence import exp_ppm
+from symphony.core.weighing.reliability import shrunk_rates
+
+COUNTS = st.integers(0, 200_000)
+EVIDENCE = st.builds(Evidence, COUNTS, COUNTS)
+
+
+def ballot(chain, key="a", agent=None, **more: object):
+    agent = agent or f"agent{chain}"
+    return CastBallot(chain, key, agent, more.pop("node", f"node of {agent}"), **more)
+
+
+def pool(*evidence: tuple[int, int]):
+    """Ballots of as many agents, and what is known of them (right, wrong)."""
+    ballots = [ballot(at) for at in range(len(evidence))]
+    known = {f"agent{at}": Evidence(r * 1000, w * 1000) for at, (r, w) in enumerate(evidence)}
+    return ballots, Grounds(evidence=known)
+
+
+def winner(keys, weights):
+    votes = [Vote(at, key, key, w) for at, (key, w) in enumerate(zip(keys, weights, strict=True))]
+    return tally(votes)[0].key
+
+
+def test_match_and_majority():
+    ballots = [ballot(0, match_ppm=300_000), ballot(1, match_ppm=900_000)]
+    assert weigh("match", ballots, Grounds()) == [300_000, 900_000]
+    assert weigh("majority", ballots, Grounds()) == [FULL_WEIGHT, FULL_WEIGHT]
+
+
+@settings(max_examples=60)
+@given(st.lists(EVIDENCE, min_size=1, max_size=9), st.randoms())
+def test_reliability_is_bounded_ordered_and_independent_of_the_order(evidence, random):
+    ballots = [ballot(at) for at in range(len(evidence))]
+    known = dict(zip((b.agent for b in ballots), evidence, strict=True))
+    weights = weigh("reliability", ballots, Grounds(evidence=known))
+    assert max(weights) == FULL_WEIGHT
+    assert min(weights) >= FLOOR
+    shuffled = random.sample(ballots, len(ballots))
+    again = weigh("reliability", shuffled, Grounds(evidence=known))
+    assert [again[shuffled.index(b)] for b in ballots] == weights
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=9))
+def test_who_was_right_more_often_never_weighs_less(rights):
+    ballots, grounds = pool(*[(right, 40 - right) for right in rights])
+    weights = weigh("reliability", ballots, grounds)
+    for left, right in pairwise(rights):
+        at = rights.index(left), rights.index(right)
+        assert left <= right or weights[at[0]] >= weights[at[1]]
+
+
+@pytest.mark.parametrize("evidence", [[(0, 0)] * 5, [(7, 3), (6, 4), (8, 2), (7, 3)], [(1, 1)] * 3])
+def test_without_a_difference_beyond_chance_it_is_the_plain_majority(evidence):
+    ballots, grounds = pool(*evidence)
+    assert weigh("reliability", ballots, grounds) == [FULL_WEIGHT] * len(evidence)
+
+
+def test_ten_probes_let_one_strong_agent_outweigh_four_weak_ones():
+    ballots, grounds = pool((10, 0), (3, 7), (3, 7), (2, 8), (3, 7))
+    weights = weigh("reliability", ballots, grounds)
+    assert weights[0] > sum(weights[1:])
+    ballots, grounds = pool((8, 2), (7, 3), (7, 3), (8, 2), (6, 4))
+    weights = weigh("reliability", ballots, grounds)
+    assert weights[0] < sum(weights[1:3])
+
+
+def test_a_new_key_weighs_as_little_as_the_weakest_known_one():
+    ballots, grounds = pool((45, 5), (10, 40), (0, 0), (1, 1))
+    weights = weigh("reliability", ballots, grounds)
+    assert weights[2] == weights[3] == weights[1] < weights[0]
+
+
+@given(st.lists(EVIDENCE, max_size=6))
+def test_rates_stay_strictly_between_zero_and_one(evidence):
+    assert all(0 < rate < 1 for rate in shrunk_rates(evidence))
+
+
+def test_the_default_waits_for_evidence():
+    ballots, grounds = pool((0, 0), (9, 0))
+    assert default_rule(ballots, grounds) == "match"
+    ballots, grounds = pool((5, 0), (2, 3))
+    assert default_rule(ballots, grounds) == "reliability"
+    assert default_rule([], Grounds()) == "match"
+
+
+def test_confidence():
+    ballots = [ballot(0, logprob_milli=-100), ballot(1, logprob_milli=-2000), ballot(2)]
+    assert weigh("confidence", ballots, Grounds()) == [904_837, 135_335, 135_335]
+    assert weigh("confidence", [ballot(0), ballot(1)], Grounds()) == [FULL_WEIGHT, FULL_WEIGHT]
+    assert weigh("confidence", [ballot(0, logprob_milli=-900_000)], Grounds()) == [FLOOR]
+    assert exp_ppm(0) == FULL_WEIGHT
+
+
+@given(st.integers(-19_000, 0))
+def test_the_exponential_is_one(milli):
+    import math
+
+    assert abs(exp_ppm(milli) - math.exp(milli / 1000) * 1e6) <= 1
+
+
+def both_orders(judge, better, worse, node="elsewhere"):
+    return (
+        Comparison(judge, node, better, worse, better),
+        Comparison(judge, node, worse, better, better),
+    )
+
+
+def test_ranked_without_comparisons_is_the_majority():
+    ballots = [ballot(0, "a"), ballot(1, "b"), ballot(2, "b")]
+    assert weigh("ranked", ballots, Grounds()) == [FULL_WEIGHT] * 3
+
+
+def test_ranked_judges_can_lift_a_lone_answer():
+    ballots = [ballot(0, "a"), ballot(1, "b"), ballot(2, "b")]
+    words = sum((both_orders(f"judge{at}", 0, 1, node=f"n{at}") for at in range(5)), ())
+    weights = weigh("ranked", ballots, Grounds(comparisons=words))
+    assert weights[0] == FULL_WEIGHT
+    assert winner("abb", weights) == "a"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        both_orders("agent1", 1, 0),  # on its own answer
+        both_orders("stranger", 1, 0, node="node of agent1"),  # on that of its own node
+        both_orders("agent2", 1, 0),  # on an answer equal to its own
+        (Comparison("judge", "elsewhere", 1, 0, 1),),  # in one order only
+        (Comparison("judge", "n", 1, 0, 1), Comparison("judge", "n", 0, 1, 0)),  # the first place
+        both_orders("judge", 1, 2),  # within one class
+        both_orders("judge", 1, 9),  # on a ballot that is not there
+        (Comparison("judge", "n", 1, 0, 7), Comparison("judge", "n", 0, 1, 7)),  # for a third
+    ],
+)
+def test_judgements_that_do_not_count(words):
+    ballots = [ballot(0, "a"), ballot(1, "b"), ballot(2, "b")]
+    assert weigh("ranked", ballots, Grounds(comparisons=words)) == [FULL_WEIGHT] * 3
+
+
+def test_judges_weigh_by_their_own_evidence():
+    ballots = [ballot(0, "a"), ballot(1, "b")]
+    words = both_orders("good", 0, 1, "n1") + both_orders("x", 1, 0, "n2")
+    words += both_orders("y", 1, 0, "n3")
+    known = {"good": Evidence(95_000, 5_000), "x": Evidence(50_000, 50_000)}
+    known["y"] = known["x"]
+    weights = weigh("ranked", ballots, Grounds(evidence=known, comparisons=words))
+    assert weights[0] > weights[1]
+
+
+def test_bradley_terry_finds_the_strengths_that_made_the_wins():
+    """Wins in the expected proportions of strengths 4 : 2 : 1, so often that the ties vanish."""
+    true = {"a": 4, "b": 2, "c": 1}
+    wins = {(i, j): 10**12 * true[i] // (true[i] + true[j]) for i in true for j in true if i != j}
+    found = strengths_ppm(list(true), wins)
+    assert found["a"] == FULL_WEIGHT
+    assert abs(found["b"] - 500_000) < 50
+    assert abs(found["c"] - 250_000) < 50
+    assert strengths_ppm(["a"], {}) == {"a": FULL_WEIGHT}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_rule_stumbles_over_an_empty_vote(rule):
+    assert weigh(rule, [], Grounds()) == []
