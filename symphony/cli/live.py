@@ -164,7 +164,7 @@ def plain_line(event: Event) -> str:
         case "award":
             text = (
                 f"owner     {event['unit']}: {event['agent']} on {event['owner'][:8]} "
-                f"({event['model']}), match {percent(event['score'])}, of {event['bids']} bids"
+                f"({event['model']}), score {percent(event['score'])}, of {event['bids']} bids"
             )
         case "result":
             text = (
@@ -215,7 +215,7 @@ def _units(progress: Progress) -> RenderableType:
     from rich.text import Text
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
-    for column in ("unit", "state", "agent", "on", "model", "match", "bids", "text"):
+    for column in ("unit", "state", "agent", "on", "model", "score", "bids", "text"):
         grid.add_column(column, no_wrap=True)
     hidden = max(0, len(progress.units) - MAX_UNITS_SHOWN)
     for unit in list(progress.units.values())[hidden:]:

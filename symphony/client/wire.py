@@ -33,7 +33,7 @@ class TaskOptions(TypedDict, total=False):
 
     chains: int
     rule: Literal["match", "majority"]
-    selection: Literal["match", "random"]
+    selection: Literal["match", "random", "learned"]
     planning: Literal["auto", "always", "never"]
     answer_type: Literal["text", "number", "boolean", "choice", "json", "expression"]
     choices: list[str]

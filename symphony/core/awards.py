@@ -11,15 +11,16 @@ that award stays unused, and the next one has the next epoch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ledger import Kind
 from symphony.core import limits
-from symphony.core.election import lineages_of_others, rank
+from symphony.core.election import rank, used_elsewhere
 from symphony.core.events import UnitAwarded
 from symphony.core.ids import EntryId, Epoch, NodeId
 from symphony.core.lease import conductor_until_ms
 from symphony.core.messages import Order, Work
-from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord, Candidate
+from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import TaskRun, Unit
 from symphony.core.timers import LeaseOver
@@ -47,8 +48,8 @@ class Awards:
         for other in (*since, *same_entry):
             self._count_slot(unit, other)
         lineage_of = {key: listing.capability.lineage for key, listing in run.listings.items()}
-        used = lineages_of_others(unit.chain, run.latest_lineage)
-        ranked = rank(unit.id, unit.candidates, lineage_of, used)
+        used = used_elsewhere(unit.chain, run.latest)
+        ranked = rank(run.spec.selection, unit.id, unit.candidates, lineage_of, used)
         alive = self._around.alive()
         for candidate in ranked:
             if NodeId(candidate.owner) not in alive and candidate.owner not in unit.avoided:
@@ -70,8 +71,10 @@ class Awards:
             requirement=unit.needs,
             candidates=unit.candidates,
             avoided=tuple(c.owner for c in unit.candidates if c.owner in unit.avoided),
+            lapse=unit.lapse,
         )
-        run.latest_lineage[unit.chain] = lineage_of[EntryId(winner.capability)]
+        unit.lapse = None
+        run.latest[unit.chain] = lineage_of[EntryId(winner.capability)], winner.owner
         return True
 
     @staticmethod
@@ -79,7 +82,7 @@ class Awards:
         """A slot that was just given to `other` is no longer free for `unit`."""
         assert other.award is not None
         unit.candidates = tuple(
-            Candidate(c.owner, c.agent, c.capability, c.score, max(0, c.free - 1))
+            replace(c, free=max(0, c.free - 1))
             if (c.owner, c.agent) == (other.award.owner, other.award.agent)
             else c
             for c in unit.candidates
@@ -97,6 +100,7 @@ class Awards:
         fresh = self._out.now_ms <= unit.bids_at_ms + limits.BID_LIFETIME_MS
         if not fresh or owner in unit.avoided or owner not in self._around.alive():
             unit.attempts -= 1  # it was never made
+            unit.lapse = "unused"
             return False
         self._hand_out(run, unit, raw)
         return True
@@ -105,10 +109,11 @@ class Awards:
         """Write the awards down, then send the work to the owners of units whose turn it is."""
         left = list(units)
         while left and not run.ended:
-            batch, body = self._fitting_entry(run, left)
+            batch, record, body = self._fitting_entry(run, left)
             left = left[len(batch) :]
             entry = self._around.journal.write(Kind.AWARD, body, refs=(run.entries[0].id,))
             run.entries.append(entry)
+            self._around.experience.awarded(record)
             raw = entry.encode()
             for unit in batch:
                 unit.award_id = EntryId(entry.id)
@@ -118,14 +123,17 @@ class Awards:
                     self._hand_out(run, unit, raw)
 
     @staticmethod
-    def _fitting_entry(run: TaskRun, units: Sequence[Unit]) -> tuple[Sequence[Unit], bytes]:
+    def _fitting_entry(
+        run: TaskRun, units: Sequence[Unit]
+    ) -> tuple[Sequence[Unit], AwardRecord, bytes]:
         """As many of the awards as one entry can hold, and its body; one always fits."""
         count = min(len(units), limits.MAX_AWARDS_PER_ENTRY)
         while True:
             awards = tuple(unit.award for unit in units[:count] if unit.award is not None)
-            body = AWARD.encode(AwardRecord(run.task, awards))
+            record = AwardRecord(run.task, awards)
+            body = AWARD.encode(record)
             if len(body) <= MAX_BODY_BYTES:
-                return units[:count], body
+                return units[:count], record, body
             assert count > 1, f"one award of {len(body)} bytes"
             count -= 1
 

@@ -14,21 +14,19 @@ Units that are ready together share one beacon and one award entry (`awards`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 
 from symphony.core import limits
+from symphony.core.asking import Asking
 from symphony.core.awards import Awards, tokens_needed
 from symphony.core.directory import Listing
 from symphony.core.effects import Embed
-from symphony.core.election import score
 from symphony.core.events import BeaconSent, BidHeard, FailedOver
 from symphony.core.ids import EntryId, NodeId, UnitId
-from symphony.core.match import eligible
 from symphony.core.messages import Beacon, Bid, Bids, Order, Stop, UnitCall
 from symphony.core.plan import FIRST_STEP, Step
 from symphony.core.prompts import DIRECT_SKILL
-from symphony.core.records import Candidate, Requirement
+from symphony.core.records import Candidate, Lapse, Requirement
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Call, TaskRun, Unit
 from symphony.core.timers import CallAgain, CallAhead, WindowOver
@@ -49,6 +47,7 @@ class Calls:
         self._out = around.out
         self._order_for = order_for
         self._give_up = give_up
+        self._asking = Asking(around)
         self._awards = Awards(around, order_for, give_up)
 
     # --- the call -----------------------------------------------------------------------------
@@ -114,7 +113,7 @@ class Calls:
         ]
         if not units or not self._embedded(skill):
             return []
-        solvers = self._fitting(run, units[0], self._requirement(run, units[0]))
+        solvers = self._asking.fitting(run, units[0], self._requirement(run, units[0]))
         if len({listing.node for _, listing in solvers}) > limits.ASKED_BY_MATCH:
             return []
         return [run.add_unit(unit) for unit in units]
@@ -135,24 +134,19 @@ class Calls:
         if unit is None or step.needs or self._around.vectors.missing([step.skill]):
             return Unit(run.task, name, chain, "solve", step.skill, step)
         unit.step, unit.skill = step, step.skill
-        needs = unit.requirement = self._requirement(run, unit)
-        unit.candidates = tuple(self._scored(run, unit, needs, unit.candidates))
+        unit.requirement = self._requirement(run, unit)
+        unit.candidates = tuple(self._scored(run, unit, unit.candidates))
         for call in run.calls.values():
             if unit.id in call.bids:
                 bids = call.bids[unit.id]
-                bids[:] = self._scored(run, unit, needs, bids)
+                bids[:] = self._scored(run, unit, bids)
         return unit
 
-    @staticmethod
-    def _scored(
-        run: TaskRun, unit: Unit, needs: Requirement, bids: Iterable[Candidate]
-    ) -> Iterator[Candidate]:
-        for bid in bids:
-            capability = run.listings[EntryId(bid.capability)].capability
-            if eligible(capability, needs):
-                owner = NodeId(bid.owner)
-                points = score(run.spec.selection, unit.id, owner, capability, needs)
-                yield replace(bid, score=points)
+    def _scored(self, run: TaskRun, unit: Unit, bids: Iterable[Candidate]) -> list[Candidate]:
+        """The bids once more, by what the unit needs now."""
+        known = ((run.listings[EntryId(bid.capability)], bid.free) for bid in bids)
+        fitting = ((listing, free) for listing, free in known if self._asking.hears(unit, listing))
+        return [self._asking.candidate(run, unit, listing, free) for listing, free in fitting]
 
     def _beacons(self, run: TaskRun, units: Sequence[Unit]) -> None:
         for start in range(0, len(units), limits.MAX_CHAINS):
@@ -167,13 +161,10 @@ class Calls:
 
     def _beacon(self, run: TaskRun, units: Sequence[Unit]) -> None:
         around = self._around
-        asked: dict[NodeId, int] = {}
         for unit in units:
             unit.calls += 1
             unit.requirement = self._requirement(run, unit)
-            for fit, listing in self._fitting(run, unit, unit.requirement):
-                asked[listing.node] = max(fit, asked.get(listing.node, 0))
-        chosen = self._whom(asked)
+        chosen = self._asking.whom(run, units)
         beacon = around.chance.randbytes(16)
         call = Call(beacon, tuple(units), frozenset(chosen))
         run.calls[beacon] = call
@@ -187,30 +178,6 @@ class Calls:
         self._out.timer(WindowOver(run.task, beacon), limits.BID_WINDOW_MS)
         for node in chosen:
             self._out.send(node, message)
-
-    def _fitting(
-        self, run: TaskRun, unit: Unit, requirement: Requirement
-    ) -> list[tuple[int, Listing]]:
-        """Who may own the unit, best first; those who failed it only if there is nobody else."""
-        alive, wall_ms = self._reachable(run), self._out.wall_ms
-        directory = self._around.directory
-        fitting = directory.fitting(requirement, alive - set(unit.avoided), wall_ms)
-        if not fitting and unit.avoided:
-            unit.avoided.clear()  # attempts are bounded, so this ends
-            fitting = directory.fitting(requirement, alive, wall_ms)
-        return fitting
-
-    def _reachable(self, run: TaskRun) -> frozenset[NodeId]:
-        """Who may be asked at all: for a local task nobody but this node."""
-        around = self._around
-        return frozenset({around.me}) if run.spec.privacy == "local" else around.alive()
-
-    def _whom(self, fit_of: dict[NodeId, int]) -> list[NodeId]:
-        """The best by match, and a few at random from the rest."""
-        order = sorted(fit_of, key=lambda node: (-fit_of[node], node))
-        best, rest = order[: limits.ASKED_BY_MATCH], order[limits.ASKED_BY_MATCH :]
-        extra = self._around.chance.sample(rest, min(limits.ASKED_AT_RANDOM, len(rest)))
-        return best + extra
 
     def _requirement(self, run: TaskRun, unit: Unit) -> Requirement:
         vectors = self._around.vectors
@@ -242,15 +209,13 @@ class Calls:
             listing = self._grounds(peer, bid)
             if unit is None or listing is None:
                 continue
-            requirement = unit.needs
             found = call.bids.setdefault(unit.id, [])
             own = [candidate.agent for candidate in found if candidate.owner == peer]
             full = len(found) >= limits.MAX_BIDS_PER_UNIT or len(own) >= limits.MAX_BIDS_PER_NODE
-            if full or bid.agent in own or not eligible(listing.capability, requirement):
+            if full or bid.agent in own or not self._asking.hears(unit, listing):
                 continue
-            points = score(run.spec.selection, unit.id, peer, listing.capability, requirement)
             free = bid.free + run.soon_free(unit, peer, bid.agent)
-            found.append(Candidate(peer, bid.agent, listing.id, points, free))
+            found.append(self._asking.candidate(run, unit, listing, free))
             run.listings[listing.id] = listing
             agents.append(bid.agent)
         heard = BidHeard(run.task, self._at(run), peer, tuple(dict.fromkeys(agents)), len(agents))
@@ -302,8 +267,12 @@ class Calls:
             pause_ms = limits.CALL_BACKOFF_MS * 2 ** (max(u.calls for u in nobody) - 1)
             self._out.timer(CallAgain(run.task, again), pause_ms)
 
-    def again(self, run: TaskRun, unit: Unit, reason: str, *, avoid_owner: bool) -> None:
-        """Award the unit once more from the bids that are left, or call anew."""
+    def again(
+        self, run: TaskRun, unit: Unit, reason: str, lapse: Lapse, *, avoid_owner: bool
+    ) -> None:
+        """Award the unit once more from the bids that are left, or call anew. `lapse` is what its
+        owner will be remembered for.
+        """
         assert unit.award is not None
         owner = NodeId(unit.award.owner)
         told = FailedOver(run.task, self._at(run), unit.name, unit.epoch, owner, reason[:300])
@@ -312,6 +281,7 @@ class Calls:
         if avoid_owner:
             unit.avoided.append(owner)
         unit.state = "calling"
+        unit.lapse = lapse
         unit.called_ms = self._out.now_ms
         if unit.attempts >= limits.MAX_ATTEMPTS:
             self._give_up(run, unit, "task_failed", f"{unit.name}: {unit.attempts} owners failed")

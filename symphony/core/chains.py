@@ -132,7 +132,7 @@ class Chains:
         except BadPlan as error:
             if not unit.complaint:
                 unit.complaint = str(error)
-                self.calls.again(run, unit, f"bad plan: {error}", avoid_owner=False)
+                self.calls.again(run, unit, f"bad plan: {error}", "bad_plan", avoid_owner=False)
                 return
             self._accept(run, unit)
             self._fall_back(run, chain, f"no usable plan: {error}")
@@ -149,6 +149,7 @@ class Chains:
         cut = unit.record is not None and unit.record.cut
         answer = extract(unit.output, spec.answer_type, spec.choices, cut=cut)
         if answer is None:
+            chain.blank = True
             self._chain_failed(run, chain, "task_failed", "its output holds no answer")
             return
         scores = [self._match(run, step) for step in self._steps(run, chain)]

@@ -25,7 +25,7 @@ from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.inputs import Submit
 from symphony.core.lease import conductor_until_ms
 from symphony.core.messages import Bids, Done, Progress, Refused, Renewed, Stop
-from symphony.core.records import TASK, Outcome
+from symphony.core.records import TASK, Lapse, Outcome
 from symphony.core.results import checked
 from symphony.core.submission import task_record
 from symphony.core.surroundings import Surroundings
@@ -69,6 +69,7 @@ class Conductor:
         run = TaskRun(submit.task, submit.salt, spec, self._out.now_ms, chains)
         self._runs[run.task] = run
         run.entries.append(self._around.journal.write(Kind.TASK, TASK.encode(record)))
+        self._around.experience.begun(record)
         self._out.timer(DeadlineOver(run.task), spec.deadline_ms)
         accepted = TaskAccepted(run.task, 0, spec.chains, spec.planning, spec.rule)
         self._out.tell(accepted)
@@ -129,12 +130,12 @@ class Conductor:
         record = checked(peer, unit, entry, done)
         if isinstance(record, str):
             self._out.do(Reject(peer, f"result: {record}"))
-            self._fail_over(run, unit, record)
+            self._fail_over(run, unit, record, "junk")
             return
         run.charge(unit, record.prompt_tokens + record.completion_tokens)
         run.entries.append(entry)
         if record.status == "failed":
-            self._fail_over(run, unit, record.reason or "the owner's engine failed")
+            self._fail_over(run, unit, record.reason or "the owner's engine failed", "failed")
             return
         unit.output, unit.result, unit.record = done.output, entry, record
         self._chains.unit_done(run, unit, peer)
@@ -142,7 +143,7 @@ class Conductor:
     def refused(self, peer: NodeId, refused: Refused) -> None:
         found = self._owned(peer, UnitId(refused.unit), Epoch(refused.epoch))
         if found is not None:
-            self._fail_over(*found, f"refused: {refused.reason}")
+            self._fail_over(*found, f"refused: {refused.reason}", "refused")
 
     def peer_down(self, peer: NodeId, why: str = "the owner's connection broke") -> None:
         """A peer is no owner any more: its units go to the next bidder at once."""
@@ -150,7 +151,7 @@ class Conductor:
             self._calls.gone(run, peer)
             for unit in list(run.units.values()):
                 if not run.ended and unit.owner == peer:
-                    self._fail_over(run, unit, why)
+                    self._fail_over(run, unit, why, "gone")
 
     def lease_over(self, timer: LeaseOver) -> None:
         run = self._runs.get(timer.task)
@@ -160,7 +161,7 @@ class Conductor:
         if self._out.now_ms < unit.lease_until_ms:
             self._out.timer(timer, unit.lease_until_ms - self._out.now_ms)
             return
-        self._fail_over(run, unit, "the owner was silent for a lease")
+        self._fail_over(run, unit, "the owner was silent for a lease", "late")
 
     def deadline_over(self, timer: DeadlineOver) -> None:
         if (run := self._runs.get(timer.task)) is not None:
@@ -187,19 +188,20 @@ class Conductor:
                 return run, unit
         return None
 
-    def _fail_over(self, run: TaskRun, unit: Unit, reason: str) -> None:
+    def _fail_over(self, run: TaskRun, unit: Unit, reason: str, lapse: Lapse) -> None:
         """Take the unit from its owner and give it to the next bidder."""
         assert unit.award is not None
         owner = NodeId(unit.award.owner)
         if owner in self._around.alive():
             self._out.send(owner, Stop(unit.id, unit.epoch))
         run.failovers += 1
-        self._calls.again(run, unit, reason, avoid_owner=True)
+        self._calls.again(run, unit, reason, lapse, avoid_owner=True)
 
     def _finish(self, run: TaskRun, outcome: Outcome, stop: str) -> None:
         run.ended = True
         self._calls.stop(run, list(run.units.values()))
-        conclude(run, outcome, stop, self._around.journal, self._out)
+        verdict = conclude(run, outcome, stop, self._around.journal, self._out)
+        self._around.experience.judged(verdict)
         del self._runs[run.task]
 
     def _at(self, run: TaskRun) -> int:

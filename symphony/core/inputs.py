@@ -180,7 +180,7 @@ class TaskSpec:
     prompt: str
     chains: int = 3
     rule: Rule = "match"
-    selection: Selection = "match"
+    selection: Selection = "learned"
     planning: Planning = "auto"
     answer_type: AnswerType = "text"
     choices: tuple[str, ...] = ()

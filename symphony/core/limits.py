@@ -48,6 +48,19 @@ MAX_ATTEMPTS = 4  # owners tried for one unit before its chain fails
 MAX_AWARDS_PER_ENTRY = 4  # 16 candidates and a vector each: a body stays under 16 KiB
 SCORE_BUCKETS = 16  # takes the prize away from shaving the last percent
 
+
+# --- experience -------------------------------------------------------------------------------
+FADE_PPM = 950_000  # of a count, with each new one: some 20 observations count, a shock shows in 5
+PRIOR_MILLI = 2_000  # two observations that nobody made; more would be slow to believe ten probes
+PRIOR_KEPT_MILLI = 4_000  # deliveries that a newcomer is credited with: one miss costs it a fifth
+MAX_EXPERIENCES = 16_384  # agents, and pairs of agent and skill: some 300 bytes each
+MAX_OPEN_TASKS = 512  # tasks whose awards are remembered until their verdict; twice MAX_TASKS
+OWNER_AGAIN_BUCKETS = 4  # how much better an owner must be to get a second chain of the same task
+BREAKER_MISSES = 8  # in a row: an engine that fails every third time gets there once in 15 000
+BREAKER_INCIDENTS = 3  # a partition is one, and a node that comes back delivers before the third
+BREAKER_PAUSE = 64  # awards of ours before the second chance, doubled each time ...
+BREAKER_DOUBLINGS = 4  # ... up to 1 024
+
 # --- leases -----------------------------------------------------------------------------------
 LEASE_MS = 10_000
 RENEW_EVERY_MS = LEASE_MS // 3  # two renewals may get lost

@@ -26,7 +26,7 @@ from ledger import Entry, Kind, Verifier, check_entry, parse_entry
 from ledger import verify as ed25519_verify
 from ledger.errors import DecodeError, InvalidEntry, LedgerError
 from symphony.core.answers import canonical, extract
-from symphony.core.election import chain_of, lineages_of_others, rank, score
+from symphony.core.election import chain_of, rank, score, used_elsewhere
 from symphony.core.ids import EntryId, NodeId, TaskId, UnitId, salted_digest, short, unit_id
 from symphony.core.inclusion import Seal, SealReport, check_seal
 from symphony.core.match import eligible, match
@@ -121,7 +121,7 @@ class _Check:
         verdict = self._verdict(last, first)
         for raw in self.receipt.capabilities:
             self._capability(self._entry(raw))
-        latest_lineage: dict[int, str] = {}
+        latest: dict[int, tuple[str, bytes]] = {}
         last_seq = first.seq
         for entry in middle:
             if (
@@ -130,7 +130,7 @@ class _Check:
                 and (entry.author == first.author)
             ):
                 last_seq = entry.seq
-                self._awards(entry, task, latest_lineage)
+                self._awards(entry, task, latest)
             elif entry.kind == Kind.RESULT:
                 self._result(entry, task)
             else:
@@ -192,7 +192,7 @@ class _Check:
         record = _body(entry, Kind.CAPABILITY, CAPABILITY)
         self.capabilities[EntryId(entry.id)] = (NodeId(entry.author), record)
 
-    def _awards(self, entry: Entry, task: TaskRecord, latest: dict[int, str]) -> None:
+    def _awards(self, entry: Entry, task: TaskRecord, latest: dict[int, tuple[str, bytes]]) -> None:
         """Run the election of each award again."""
         record = _body(entry, Kind.AWARD, AWARD)
         if record.task != task.task:
@@ -218,8 +218,9 @@ class _Check:
         if award.requirement.role != role or award.requirement.privacy != task.privacy:
             _refuse(f"{award.name} was called for with another role or privacy class")
 
-    def _elect(self, award: Award, task: TaskRecord, latest: dict[int, str]) -> None:
+    def _elect(self, award: Award, task: TaskRecord, latest: dict[int, tuple[str, bytes]]) -> None:
         lineage_of: dict[EntryId, str] = {}
+        unit = UnitId(award.unit)
         for bidder in award.candidates:
             found = self.capabilities.get(EntryId(bidder.capability))
             if found is None:
@@ -229,14 +230,13 @@ class _Check:
                 _refuse(f"{award.name}: a bid names a capability of somebody else")
             if not eligible(capability, award.requirement):
                 _refuse(f"{award.name}: {capability.agent} may not own such a unit")
-            unit = UnitId(award.unit)
-            points = score(task.selection, unit, node, capability, award.requirement)
+            points = score(task.selection, unit, node, capability, award.requirement, bidder.seen)
             if points != bidder.score:
                 _refuse(f"{award.name}: the score of {capability.agent} is {points}")
             lineage_of[EntryId(bidder.capability)] = capability.lineage
         chain = chain_of(award.name)
-        used = lineages_of_others(chain, latest)
-        ranked = rank(UnitId(award.unit), award.candidates, lineage_of, used)
+        used = used_elsewhere(chain, latest)
+        ranked = rank(task.selection, unit, award.candidates, lineage_of, used)
         winner = next((c for c in ranked if c.owner not in award.avoided), None)
         elected = (award.owner, award.agent, award.capability, award.score)
         if winner is None or elected != (
@@ -246,7 +246,7 @@ class _Check:
             winner.score,
         ):
             _refuse(f"{award.name}: the owner is not the winner of the election")
-        latest[chain] = lineage_of[EntryId(winner.capability)]
+        latest[chain] = lineage_of[EntryId(winner.capability)], winner.owner
 
     def _result(self, entry: Entry, task: TaskRecord) -> None:
         record = _body(entry, Kind.RESULT, RESULT)
@@ -292,6 +292,8 @@ class _Check:
             ballots.append(checked)
         if len({vote.chain for vote in votes}) != len(votes):
             _refuse("a chain voted twice")
+        for chain in verdict.blank:
+            self._blank(task, chain)
         classes = tally(votes)
         answered = verdict.outcome in ("answered", "not_certified")
         if verdict.outcome != "cancelled" and answered != bool(classes):
@@ -319,6 +321,13 @@ class _Check:
         owner = NodeId(ballot.owner)
         checked = CheckedBallot(ballot.chain, owner, record.model, answer, weight)
         return Vote(ballot.chain, key, answer, weight), checked
+
+    def _blank(self, task: TaskRecord, chain: int) -> None:
+        """A chain that is said to have ended without an answer: its last owner is blamed for it."""
+        opened, award = self.texts[self._steps(chain)[-1]]
+        cut = self.results[EntryId(opened.result)][1].cut
+        if extract(opened.text, task.answer_type, task.choices, cut=cut) is not None:
+            _refuse(f"the output of {award.name} holds an answer")
 
     def _steps(self, chain: int) -> list[str]:
         """The names of a chain's steps, the last one last, all with an accepted result."""

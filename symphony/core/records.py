@@ -20,7 +20,12 @@ MAX_BODY_BYTES = 16 * 1024  # the ledger's own bound on a body
 Role = Literal["plan", "solve", "judge"]
 Privacy = Literal["local", "swarm", "open"]
 Rule = Literal["match", "majority"]
-Selection = Literal["match", "random"]
+Selection = Literal["match", "random", "learned"]
+Lapse = Literal["failed", "late", "refused", "gone", "junk", "bad_plan", "slow", "unused"]
+"""How an epoch of a unit ended without a result that counts: its owner's engine failed, it was
+silent for a lease, it refused, its connection or log broke, it sent nothing usable, its plan was
+bad, another was faster; or the award was never used.
+"""
 Planning = Literal["auto", "always", "never"]
 AnswerType = Literal["text", "number", "boolean", "choice", "json", "expression"]
 Outcome = Literal["answered", "not_certified", "failed", "expired", "cancelled"]
@@ -87,18 +92,25 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One bid as the conductor saw it, with the score it gave."""
+    """One bid as the conductor saw it, with the score it gave.
+
+    `seen`: the evidence that a `learned` score stands on, as milli-counts of right, wrong, kept
+    and missed (`expectation`); absent if there is none.
+    """
 
     owner: Key
     agent: Name
     capability: Digest
     score: Ppm
     free: Count
+    seen: Annotated[tuple[Count, ...], Len(4, 4)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Award:
-    """One unit goes to one owner. `epoch` fences off every earlier award of the unit."""
+    """One unit goes to one owner. `epoch` fences off every earlier award of the unit; `lapse` says
+    how the epoch before it ended, if there was one and that is known.
+    """
 
     unit: Id16
     name: Name
@@ -111,6 +123,7 @@ class Award:
     requirement: Requirement
     candidates: Annotated[tuple[Candidate, ...], Len(1, limits.MAX_BIDS_PER_UNIT)]
     avoided: Annotated[tuple[Key, ...], Len(0, 64)] = ()
+    lapse: Lapse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +170,9 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRecord:
-    """How a task ended. `winner` is the salted digest of the winning class, if there is one."""
+    """How a task ended. `winner` is the salted digest of the winning class, if there is one;
+    `blank` are the chains whose last output held no answer.
+    """
 
     task: Id16
     outcome: Outcome
@@ -167,6 +182,7 @@ class VerdictRecord:
     tokens: Count
     failovers: Count
     winner: Digest | None = None
+    blank: Annotated[tuple[Count, ...], Len(0, limits.MAX_CHAINS)] = ()
 
 
 CAPABILITY: Codec[Capability] = Codec(Capability, max_bytes=MAX_BODY_BYTES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from symphony.core.chance import Chance
 from symphony.core.directory import Directory
+from symphony.core.experience import Experience
 from symphony.core.ids import NodeId
 from symphony.core.journal import Journal
 from symphony.core.outbox import Outbox
@@ -21,6 +22,7 @@ class Surroundings:
     journal: Journal
     directory: Directory
     vectors: Vectors
+    experience: Experience
     chance: Chance
     out: Outbox
     alive: Callable[[], frozenset[NodeId]]

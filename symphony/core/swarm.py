@@ -4,6 +4,7 @@ This file only routes. The machines it routes to:
 
     Journal     the node's log, and the book of everybody's
     Directory   who can do what, from capability entries
+    Experience  who did how well, from the own log
     Conductor   the tasks that were submitted here
     Worker      the units that this node owns
     Members     who is connected, and how busy
@@ -26,6 +27,7 @@ from symphony.core.conductor import Conductor
 from symphony.core.directory import Directory
 from symphony.core.effects import Effect
 from symphony.core.events import AgentSeen, PeerSeen
+from symphony.core.experience import Experience
 from symphony.core.forks import Forks
 from symphony.core.hosting import Hosting
 from symphony.core.identities import Identities
@@ -121,6 +123,7 @@ class Swarm:
         """`founder` may revoke; `anchors` and `pledge` are about successors (`Journal`)."""
         self.me = NodeId(signer.public)
         self.directory = Directory()
+        self.experience = Experience()
         self._chance = chance
         self._out = Outbox(self.me)
         self._wall_minus_now_ms = 0
@@ -137,6 +140,7 @@ class Swarm:
             self.journal,
             self.directory,
             self._vectors,
+            self.experience,
             chance,
             self._out,
             self._trusted,
@@ -260,6 +264,7 @@ class Swarm:
             case EntriesStored(entries):
                 for entry in entries:
                     self._learn(entry)
+                self.experience.learn(e for e in entries if e.author == self.me)
 
     def _started(self, happened: Started) -> None:
         self._incarnation = happened.incarnation

@@ -21,7 +21,7 @@ from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId, unit_id
 from symphony.core.inputs import TaskSpec
 from symphony.core.messages import Order
 from symphony.core.plan import Plan, Step
-from symphony.core.records import Award, Candidate, Requirement, ResultRecord, Role
+from symphony.core.records import Award, Candidate, Lapse, Requirement, ResultRecord, Role
 from symphony.core.vote import Vote
 
 NO_EPOCH = Epoch(0)
@@ -49,6 +49,8 @@ class Unit:
     foreseen: bool = False  # was called for ahead
     ahead: bytes = b""  # the entry with its award, if that was written before its turn came
     avoided: list[NodeId] = field(default_factory=list)
+    last_resort: bool = False  # nobody is left but those that are excluded
+    lapse: Lapse | None = None  # how its last epoch ended, until the next award says so
     award: Award | None = None
     award_id: EntryId | None = None
     order: Order | None = None
@@ -87,6 +89,7 @@ class Chain:
     vote: Vote | None = None
     final: Unit | None = None
     failure: tuple[str, str] | None = None  # (error code, text)
+    blank: bool = False  # its last output held no answer
 
     @property
     def ended(self) -> bool:
@@ -126,7 +129,8 @@ class TaskRun:
     units: dict[UnitId, Unit] = field(default_factory=dict)
     calls: dict[bytes, Call] = field(default_factory=dict)
     parked: list[Unit] = field(default_factory=list)  # wait for the vectors of their skills
-    latest_lineage: dict[int, str] = field(default_factory=dict)
+    latest: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+    """By chain: the lineage and the node of the latest owner."""
     entries: list[Entry] = field(default_factory=list)  # task, awards, results, as they came
     listings: dict[EntryId, Listing] = field(default_factory=dict)  # of all bidders
     opened: dict[str, Opened] = field(default_factory=dict)

@@ -14,7 +14,9 @@ from symphony.core.task_run import TaskRun
 from symphony.core.vote import Class, Vote, tally
 
 
-def conclude(run: TaskRun, outcome: Outcome, stop: str, journal: Journal, out: Outbox) -> None:
+def conclude(
+    run: TaskRun, outcome: Outcome, stop: str, journal: Journal, out: Outbox
+) -> VerdictRecord:
     """Write the verdict down, bundle the receipt, and tell everybody who waits."""
     classes = tally(run.votes)
     answered = bool(classes) and outcome in ("answered", "not_certified")
@@ -27,12 +29,14 @@ def conclude(run: TaskRun, outcome: Outcome, stop: str, journal: Journal, out: O
         tokens=run.tokens_used,
         failovers=run.failovers,
         winner=_class_digest(run, classes[0].key) if answered else None,
+        blank=tuple(chain.index for chain in run.chains if chain.blank),
     )
     entry = journal.write(Kind.VERDICT, VERDICT.encode(record), refs=(run.entries[0].id,))
     run.entries.append(entry)
     receipt = bundle(run, journal.swarm_id)
     out.do(KeepReceipt(run.task, receipt))
     out.tell(_ended(run, outcome, stop, classes if answered else [], receipt, out.now_ms))
+    return record
 
 
 def _ballot(run: TaskRun, vote: Vote) -> Ballot:

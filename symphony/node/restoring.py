@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ledger import Kind, Store, succession
 from symphony.core.effects import Effect
+from symphony.core.experience import LEARNED_FROM
 from symphony.core.inputs import EntriesStored, WallClock
 from symphony.core.swarm import Swarm
 from symphony.node import limits
@@ -29,4 +30,20 @@ def restore(
             entries = tuple(entry for _, entry in page)
             effects += swarm.handle(now_ms(), EntriesStored(entries))
             after = page[-1][0]
+    return effects + _own_experience(swarm, store, now_ms)
+
+
+def _own_experience(swarm: Swarm, store: Store, now_ms: Callable[[], int]) -> list[Effect]:
+    """What the last tasks of this node taught it about agents: the end of its own log."""
+    head = swarm.journal.book.head(swarm.me)
+    last = head.seq if head is not None else 0
+    first = max(1, last + 1 - limits.OWN_ENTRIES_RELEARNED)
+    effects: list[Effect] = []
+    while first <= last:
+        page = store.range(swarm.me, first, last, limits.RESTORE_PAGE_BYTES)
+        if not page:
+            break
+        kept = tuple(entry for entry in page if entry.kind in LEARNED_FROM)
+        effects += swarm.handle(now_ms(), EntriesStored(kept))
+        first = page[-1].seq + 1
     return effects

@@ -72,7 +72,7 @@ def test_without_a_terminal_each_event_but_tokens_is_one_plain_line() -> None:
         "task", "beacon", "bid", "owner", "result", "plan", "plan", "failover", "failed", "ballot",
         "verdict",
     ]  # fmt: skip
-    assert "match 90%" in out.getvalue()
+    assert "score 90%" in out.getvalue()
     assert "\x1b" not in out.getvalue()
 
 

@@ -1,15 +1,16 @@
 """How well an agent fits, and who is elected: integers, bounds, and rules of order."""
 
 from math import sqrt
+from typing import get_args
 
 import pytest
 from core_stage import capability
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symphony.core.election import bucket, chain_of, lineages_of_others, rank, score
+from symphony.core.election import Elsewhere, bucket, chain_of, rank, score, used_elsewhere
 from symphony.core.match import cosine_ppm, eligible, match, shared_words_ppm
-from symphony.core.records import Candidate, Requirement, Skill
+from symphony.core.records import Candidate, Requirement, Selection, Skill
 
 VECTOR = st.binary(min_size=384, max_size=384)
 ZERO = bytes(384)
@@ -93,6 +94,7 @@ CANDIDATE = st.builds(
     score=st.integers(0, 1_000_000),
     free=st.integers(0, 3),
 )
+QWEN = Elsewhere(lineages=frozenset({"qwen"}))
 LINEAGES = {bytes([n]) * 32: name for n, name in enumerate(("smol", "qwen", "gemma", "smol"))}
 
 
@@ -100,7 +102,9 @@ LINEAGES = {bytes([n]) * 32: name for n, name in enumerate(("smol", "qwen", "gem
 def test_an_election_does_not_depend_on_the_order_of_the_bids(candidates, random):
     shuffled = candidates.copy()
     random.shuffle(shuffled)
-    assert rank(UNIT, shuffled, LINEAGES, {"qwen"}) == rank(UNIT, candidates, LINEAGES, {"qwen"})
+    for selection in get_args(Selection):
+        order = rank(selection, UNIT, candidates, LINEAGES, QWEN)
+        assert rank(selection, UNIT, shuffled, LINEAGES, QWEN) == order
 
 
 def bidder(number, *, score_ppm=500_000, free=1, lineage=0):
@@ -118,7 +122,7 @@ def bidder(number, *, score_ppm=500_000, free=1, lineage=0):
 )
 def test_rules_of_order(winner, loser):
     for pair in ((winner, loser), (loser, winner)):
-        assert rank(UNIT, pair, LINEAGES, {"qwen"})[0] == winner
+        assert rank("match", UNIT, pair, LINEAGES, QWEN)[0] == winner
 
 
 def test_inside_a_bucket_the_last_percent_wins_nothing():
@@ -126,7 +130,7 @@ def test_inside_a_bucket_the_last_percent_wins_nothing():
     for number in range(40):
         unit = bytes([number]) * 16
         pair = (bidder(1, score_ppm=510_000), bidder(2, score_ppm=505_000))
-        firsts.add(rank(unit, pair, LINEAGES, ())[0].owner)
+        firsts.add(rank("match", unit, pair, LINEAGES, Elsewhere())[0].owner)
     assert len(firsts) == 2
 
 
@@ -146,4 +150,20 @@ def test_random_selection_is_a_fixed_draw_per_unit_and_agent():
 
 def test_lineages_of_the_other_chains():
     assert chain_of("step/12/s1") == 12
-    assert lineages_of_others(1, {0: "smol", 1: "qwen", 2: "smol"}) == {"smol"}
+    latest = {0: ("smol", b"a"), 1: ("qwen", b"b"), 2: ("smol", b"c")}
+    assert used_elsewhere(1, latest) == Elsewhere(frozenset({"smol"}), frozenset({b"a", b"c"}))
+
+
+def test_a_second_chain_goes_to_another_owner_unless_the_first_is_far_better():
+    used = Elsewhere(owners=frozenset({bidder(1).owner}))
+    for second_ppm, winner in ((800_000, 2), (500_000, 1)):
+        pair = (bidder(1, score_ppm=900_000), bidder(2, score_ppm=second_ppm))
+        assert rank("learned", UNIT, pair, LINEAGES, used)[0].owner == bidder(winner).owner
+        assert rank("match", UNIT, pair, LINEAGES, used)[0].owner == bidder(1).owner
+
+
+def test_learned_scores_are_put_into_buckets_relative_to_the_best():
+    """A tenth is a bucket apart, also where all scores are small."""
+    for unit in (bytes([n]) * 16 for n in range(20)):
+        pair = (bidder(1, score_ppm=10_000), bidder(2, score_ppm=9_000))
+        assert rank("learned", unit, pair, LINEAGES, Elsewhere())[0].owner == bidder(1).owner

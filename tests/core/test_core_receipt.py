@@ -199,6 +199,7 @@ FORGERIES = [
     (Candidate, "agent", Kind.AWARD, candidate(agent="other"), "capability of somebody else"),
     (Candidate, "capability", Kind.AWARD, candidate(capability=NOBODY), "is missing"),
     (Candidate, "score", Kind.AWARD, candidate(score=5), "the score of"),
+    (Candidate, "seen", Kind.AWARD, candidate(seen=(1, 9_000, 0, 0)), "the score of"),
     (ResultRecord, "task", Kind.RESULT, plainly(task=bytes(16)), "belongs to no award"),
     (ResultRecord, "unit", Kind.RESULT, plainly(unit=bytes(16)), "belongs to no award"),
     (ResultRecord, "epoch", Kind.RESULT, plainly(epoch=9), "belongs to no award"),
@@ -213,6 +214,7 @@ FORGERIES = [
     (VerdictRecord, "rule", Kind.VERDICT, plainly(rule="majority"), "another task or rule"),
     (VerdictRecord, "ballots", Kind.VERDICT, plainly(ballots=()), "did not end as"),
     (VerdictRecord, "tokens", Kind.VERDICT, plainly(tokens=10**6), "more tokens"),
+    (VerdictRecord, "blank", Kind.VERDICT, plainly(blank=(0,)), "holds an answer"),
     (VerdictRecord, "winner", Kind.VERDICT, plainly(winner=NOBODY), "the winner is not"),
     (Ballot, "chain", Kind.VERDICT, ballot(chain=5), "chain 5 voted without"),
     (Ballot, "result", Kind.VERDICT, ballot(result=NOBODY), "chain's last result"),
@@ -223,7 +225,7 @@ FORGERIES = [
 UNPROVEN = {
     TaskRecord: {"planning", "deadline_ms", "choices"},  # what the user wished; no claim
     AwardRecord: set(),
-    Award: {"lease_ms"},
+    Award: {"lease_ms", "lapse"},
     Requirement: {"vector", "encoder"},  # what a text embeds to; scores are checked against it
     Candidate: {"free"},  # the bidder's word
     ResultRecord: {

@@ -10,6 +10,7 @@ import pytest
 
 from symphony.core import awards, chains, conductor, journal, verdict, worker
 from symphony.core.inputs import TaskSpec
+from symphony.core.records import VerdictRecord
 from symphony.core.task_run import TaskRun
 from symphony.testing import NodeScript, Scenario, TaskScript, draw, run_seed
 from symphony.testing.engines import AgentScript
@@ -64,9 +65,9 @@ def test_an_election_by_favour(monkeypatch):
 
 
 def test_a_second_verdict(monkeypatch):
-    def twice(run, outcome, *args: Any) -> None:
+    def twice(run, outcome, *args: Any) -> VerdictRecord:
         once(run, outcome, *args)
-        once(run, outcome, *args)
+        return once(run, outcome, *args)
 
     once = verdict.conclude
     monkeypatch.setattr(conductor, "conclude", twice)

@@ -1,0 +1,92 @@
+"""What is to be expected of an agent, in integers that anybody computes again.
+
+`learned` scores a bidder by three factors, each a share in parts per million:
+
+    match × quality × availability
+
+- *match* is φ of what the agent says about itself; it is the only one before there is experience.
+- *quality* is drawn from the Beta distribution of being right that the evidence leaves
+  (Thompson sampling): between its lower and its upper bound, by a hash of unit and agent. An agent
+  that is little known has a wide distribution, so it is tried now and then; one that is well known
+  gets what it earned. The hash is the chance, so a receipt's reader draws the same number, and
+  chains of one task draw different ones, which spreads them over agents that are about as good.
+- *availability* is the share of awards that it delivered on.
+
+The Beta is replaced by a normal of its mean and variance, cut at its 16-quantiles: that needs one
+integer square root and no table of Betas, and the error is far below a bucket of the election.
+
+Counts are in thousandths (milli): what is old fades by `limits.FADE_PPM` with each new
+observation of the same agent and skill, so at most some 20 observations count and a change for
+the worse shows after a handful. W. R. Thompson (1933); discounting after Garivier and Moulines
+(2011).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from math import isqrt
+
+from symphony.core import limits
+from symphony.core.ids import NodeId, UnitId
+
+ONE = 1_000_000
+QUANTILES_MILLI = (78, 237, 402, 579, 776, 1010, 1318, 1863)
+"""The normal distribution at 8½/16, 9½/16 … 15½/16; below the middle the same, negative."""
+MIN_FIT_PPM = 10_000
+"""A match of nothing still leaves the other factors a say: without an encoder and with no word in
+common everybody matches by nothing.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a conductor knows of one agent at one skill, in milli-counts.
+
+    `right` and `wrong` hold the prior as well; `kept` and `missed` are awards, of all skills.
+    """
+
+    right: int = limits.PRIOR_MILLI // 2
+    wrong: int = limits.PRIOR_MILLI // 2
+    kept: int = 0
+    missed: int = 0
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        return self.right, self.wrong, self.kept, self.missed
+
+
+NO_EVIDENCE = Evidence()
+
+
+def quality_ppm(evidence: Evidence, draw: int) -> int:
+    """The `draw`-th (0 … 15) sixteenth of the distribution of being right."""
+    a, b = max(1, evidence.right), max(1, evidence.wrong)
+    n = a + b
+    mean = a * ONE // n
+    spread = isqrt(a * b * 1000 * ONE * ONE // (n * n * (n + 1000)))
+    z = QUANTILES_MILLI[draw - 8] if draw >= 8 else -QUANTILES_MILLI[7 - draw]
+    return min(ONE, max(0, mean + z * spread // 1000))
+
+
+def availability_ppm(evidence: Evidence) -> int:
+    """The share of awards that are delivered; a newcomer gets the benefit of the doubt."""
+    kept = evidence.kept + limits.PRIOR_KEPT_MILLI
+    return kept * ONE // (kept + evidence.missed)
+
+
+def drawn(unit: UnitId, node: NodeId, agent: str) -> int:
+    """0 … 15. Unit ids aren't known beforehand, so nobody grinds an agent's name for it."""
+    digest = hashlib.sha256(b"symphony/draw/1\x00" + unit + node + agent.encode()).digest()
+    return digest[0] & 15
+
+
+def expected_ppm(match_ppm: int, evidence: Evidence, draw: int) -> int:
+    """The score under `learned`."""
+    fit = max(match_ppm, MIN_FIT_PPM)
+    return fit * quality_ppm(evidence, draw) // ONE * availability_ppm(evidence) // ONE
+
+
+def faded(count: int) -> int:
+    """A count after one more observation of the same kind."""
+    return count * limits.FADE_PPM // ONE
