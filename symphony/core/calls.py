@@ -48,7 +48,7 @@ class Calls:
         self._order_for = order_for
         self._give_up = give_up
         self._asking = Asking(around)
-        self._awards = Awards(around, order_for, give_up)
+        self.awards = Awards(around, order_for, give_up)
 
     # --- the call -----------------------------------------------------------------------------
 
@@ -63,9 +63,9 @@ class Calls:
             unit.called_ms = unit.called_ms or self._out.now_ms
         given: list[Unit] = []
         for unit in units:
-            if self._awards.hand_out_ahead(run, unit) or unit.state != "calling":
+            if self.awards.hand_out_ahead(run, unit) or unit.state != "calling":
                 continue
-            if self._foreseen(unit) and self._awards.elect(run, unit, given):
+            if self._foreseen(unit) and self.awards.elect(run, unit, given):
                 given.append(unit)
         self._give(run, given)
         out = {id(unit) for call in run.calls.values() for unit in call.units}
@@ -84,7 +84,7 @@ class Calls:
 
     def _give(self, run: TaskRun, units: Sequence[Unit]) -> None:
         """Award the elected units, and soon call ahead for the steps that will follow them."""
-        self._awards.write(run, units)
+        self.awards.write(run, units)
         more = run.following() or run.unplanned()
         if not run.ended and not run.looking_ahead and more:
             run.looking_ahead = True
@@ -254,17 +254,19 @@ class Calls:
                 unit.candidates = tuple(call.bids.get(unit.id, ()))
                 unit.bids_at_ms = self._out.now_ms
             foreseen = unit.state == "waiting" and unit.step is not None
-            if (foreseen or unit.state == "calling") and self._awards.elect(run, unit, given):
+            if (foreseen or unit.state == "calling") and self.awards.elect(run, unit, given):
                 given.append(unit)
             elif unit.state == "calling":
                 nobody.append(unit)
         self._give(run, given)
         for unit in nobody:
-            if unit.calls >= limits.MAX_CALLS_PER_UNIT:
+            spent = unit.calls >= limits.MAX_CALLS_PER_UNIT
+            if spent and self._out.now_ms >= run.patient_until_ms:
                 self._give_up(run, unit, "no_bids", f"nobody bid for {unit.name} ({unit.skill})")
         again = tuple(unit.id for unit in nobody if unit.state == "calling")
         if again:
-            pause_ms = limits.CALL_BACKOFF_MS * 2 ** (max(u.calls for u in nobody) - 1)
+            tries = min(max(u.calls for u in nobody), limits.MAX_CALLS_PER_UNIT)
+            pause_ms = limits.CALL_BACKOFF_MS * 2 ** (tries - 1)
             self._out.timer(CallAgain(run.task, again), pause_ms)
 
     def again(
@@ -287,7 +289,7 @@ class Calls:
             self._give_up(run, unit, "task_failed", f"{unit.name}: {unit.attempts} owners failed")
             return
         fresh = self._out.now_ms <= unit.bids_at_ms + limits.BID_LIFETIME_MS
-        if fresh and self._awards.elect(run, unit, ()):
+        if fresh and self.awards.elect(run, unit, ()):
             self._give(run, (unit,))
         else:
             unit.calls = 0

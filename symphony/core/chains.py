@@ -9,14 +9,15 @@ can't change the winner any more, the task ends: that is the conductor's busines
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from symphony.core.answers import canonical, extract
 from symphony.core.calls import Calls
+from symphony.core.effects import Note
 from symphony.core.events import BallotCast, ChainFailed, PlanMade, UnitDone
 from symphony.core.ids import EntryId, NodeId
 from symphony.core.match import match
-from symphony.core.messages import Order
+from symphony.core.notes import ChainTurned
 from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, Plan, direct_plan, parse_plan
 from symphony.core.prompts import DIRECT_SKILL, PLAN_SKILL
@@ -24,6 +25,8 @@ from symphony.core.records import Outcome
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Chain, Opened, TaskRun, Unit
 from symphony.core.vote import Vote, decided, tally, weigh
+
+NO_ANSWER = "its output holds no answer"
 
 
 class Chains:
@@ -33,21 +36,35 @@ class Chains:
         self._around = around
         self._out = around.out
         self._end = end
-        self.calls = Calls(around, self._order_for, self._unit_failed)
+        self.calls = Calls(around, order_for, self._unit_failed)
 
-    def begin(self, run: TaskRun) -> None:
-        """Call for the planners of all chains, or for their direct steps."""
+    def begin(self, run: TaskRun, chains: Sequence[Chain]) -> None:
+        """Call for the planners of these chains, or for their direct steps."""
         spec = run.spec
         if spec.planning == "always" or (spec.planning == "auto" and self._has_planner(run)):
             units = [
                 run.add_unit(Unit(run.task, f"plan/{chain.index}", chain.index, "plan", PLAN_SKILL))
-                for chain in run.chains
+                for chain in chains
             ]
             self.calls.call(run, units)
         else:
-            plan = direct_plan(spec.prompt, spec.skill or DIRECT_SKILL)
-            ready = [unit for chain in run.chains for unit in self._adopt(run, chain, plan, "")]
+            ready = [unit for chain in chains for unit in self.adopt_direct(run, chain)]
             self.calls.call(run, ready)
+
+    def go_on(self, run: TaskRun) -> None:
+        """After a restart: call for whatever is ready and has no owner."""
+        fresh: list[Chain] = []
+        ready: list[Unit] = []
+        for chain in run.chains:
+            units = [unit for unit in run.units.values() if unit.chain == chain.index]
+            if not chain.ended and not units:
+                fresh.append(chain)
+            elif not chain.ended:
+                ready += [unit for unit in units if unit.state == "calling"]
+                ready += self._ready(run, chain)
+        self.calls.call(run, ready)
+        if fresh and not run.ended:
+            self.begin(run, fresh)
 
     def _has_planner(self, run: TaskRun) -> bool:
         alive = self._around.alive()
@@ -58,7 +75,12 @@ class Chains:
             for listing in self._around.directory
         )
 
-    def _adopt(self, run: TaskRun, chain: Chain, plan: Plan, fallback: str) -> list[Unit]:
+    def adopt_direct(self, run: TaskRun, chain: Chain, fallback: str = "") -> list[Unit]:
+        """Let a chain answer directly, in one step."""
+        plan = direct_plan(run.spec.prompt, run.spec.skill or DIRECT_SKILL)
+        return self.adopt(run, chain, plan, fallback)
+
+    def adopt(self, run: TaskRun, chain: Chain, plan: Plan, fallback: str = "") -> list[Unit]:
         """Give a chain its plan. The units that are ready at once are returned."""
         chain.plan, chain.fallback = plan, fallback
         run.planned_ms = self._at(run)
@@ -86,10 +108,6 @@ class Chains:
     def _steps(run: TaskRun, chain: Chain) -> Iterator[Unit]:
         return (u for u in run.units.values() if u.chain == chain.index and u.role == "solve")
 
-    def _order_for(self, run: TaskRun, unit: Unit) -> Order:
-        skills = self._around.directory.skill_names(self._around.alive())
-        return order_for(run, unit, skills)
-
     def unit_done(self, run: TaskRun, unit: Unit, peer: NodeId) -> None:
         record, entry = unit.record, unit.result
         assert record is not None
@@ -112,14 +130,14 @@ class Chains:
         if unit.role == "plan":
             self._plan_done(run, chain, unit)
             return
-        self._accept(run, unit)
+        self.accept(run, unit)
         if unit is chain.final:
             self._vote(run, chain, unit)
         else:
             self.calls.call(run, self._ready(run, chain))
 
     @staticmethod
-    def _accept(run: TaskRun, unit: Unit) -> None:
+    def accept(run: TaskRun, unit: Unit) -> None:
         """The unit is done: its result can be quoted, and opened in the receipt."""
         assert unit.result is not None
         unit.state = "done"
@@ -134,24 +152,39 @@ class Chains:
                 unit.complaint = str(error)
                 self.calls.again(run, unit, f"bad plan: {error}", "bad_plan", avoid_owner=False)
                 return
-            self._accept(run, unit)
+            self.accept(run, unit)
             self._fall_back(run, chain, f"no usable plan: {error}")
             return
-        self._accept(run, unit)
-        self.calls.call(run, self._adopt(run, chain, plan, ""))
+        self.accept(run, unit)
+        self.calls.call(run, self.adopt(run, chain, plan))
 
     def _fall_back(self, run: TaskRun, chain: Chain, why: str) -> None:
-        plan = direct_plan(run.spec.prompt, run.spec.skill or DIRECT_SKILL)
-        self.calls.call(run, self._adopt(run, chain, plan, why))
+        self._out.do(Note(run.task, ChainTurned(chain.index, why[:300])))
+        self.calls.call(run, self.adopt_direct(run, chain, why))
 
     def _vote(self, run: TaskRun, chain: Chain, unit: Unit) -> None:
+        if self._cast(run, chain, unit):
+            self.maybe_end(run)
+        else:
+            self._chain_failed(run, chain, "task_failed", NO_ANSWER)
+
+    def count(self, run: TaskRun) -> None:
+        """After a restart: cast the ballots of the chains that had come to their end."""
+        for chain in run.chains:
+            final = chain.final
+            if final is None or final.state != "done" or chain.ended:
+                continue
+            if not self._cast(run, chain, final):
+                chain.failure = ("task_failed", NO_ANSWER)
+
+    def _cast(self, run: TaskRun, chain: Chain, unit: Unit) -> bool:
+        """The chain's ballot; False if its last output holds no answer."""
         spec = run.spec
         cut = unit.record is not None and unit.record.cut
         answer = extract(unit.output, spec.answer_type, spec.choices, cut=cut)
         if answer is None:
             chain.blank = True
-            self._chain_failed(run, chain, "task_failed", "its output holds no answer")
-            return
+            return False
         scores = [self._match(run, step) for step in self._steps(run, chain)]
         weight = weigh(spec.rule, scores)
         chain.vote = Vote(chain.index, canonical(answer, spec.answer_type), answer, weight)
@@ -159,7 +192,7 @@ class Chains:
         owner = NodeId(unit.award.owner)
         run.voted_ms = self._at(run)
         self._out.tell(BallotCast(run.task, self._at(run), chain.index, owner, answer, weight))
-        self._maybe_finish(run)
+        return True
 
     @staticmethod
     def _match(run: TaskRun, unit: Unit) -> int:
@@ -183,11 +216,12 @@ class Chains:
         if chain.ended or run.ended:
             return
         chain.failure = (code, text)
+        self._out.do(Note(run.task, ChainTurned(chain.index, text[:300], code)))
         self._out.tell(ChainFailed(run.task, self._at(run), chain.index, text))
         self.calls.stop(run, [u for u in run.units.values() if u.chain == chain.index])
-        self._maybe_finish(run)
+        self.maybe_end(run)
 
-    def _maybe_finish(self, run: TaskRun) -> None:
+    def maybe_end(self, run: TaskRun) -> None:
         """End the task when the remaining ballots can't change the winner any more."""
         classes = tally(run.votes)
         if run.outstanding == 0:

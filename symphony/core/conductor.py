@@ -15,18 +15,21 @@ from collections.abc import Mapping
 from ledger import Kind
 from symphony.core import limits
 from symphony.core.chains import Chains
-from symphony.core.effects import Reject
+from symphony.core.effects import Forget, Note, Reject
 from symphony.core.events import (
     TaskAccepted,
     TaskEnded,
+    TaskResumed,
     TokensSeen,
 )
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.inputs import Submit
 from symphony.core.lease import conductor_until_ms
 from symphony.core.messages import Bids, Done, Progress, Refused, Renewed, Stop
+from symphony.core.notes import ResultKept, TaskBegun
 from symphony.core.records import TASK, Lapse, Outcome
 from symphony.core.results import checked
+from symphony.core.resuming import Resuming
 from symphony.core.submission import task_record
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Chain, TaskRun, Unit
@@ -43,6 +46,7 @@ class Conductor:
         self._chains = Chains(around, self._finish)
         self._calls = self._chains.calls
         self._runs: dict[TaskId, TaskRun] = {}
+        self.resuming = Resuming(around, self._chains, self._go_on, self._give_up, self.refuse)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -67,13 +71,64 @@ class Conductor:
             return
         chains = [Chain(index) for index in range(spec.chains)]
         run = TaskRun(submit.task, submit.salt, spec, self._out.now_ms, chains)
+        run.secret = self._around.chance.randbytes(16)
+        if spec.planning != "never":
+            run.skills = self._around.directory.skill_names(self._around.alive())
         self._runs[run.task] = run
         run.entries.append(self._around.journal.write(Kind.TASK, TASK.encode(record)))
         self._around.experience.begun(record)
+        seq = run.entries[0].seq
+        begun = TaskBegun(seq, run.salt, run.secret, spec, self._out.wall_ms, run.skills)
+        self._out.do(Note(run.task, begun))
         self._out.timer(DeadlineOver(run.task), spec.deadline_ms)
         accepted = TaskAccepted(run.task, 0, spec.chains, spec.planning, spec.rule)
         self._out.tell(accepted)
-        self._chains.begin(run)
+        self._chains.begin(run, chains)
+
+    def _go_on(self, run: TaskRun) -> None:
+        """A run that was rebuilt after a restart."""
+        now_ms, spec = self._out.now_ms, run.spec
+        self._runs[run.task] = run
+        units = list(run.units.values())
+        done = sum(unit.state == "done" for unit in units)
+        running = sum(unit.unsure for unit in units)
+        self._out.tell(TaskResumed(run.task, self._at(run), done, running))
+        left_ms = run.started_ms + spec.deadline_ms - now_ms
+        self._out.timer(DeadlineOver(run.task), max(0, left_ms))
+        run.patient_until_ms = now_ms + limits.PATIENCE_MS
+        self._chains.count(run)
+        if left_ms <= 0:
+            self.deadline_over(DeadlineOver(run.task))
+            return
+        self._chains.maybe_end(run)
+        self._chains.go_on(run)
+        for unit in units if not run.ended else ():
+            if not unit.unsure:
+                continue
+            if unit.owner == self._around.me:
+                self._calls.again(run, unit, "its node was restarted", "gone", avoid_owner=False)
+            elif unit.owner is not None:
+                lease = LeaseOver(run.task, unit.id, unit.epoch)
+                self._out.timer(lease, unit.lease_until_ms - now_ms)
+                self._ask_owner(run, unit, self._around.alive())
+
+    def _ask_owner(self, run: TaskRun, unit: Unit, alive: frozenset[NodeId]) -> None:
+        """Send the work of an unsure unit again, if its owner can be reached."""
+        if unit.unsure and unit.owner in alive:
+            unit.unsure = False
+            self._calls.awards.send_again(run, unit)
+
+    def peer_up(self, peer: NodeId) -> None:
+        """A peer is here (again): what it had to do before our restart?"""
+        for run in list(self._runs.values()):
+            for unit in list(run.units.values()):
+                if unit.owner == peer:
+                    self._ask_owner(run, unit, frozenset({peer}))
+
+    def _give_up(self, run: TaskRun, why: str) -> None:
+        """Nothing can be done any more about a task that is in the log."""
+        self._runs[run.task] = run
+        self._finish(run, "failed", why)
 
     def refuse(self, task: TaskId, code: str, text: str) -> None:
         """Nothing is done about this task; `code` is one of `symphony.errors`."""
@@ -108,7 +163,8 @@ class Conductor:
         """The owner is alive: answer, and wait for another lease."""
         found = self._owned(peer, UnitId(progress.unit), Epoch(progress.epoch))
         if found is None:
-            self._out.send(peer, Stop(progress.unit, progress.epoch))
+            if not self.resuming:  # else it may be a unit that we shall go on with
+                self._out.send(peer, Stop(progress.unit, progress.epoch))
             return
         run, unit = found
         assert unit.award is not None
@@ -132,8 +188,9 @@ class Conductor:
             self._out.do(Reject(peer, f"result: {record}"))
             self._fail_over(run, unit, record, "junk")
             return
-        run.charge(unit, record.prompt_tokens + record.completion_tokens)
+        tokens = run.charge(unit, record.prompt_tokens + record.completion_tokens)
         run.entries.append(entry)
+        self._out.do(Note(run.task, ResultKept(done.entry, done.output, tokens)))
         if record.status == "failed":
             self._fail_over(run, unit, record.reason or "the owner's engine failed", "failed")
             return
@@ -179,6 +236,7 @@ class Conductor:
             self._calls.stop(run, list(run.units.values()))
             del self._runs[run.task]
             self.refuse(run.task, "ledger_invalid", why)
+            self._out.do(Forget(run.task))
 
     def _owned(self, peer: NodeId, unit_id: UnitId, epoch: Epoch) -> tuple[TaskRun, Unit] | None:
         """The unit, if this peer owns it in this very epoch."""
@@ -202,6 +260,7 @@ class Conductor:
         self._calls.stop(run, list(run.units.values()))
         verdict = conclude(run, outcome, stop, self._around.journal, self._out)
         self._around.experience.judged(verdict)
+        self._out.do(Forget(run.task))
         del self._runs[run.task]
 
     def _at(self, run: TaskRun) -> int:

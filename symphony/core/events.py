@@ -26,6 +26,17 @@ class TaskAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskResumed:
+    """The conductor was restarted and goes on: so many units were done, so many may be running."""
+
+    task: TaskId
+    at_ms: int
+    done: int
+    running: int
+    type: Literal["resumed"] = "resumed"
+
+
+@dataclass(frozen=True, slots=True)
 class BeaconSent:
     """A call for bids for these units went to `asked` nodes."""
 
@@ -253,6 +264,7 @@ class OwnLogShort:
 
 TaskEvent = (
     TaskAccepted
+    | TaskResumed
     | BeaconSent
     | BidHeard
     | UnitAwarded

@@ -61,6 +61,12 @@ BREAKER_INCIDENTS = 3  # a partition is one, and a node that comes back delivers
 BREAKER_PAUSE = 64  # awards of ours before the second chance, doubled each time ...
 BREAKER_DOUBLINGS = 4  # ... up to 1 024
 
+# --- notes ------------------------------------------------------------------------------------
+MAX_NOTE_BYTES = 256 * 1024  # a frame's worth: a prompt of 64 KiB, or eight capabilities of 17 KiB
+MAX_LISTINGS_PER_NOTE = 8
+PATIENCE_MS = 10_000  # after a restart, peers need some seconds to come back before they can bid
+MAX_HANDED_OVER = 64  # results kept for a conductor that asks again, 64 KiB each at the most
+
 # --- leases -----------------------------------------------------------------------------------
 LEASE_MS = 10_000
 RENEW_EVERY_MS = LEASE_MS // 3  # two renewals may get lost

@@ -48,6 +48,7 @@ from symphony.core.inputs import (
     SealWanted,
     Started,
     Submit,
+    TaskFound,
     TimerFired,
     WallClock,
     WorkDone,
@@ -175,9 +176,17 @@ class Swarm:
         if self.gate.state in ("forked", "retired", "asking"):
             self.conductor.halt(self.gate.why)
             self.worker.halt()
+        if self.gate.state in ("forked", "retired", "short"):
+            self.conductor.resuming.halt(self.gate.code, self.gate.why)
         self._forks.write()
+        self._resume()
         for happened in self.gate.release():
             self._route(happened)
+
+    def _resume(self) -> None:
+        """Go on with the tasks of an earlier life, once the own log may be written to."""
+        if self.conductor.resuming and self.gate.may_append():
+            self.conductor.resuming.resume()
 
     def _trusted(self) -> frozenset[NodeId]:
         """Who may own work: the connected peers whose logs go on, and this node."""
@@ -221,11 +230,14 @@ class Swarm:
             case Embedded(encoder, texts, vectors):
                 self._vectors.learn(encoder, texts, vectors)
                 self.conductor.embedded()
+            case TaskFound(task, notes):
+                self.conductor.resuming.found(task, notes)
             case PeerUp(peer, _):
                 self.members.up(peer)
                 self._out.tell(PeerSeen(peer, up=True))
                 self._replication.greet(peer)
                 self.gate.greet(peer)
+                self.conductor.peer_up(peer)
             case PeerDown(peer):
                 self.members.down(peer)
                 self.gate.lost(peer)
@@ -275,6 +287,7 @@ class Swarm:
         self._out.timer(SyncDue(), jittered(self._chance, limits.SYNC_EVERY_MS))
         self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
         self._retention.start()
+        self._resume()
 
     def _heard(self, peer: NodeId, message: Message) -> None:
         of_work = isinstance(message, Beacon | Bids | Work | Done | Progress)
@@ -367,6 +380,8 @@ class Swarm:
         """Interpret an accepted entry; kinds that nobody here needs are only stored."""
         if entry.body is None:
             return
+        if entry.author == self.me:
+            self.conductor.resuming.recall(entry)
         self.identities.learn(entry)
         if entry.kind == Kind.HORIZON:
             self._retention.horizon(entry)

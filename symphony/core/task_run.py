@@ -56,6 +56,7 @@ class Unit:
     order: Order | None = None
     salt: bytes = b""
     reserved_tokens: int = 0
+    unsure: bool = False  # awarded before a restart; its owner has not been heard since
     lease_until_ms: int = 0
     awarded_ms: int = -1
     answered_ms: int = 0  # when a renewal was last acknowledged; awards count
@@ -126,6 +127,8 @@ class TaskRun:
     spec: TaskSpec
     started_ms: int
     chains: list[Chain]
+    secret: bytes = b""  # the salts of units are made of it
+    skills: tuple[str, ...] = ()  # what planners are told they may ask for
     units: dict[UnitId, Unit] = field(default_factory=dict)
     calls: dict[bytes, Call] = field(default_factory=dict)
     parked: list[Unit] = field(default_factory=list)  # wait for the vectors of their skills
@@ -133,6 +136,7 @@ class TaskRun:
     """By chain: the lineage and the node of the latest owner."""
     entries: list[Entry] = field(default_factory=list)  # task, awards, results, as they came
     listings: dict[EntryId, Listing] = field(default_factory=dict)  # of all bidders
+    noted: set[EntryId] = field(default_factory=set)  # capabilities that were written down
     opened: dict[str, Opened] = field(default_factory=dict)
     tokens_used: int = 0
     tokens_reserved: int = 0
@@ -141,6 +145,7 @@ class TaskRun:
     voted_ms: int = 0
     award_waits_ms: list[int] = field(default_factory=list)
     looking_ahead: bool = False
+    patient_until_ms: int = 0  # until then, that nobody bids does not mean that nobody will
     ended: bool = False
 
     def add_unit(self, unit: Unit) -> Unit:
@@ -156,10 +161,12 @@ class TaskRun:
         self.tokens_reserved -= unit.reserved_tokens
         unit.reserved_tokens = 0
 
-    def charge(self, unit: Unit, tokens: int) -> None:
+    def charge(self, unit: Unit, tokens: int) -> int:
         """Pay for a result. An owner can't charge more than was reserved for it."""
-        self.tokens_used += min(tokens, unit.reserved_tokens)
+        paid = min(tokens, unit.reserved_tokens)
+        self.tokens_used += paid
         self.release(unit)
+        return paid
 
     def steps_before(self, unit: Unit) -> list[Unit]:
         """The steps whose outputs `unit` needs."""

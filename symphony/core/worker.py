@@ -5,11 +5,14 @@ how good they are. Work is accepted only with the award that grants it, a ledger
 the conductor that names this node and agent. Epochs fence: of one unit, only the highest award
 seen is worked on. While it works the owner renews its lease; without an acknowledgement for 0.9
 lease it aborts, because by then somebody else may own the unit.
+
+A result that was handed over is kept for a while: a conductor that was restarted, or that never got
+it, sends the same work again and gets the same answer.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from ledger import Entry, Kind
@@ -79,6 +82,7 @@ class Worker:
         self._jobs: dict[UnitId, Job] = {}
         self._waiting: dict[str, deque[UnitId]] = {}
         self._fences: dict[tuple[NodeId, UnitId], Epoch] = {}
+        self._handed_over: OrderedDict[tuple[NodeId, UnitId, Epoch], Done] = OrderedDict()
 
     # --- bidding ------------------------------------------------------------------------------
 
@@ -141,7 +145,8 @@ class Worker:
         unit, epoch = UnitId(work.unit), Epoch(work.epoch)
         highest = self._fences.get((peer, unit), 0)
         if epoch == highest:
-            return  # the same award, repeated on its way
+            self._repeated(peer, unit, epoch)
+            return
         if epoch < highest:
             self._out.send(peer, Refused(unit, epoch, "a newer award of this unit is known"))
             return
@@ -165,6 +170,16 @@ class Worker:
         self._out.timer(OwnerLetsGo(unit, epoch), job.until_ms - self._out.now_ms)
         queue.append(unit)
         self._start(award.agent, listing)
+
+    def _repeated(self, peer: NodeId, unit: UnitId, epoch: Epoch) -> None:
+        """The same award again: a copy made on its way, or a conductor that was restarted and
+        wants to know how it stands.
+        """
+        done = self._handed_over.get((peer, unit, epoch))
+        if done is not None:
+            self._out.send(peer, done)
+        elif self._current(unit, epoch) is None:
+            self._out.send(peer, Refused(unit, epoch, "this award was let go of"))
 
     def _award(self, peer: NodeId, work: Work) -> tuple[Entry, bytes, Award] | str:
         """The award that entitles us, or why there is none."""
@@ -271,7 +286,11 @@ class Worker:
     def _hand_over(self, job: Job, record: ResultRecord, output: str) -> None:
         refs = (job.award_id,)
         entry = self._journal.write(Kind.RESULT, RESULT.encode(record), refs=refs)
-        self._out.send(job.conductor, Done(entry.encode(), job.unit, job.epoch, output))
+        done = Done(entry.encode(), job.unit, job.epoch, output)
+        self._out.send(job.conductor, done)
+        self._handed_over[job.conductor, job.unit, job.epoch] = done
+        while len(self._handed_over) > limits.MAX_HANDED_OVER:
+            self._handed_over.popitem(last=False)
         del self._jobs[job.unit]
         self._start(job.award.agent)
 
