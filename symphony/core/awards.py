@@ -25,7 +25,7 @@ from symphony.core.notes import BiddersKept
 from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import TaskRun, Unit
-from symphony.core.timers import LeaseOver
+from symphony.core.timers import LeaseOver, StragglerDue
 
 
 class Awards:
@@ -60,7 +60,7 @@ class Awards:
         if winner is None or unit.attempts >= limits.MAX_ATTEMPTS:
             return False
         unit.attempts += 1
-        unit.epoch = Epoch(unit.epoch + 1)
+        unit.epoch = unit.highest = Epoch(max(unit.epoch, unit.highest) + 1)
         unit.award = Award(
             unit=unit.id,
             name=unit.name,
@@ -122,7 +122,9 @@ class Awards:
                 unit.award_id = EntryId(entry.id)
                 if unit.state == "waiting":
                     unit.ahead = raw
-                elif unit.state == "calling":  # giving up one may have ended the chain, or the task
+                elif (
+                    unit.state == "calling" or unit.rival is not None
+                ):  # giving up one may have ended the chain, or the task
                     self._hand_out(run, unit, raw)
 
     def _note_bidders(self, run: TaskRun, units: Sequence[Unit]) -> None:
@@ -184,6 +186,10 @@ class Awards:
         )
         lease = LeaseOver(run.task, unit.id, unit.epoch)
         self._out.timer(lease, unit.lease_until_ms - self._out.now_ms)
+        said_ms = run.estimates_ms.get((unit.id, owner, award.agent), 0)
+        late_ms = self._around.pace.expected_ms(owner, award.agent, unit.role, said_ms)
+        if late_ms is not None and unit.rival is None:
+            self._out.timer(StragglerDue(run.task, unit.id, unit.epoch), late_ms)
         self._send(run, unit, raw)
 
     def send_again(self, run: TaskRun, unit: Unit) -> None:

@@ -11,6 +11,7 @@ ends, at its deadline at the latest, with a verdict entry that says how.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from ledger import Kind
 from symphony.core import limits
@@ -22,6 +23,7 @@ from symphony.core.events import (
     TaskResumed,
     TokensSeen,
 )
+from symphony.core.hedging import Hedging
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.inputs import Submit
 from symphony.core.lease import conductor_until_ms
@@ -32,8 +34,16 @@ from symphony.core.results import checked
 from symphony.core.resuming import Resuming
 from symphony.core.submission import task_record
 from symphony.core.surroundings import Surroundings
-from symphony.core.task_run import Chain, TaskRun, Unit
-from symphony.core.timers import CallAgain, CallAhead, DeadlineOver, LeaseOver, WindowOver
+from symphony.core.task_run import NO_EPOCH, Chain, TaskRun, Unit
+from symphony.core.timers import (
+    CallAgain,
+    CallAhead,
+    DeadlineOver,
+    LeaseOver,
+    StragglerDue,
+    TaskTimer,
+    WindowOver,
+)
 from symphony.core.verdict import conclude
 
 
@@ -45,6 +55,7 @@ class Conductor:
         self._out = around.out
         self._chains = Chains(around, self._finish)
         self._calls = self._chains.calls
+        self._hedging = Hedging(around, self._calls)
         self._runs: dict[TaskId, TaskRun] = {}
         self.resuming = Resuming(around, self._chains, self._go_on, self._give_up, self.refuse)
 
@@ -146,33 +157,44 @@ class Conductor:
         for run in list(self._runs.values()):
             self._calls.unpark(run)
 
-    def window_over(self, timer: WindowOver) -> None:
-        if (run := self._runs.get(timer.task)) is not None:
-            self._calls.window_over(run, timer.beacon)
-
-    def call_again(self, timer: CallAgain) -> None:
-        if (run := self._runs.get(timer.task)) is not None:
-            units = [run.units[unit] for unit in timer.units]
-            self._calls.call(run, [unit for unit in units if unit.state == "calling"])
-
-    def call_ahead(self, timer: CallAhead) -> None:
-        if (run := self._runs.get(timer.task)) is not None:
-            self._calls.ahead(run)
+    def fired(self, timer: TaskTimer) -> None:
+        """A timer of one of our tasks; of one that has ended it means nothing any more."""
+        run = self._runs.get(timer.task)
+        if run is None:
+            return
+        match timer:
+            case WindowOver(_, beacon):
+                self._calls.window_over(run, beacon)
+            case CallAgain(_, ids):
+                units = [run.units[unit] for unit in ids]
+                self._calls.call(run, [unit for unit in units if unit.state == "calling"])
+            case CallAhead():
+                self._calls.ahead(run)
+            case LeaseOver():
+                self.lease_over(timer)
+            case StragglerDue():
+                self._hedging.due(run, timer)
+            case DeadlineOver():
+                self.deadline_over(timer)
+            case _:
+                assert_never(timer)
 
     def progress(self, peer: NodeId, progress: Progress) -> None:
         """The owner is alive: answer, and wait for another lease."""
         found = self._owned(peer, UnitId(progress.unit), Epoch(progress.epoch))
-        if found is None:
+        hold = found[1].hold(peer, Epoch(progress.epoch)) if found else None
+        if found is None or hold is None:
             if not self.resuming:  # else it may be a unit that we shall go on with
                 self._out.send(peer, Stop(progress.unit, progress.epoch))
             return
         run, unit = found
-        assert unit.award is not None
-        if self._out.now_ms - unit.answered_ms >= limits.ACKNOWLEDGE_EVERY_MS:
-            unit.answered_ms = self._out.now_ms
-            unit.lease_until_ms = conductor_until_ms(self._out.now_ms, unit.award.lease_ms)
+        assert hold.award is not None
+        if self._out.now_ms - hold.answered_ms >= limits.ACKNOWLEDGE_EVERY_MS:
+            hold.answered_ms = self._out.now_ms
+            hold.lease_until_ms = conductor_until_ms(self._out.now_ms, hold.award.lease_ms)
             self._out.send(peer, Renewed(progress.unit, progress.epoch, progress.number))
         if progress.text:
+            unit.seen_chars += len(progress.text) if hold is unit else 0
             seen = TokensSeen(run.task, self._at(run), unit.name, peer, progress.text)
             self._out.tell(seen)
 
@@ -183,6 +205,7 @@ class Conductor:
         if found is None or entry is None:
             return
         run, unit = found
+        self._counts(unit, peer, Epoch(done.epoch))
         record = checked(peer, unit, entry, done)
         if isinstance(record, str):
             self._out.do(Reject(peer, f"result: {record}"))
@@ -194,12 +217,16 @@ class Conductor:
         if record.status == "failed":
             self._fail_over(run, unit, record.reason or "the owner's engine failed", "failed")
             return
+        self._calls.alone(run, unit)
+        took_ms = self._out.now_ms - unit.awarded_ms
+        self._around.pace.learn(peer, record.agent, unit.role, took_ms)
         unit.output, unit.result, unit.record = done.output, entry, record
         self._chains.unit_done(run, unit, peer)
 
     def refused(self, peer: NodeId, refused: Refused) -> None:
         found = self._owned(peer, UnitId(refused.unit), Epoch(refused.epoch))
         if found is not None:
+            self._counts(found[1], peer, Epoch(refused.epoch))
             self._fail_over(*found, f"refused: {refused.reason}", "refused")
 
     def peer_down(self, peer: NodeId, why: str = "the owner's connection broke") -> None:
@@ -207,17 +234,22 @@ class Conductor:
         for run in list(self._runs.values()):
             self._calls.gone(run, peer)
             for unit in list(run.units.values()):
-                if not run.ended and unit.owner == peer:
-                    self._fail_over(run, unit, why, "gone")
+                for epoch in (unit.epoch, unit.rival.epoch if unit.rival else NO_EPOCH):
+                    if not run.ended and unit.hold(peer, epoch) is not None:
+                        self._counts(unit, peer, epoch)
+                        self._fail_over(run, unit, why, "gone")
+                        break
 
     def lease_over(self, timer: LeaseOver) -> None:
         run = self._runs.get(timer.task)
         unit = run.units.get(timer.unit) if run else None
-        if run is None or unit is None or unit.state != "working" or unit.epoch != timer.epoch:
+        hold = unit.hold_of(timer.epoch) if unit is not None else None
+        if run is None or unit is None or hold is None or hold.owner is None:
             return
-        if self._out.now_ms < unit.lease_until_ms:
-            self._out.timer(timer, unit.lease_until_ms - self._out.now_ms)
+        if self._out.now_ms < hold.lease_until_ms:
+            self._out.timer(timer, hold.lease_until_ms - self._out.now_ms)
             return
+        self._counts(unit, hold.owner, timer.epoch)
         self._fail_over(run, unit, "the owner was silent for a lease", "late")
 
     def deadline_over(self, timer: DeadlineOver) -> None:
@@ -242,9 +274,15 @@ class Conductor:
         """The unit, if this peer owns it in this very epoch."""
         for run in self._runs.values():
             unit = run.units.get(unit_id)
-            if unit is not None and unit.owner == peer and unit.epoch == epoch:
+            if unit is not None and unit.hold(peer, epoch) is not None:
                 return run, unit
         return None
+
+    @staticmethod
+    def _counts(unit: Unit, owner: NodeId, epoch: Epoch) -> None:
+        """What follows is about this owner's hold: if it is the rival, it changes places."""
+        if unit.hold(owner, epoch) is unit.rival:
+            unit.change_places()
 
     def _fail_over(self, run: TaskRun, unit: Unit, reason: str, lapse: Lapse) -> None:
         """Take the unit from its owner and give it to the next bidder."""

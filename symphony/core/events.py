@@ -129,6 +129,18 @@ class FailedOver:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitHedged:
+    """The owner takes long: a second one has the unit as well, in `epoch`."""
+
+    task: TaskId
+    at_ms: int
+    unit: str
+    epoch: Epoch
+    straggler: NodeId
+    type: Literal["hedge"] = "hedge"
+
+
+@dataclass(frozen=True, slots=True)
 class ChainFailed:
     """A chain is over without a ballot."""
 
@@ -272,6 +284,7 @@ TaskEvent = (
     | UnitDone
     | PlanMade
     | FailedOver
+    | UnitHedged
     | ChainFailed
     | BallotCast
     | TaskEnded

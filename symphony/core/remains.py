@@ -178,7 +178,7 @@ class Rebuilding:
     def _owner(self, unit: Unit, made: Mapping[Epoch, Made]) -> None:
         """Who owned a unit last, and whether it may be at work still."""
         answered = self._answered[unit.id]
-        unit.epoch = max(made)
+        unit.epoch = unit.highest = max(made)
         unit.attempts = len(made)
         last, award_id = made[unit.epoch]
         tried = (award.owner for epoch, (award, _) in made.items() if epoch != unit.epoch)

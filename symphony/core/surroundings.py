@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from symphony.core.chance import Chance
 from symphony.core.directory import Directory
@@ -11,6 +11,7 @@ from symphony.core.experience import Experience
 from symphony.core.ids import NodeId
 from symphony.core.journal import Journal
 from symphony.core.outbox import Outbox
+from symphony.core.pace import Pace
 from symphony.core.vectors import Vectors
 
 
@@ -26,3 +27,4 @@ class Surroundings:
     chance: Chance
     out: Outbox
     alive: Callable[[], frozenset[NodeId]]
+    pace: Pace = field(default_factory=Pace)

@@ -97,6 +97,7 @@ from symphony.core.timers import (
     PublishDue,
     Renew,
     RetentionDue,
+    StragglerDue,
     SyncDue,
     Timer,
     WindowOver,
@@ -333,16 +334,10 @@ class Swarm:
 
     def _fired(self, timer: Timer) -> None:
         match timer:
-            case WindowOver():
-                self.conductor.window_over(timer)
-            case CallAgain():
-                self.conductor.call_again(timer)
-            case CallAhead():
-                self.conductor.call_ahead(timer)
-            case LeaseOver():
-                self.conductor.lease_over(timer)
+            case WindowOver() | CallAgain() | CallAhead() | LeaseOver() | StragglerDue():
+                self.conductor.fired(timer)
             case DeadlineOver():
-                self.conductor.deadline_over(timer)
+                self.conductor.fired(timer)
             case Renew():
                 self.worker.renew(timer)
             case OwnerLetsGo():

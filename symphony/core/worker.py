@@ -1,10 +1,10 @@
 """The owner's side: bidding for units, doing them, and letting go in time.
 
-A node bids with each of its agents that may own a unit, says how busy they are and nothing about
-how good they are. Work is accepted only with the award that grants it, a ledger entry signed by
-the conductor that names this node and agent. Epochs fence: of one unit, only the highest award
-seen is worked on. While it works the owner renews its lease; without an acknowledgement for 0.9
-lease it aborts, because by then somebody else may own the unit.
+A node bids with each of its agents that may own a unit, says how busy they are and how long units
+took them lately, and nothing about how good they are. Work is accepted only with the award that
+grants it, a ledger entry signed by the conductor that names this node and agent. Epochs fence: of
+one unit, only the highest award seen is worked on. While it works the owner renews its lease;
+without an acknowledgement for 0.9 lease it aborts, because by then somebody else may own the unit.
 
 A result that was handed over is kept for a while: a conductor that was restarted, or that never got
 it, sends the same work again and gets the same answer.
@@ -39,6 +39,7 @@ from symphony.core.messages import (
     encode_order,
 )
 from symphony.core.outbox import Outbox
+from symphony.core.pace import Pace
 from symphony.core.records import AWARD, RESULT, Award, ResultRecord
 from symphony.core.timers import OwnerLetsGo, Renew
 
@@ -82,6 +83,7 @@ class Worker:
         self._jobs: dict[UnitId, Job] = {}
         self._waiting: dict[str, deque[UnitId]] = {}
         self._fences: dict[tuple[NodeId, UnitId], Epoch] = {}
+        self._pace = Pace()
         self._handed_over: OrderedDict[tuple[NodeId, UnitId, Epoch], Done] = OrderedDict()
 
     # --- bidding ------------------------------------------------------------------------------
@@ -130,7 +132,9 @@ class Worker:
                 queued = len(self._waiting[agent])
                 if free == 0 and queued >= limits.MAX_QUEUE_PER_AGENT:
                     continue
-                bids.append(Bid(call.unit, agent, listing.id, free, queued, 0))
+                known_ms = self._pace.own_ms(self._me, agent, call.requirement.role) or 0
+                turns = 1 if free else 2 + queued // listing.capability.concurrency
+                bids.append(Bid(call.unit, agent, listing.id, free, queued, known_ms * turns))
         self._out.send(peer, Bids(beacon.beacon, tuple(bids)))
 
     # --- working ------------------------------------------------------------------------------
@@ -237,6 +241,7 @@ class Worker:
         job = self._current(done.unit, done.epoch)
         if job is None:
             return
+        self._pace.learn(self._me, job.award.agent, job.order.role, _as_count(done.elapsed_ms))
         output = _as_text(done.output).encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
         record = ResultRecord(
             task=job.task,

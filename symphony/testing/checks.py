@@ -31,8 +31,10 @@ from symphony.core.events import (
     TaskEnded,
     TaskResumed,
     UnitAwarded,
+    UnitDone,
+    UnitHedged,
 )
-from symphony.core.ids import TaskId, UnitId, unit_id
+from symphony.core.ids import NodeId, TaskId, UnitId, unit_id
 from symphony.core.receipt import verify_receipt
 from symphony.core.records import VERDICT
 from symphony.core.task_run import TaskRun
@@ -60,6 +62,7 @@ class Watch:
     slack_ms: int = SLACK_MS
     called_ms: dict[str, int] = field(default_factory=dict)
     awarded_ms: dict[tuple[str, int], int] = field(default_factory=dict)
+    hedged: dict[UnitId, NodeId] = field(default_factory=dict)  # units with rivals: the stragglers
     refused_plans: set[str] = field(default_factory=set)
 
 
@@ -104,6 +107,16 @@ class Checks:
                 self.award_ms.append(event.at_ms - called_ms)
                 self.counts["awards"] += 1
                 self.counts["bids"] += event.bids
+            case UnitHedged():
+                self.marks.add("hedged")
+                self.counts["hedges"] += 1
+                hedged = self.tasks[event.task].hedged
+                hedged[unit_id(event.task, event.unit)] = event.straggler
+            case UnitDone():
+                straggler = self.tasks[event.task].hedged.get(unit_id(event.task, event.unit))
+                if straggler is not None:
+                    won = "straggler" if straggler == event.owner else "rival"
+                    self.marks.add(f"hedge won by the {won}")
             case FailedOver():
                 self.tasks[event.task].called_ms.setdefault(event.unit, event.at_ms)
                 if event.reason.startswith("bad plan"):
