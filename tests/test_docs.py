@@ -11,15 +11,15 @@ from types import ModuleType
 import pytest
 
 from ledger import Kind
-from symphony.core import admission, inclusion, messages, receipt, records
+from symphony.core import admission, inclusion, messages, receipt, records, reputation
 from symphony.core.events import TaskEnded
 from symphony.net.events import Channel
 from symphony.net.hello import PROTOCOL
 
 REPO = Path(__file__).parents[1]
-PROTOCOL_PAGE = (REPO / "docs/protocol.md").read_text()
+PROTOCOL_PAGE = (REPO / "docs/protocol.md").read_text() + (REPO / "docs/receipt.md").read_text()
 GLOSSARY = (REPO / "docs/glossary.md").read_text()
-ROOMS = (records, receipt, inclusion, admission, messages)
+ROOMS = (records, receipt, inclusion, admission, messages, reputation)
 
 _TABLE = re.compile(r"^### `(\w+)`\n\n((?:\|.*\n)+)", re.MULTILINE)
 TABLES: dict[str, str] = dict(_TABLE.findall(PROTOCOL_PAGE))
@@ -58,6 +58,9 @@ def test_every_record_of_the_ledger_is_described() -> None:
         "Award",
         "Candidate",
         "Ballot",
+        "Awaited",
+        "ProbeOutcome",
+        "Standing",
         "Receipt",
         "OpenedText",
         "Seal",
@@ -89,7 +92,7 @@ def test_the_contexts_of_signatures_and_digests() -> None:
 
 
 def test_kinds_formats_and_protocols() -> None:
-    for kind in ("CAPABILITY", "TASK", "AWARD", "RESULT", "VERDICT", "REVOKE"):
+    for kind in ("CAPABILITY", "TASK", "AWARD", "RESULT", "VERDICT", "PROBE", "REVOKE"):
         assert f"{Kind[kind].value} {kind.lower()}" in PROTOCOL_PAGE
     assert f"`{receipt.FORMAT}`" in PROTOCOL_PAGE
     for protocol in (PROTOCOL, *(channel.value for channel in Channel)):

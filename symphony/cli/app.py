@@ -23,6 +23,7 @@ from symphony.cli.ledger import ledger
 from symphony.cli.ledger_files import export, stats, take_in
 from symphony.cli.options import set_global_home
 from symphony.cli.receipt import receipt
+from symphony.cli.reputation import reputation
 from symphony.cli.show import out
 from symphony.cli.task import task, tasks
 
@@ -103,6 +104,7 @@ app.command(rich_help_panel=ASK)(submit.submit)
 app.command(rich_help_panel=ASK)(tasks)
 app.add_typer(task, name="task", rich_help_panel=ASK)
 app.add_typer(receipt, name="receipt", rich_help_panel=CHECK)
+app.command(rich_help_panel=CHECK)(reputation)
 ledger.command("stats")(stats)
 ledger.command("export")(export)
 ledger.command("import")(take_in)

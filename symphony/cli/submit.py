@@ -25,6 +25,23 @@ if TYPE_CHECKING:
 MAX_PROMPT_CHARS = 64 * 1024
 Verdict = Mapping[str, Any]
 """The last event of a task, as plain JSON values."""
+RuleOption = Annotated[
+    Literal["auto", "match", "majority", "reliability", "confidence", "ranked"] | None,
+    typer.Option(help="How ballots are weighed; auto: by evidence once there is some."),
+]
+AlphaOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Certify the answer at this level, such as 0.05, and stop once that is done.",
+        min=0.0001,
+        max=0.5,
+        metavar="LEVEL",
+    ),
+]
+AnswerTypeOption = Annotated[
+    Literal["text", "number", "boolean", "choice", "json", "expression"] | None,
+    typer.Option(help="What an answer is; equal ones are counted together."),
+]
 
 
 def submit(  # noqa: PLR0917
@@ -32,16 +49,12 @@ def submit(  # noqa: PLR0917
     chains: Annotated[
         int | None, typer.Option(help="Independent attempts, each with one vote.", min=1, max=16)
     ] = None,
-    rule: Annotated[
-        Literal["match", "majority"] | None, typer.Option(help="How ballots are weighed.")
-    ] = None,
+    rule: RuleOption = None,
+    alpha: AlphaOption = None,
     plan: Annotated[
         Literal["auto", "always", "never"] | None, typer.Option(help="Split the task into steps?")
     ] = None,
-    answer_type: Annotated[
-        Literal["text", "number", "boolean", "choice", "json", "expression"] | None,
-        typer.Option(help="What an answer is; equal ones are counted together."),
-    ] = None,
+    answer_type: AnswerTypeOption = None,
     choice: Annotated[
         list[str] | None, typer.Option(help="A possible answer; give it several times.")
     ] = None,
@@ -74,6 +87,7 @@ def submit(  # noqa: PLR0917
     options = {
         "chains": chains,
         "rule": rule,
+        "alpha": alpha,
         "planning": plan,
         "answer_type": answer_type or ("choice" if choice else None),
         "choices": choice or None,
@@ -205,7 +219,7 @@ def summary(verdict: Mapping[str, Any]) -> str:
     ballots = verdict["ballots"]
     parts = [
         verdict["outcome"],
-        f"{len(ballots)} ballot{'s' if len(ballots) != 1 else ''}",
+        _ballots_text(len(ballots), verdict["effective_milli"]),
         verdict["stop"],
         f"{verdict['tokens']} tokens",
         duration(verdict["at_ms"]),
@@ -215,6 +229,12 @@ def summary(verdict: Mapping[str, Any]) -> str:
     if verdict["receipt"]:
         parts.append(f"receipt {verdict['receipt'][:16]}")
     return " | ".join(part for part in parts if part)
+
+
+def _ballots_text(count: int, effective_milli: int) -> str:
+    """How many ballots there were, and how many independent ones they are worth."""
+    text = f"{count} ballot{'s' if count != 1 else ''}"
+    return f"{text} ≈ {effective_milli / 1000:.1f} independent" if count > 1 else text
 
 
 def _next_step(verdict: Mapping[str, Any]) -> str:

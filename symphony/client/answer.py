@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TaskEvent = Mapping[str, Any]
-"""One event of a task: `type` (task, plan, beacon, bid, award, token, result, failover, hedge,
-resumed, chain_failed, ballot, verdict), `task`, `at_ms`, and what the type brings along."""
+"""One event of a task: `type` (task, plan, beacon, bid, award, token, result, failover,
+chain_failed, ballot, verdict), `task`, `at_ms`, and what the type brings along."""
 
 _SHOWN_CHARS = 200
 
@@ -57,7 +57,9 @@ class Answer(Generic[T]):
     """A voted answer.
 
     `parsed` is the instance of `output_type`, or the JSON value of a "json" answer, or None.
-    `certificate` says why the vote stopped when it did. `phases_ms` are milliseconds by phase,
+    `certificate` says why the vote stopped when it did, `rule` how ballots were weighed, and
+    `effective_votes` how many independent ballots they are worth. `phases_ms` are milliseconds by
+    phase,
     `tokens` the sum over all calls of all chains, `owner_failovers` how many owners were
     replaced on the way.
     """
@@ -72,6 +74,8 @@ class Answer(Generic[T]):
     owner_failovers: int
     tokens: int
     task_id: str
+    rule: str
+    effective_votes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ def answer_of(
         owner_failovers=verdict["owner_failovers"],
         tokens=verdict["tokens"],
         task_id=verdict["task"],
+        rule=verdict["rule"],
+        effective_votes=verdict["effective_milli"] / 1000,
     )
 
 

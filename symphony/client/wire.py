@@ -32,7 +32,8 @@ class TaskOptions(TypedDict, total=False):
     """How a swarm shall work on a task. What is left out is the node's default."""
 
     chains: int
-    rule: Literal["match", "majority"]
+    rule: Literal["auto", "match", "majority", "reliability", "confidence", "ranked"]
+    alpha: float
     selection: Literal["match", "random", "learned"]
     planning: Literal["auto", "always", "never"]
     answer_type: Literal["text", "number", "boolean", "choice", "json", "expression"]

@@ -31,6 +31,7 @@ def bundle(run: TaskRun, swarm_id: SwarmId) -> bytes:
         entries=tuple(entry.encode() for entry in run.entries),
         capabilities=tuple(listing.entry.encode() for listing in run.listings.values()),
         opened=opened,
+        evidence=tuple(entry.encode() for entry in run.cited),
     )
     return RECEIPT.encode(receipt)
 

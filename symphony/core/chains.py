@@ -9,24 +9,21 @@ can't change the winner any more, the task ends: that is the conductor's busines
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
-from symphony.core.answers import canonical, extract
 from symphony.core.calls import Calls
-from symphony.core.effects import Note
 from symphony.core.events import BallotCast, ChainFailed, PlanMade, UnitDone
-from symphony.core.ids import EntryId, NodeId
-from symphony.core.match import match
-from symphony.core.notes import ChainTurned
+from symphony.core.ids import NodeId
+from symphony.core.inputs import TaskSpec
+from symphony.core.messages import Order
 from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, Plan, direct_plan, parse_plan
 from symphony.core.prompts import DIRECT_SKILL, PLAN_SKILL
-from symphony.core.records import Outcome
+from symphony.core.records import Outcome, Rule
+from symphony.core.settling import Settlement, next_wave
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Chain, Opened, TaskRun, Unit
-from symphony.core.vote import Vote, decided, tally, weigh
-
-NO_ANSWER = "its output holds no answer"
+from symphony.core.voting import cast, known_ballots, resettle, rule_for
 
 
 class Chains:
@@ -36,11 +33,18 @@ class Chains:
         self._around = around
         self._out = around.out
         self._end = end
-        self.calls = Calls(around, order_for, self._unit_failed)
+        self.calls = Calls(around, self._order_for, self._unit_failed)
 
-    def begin(self, run: TaskRun, chains: Sequence[Chain]) -> None:
-        """Call for the planners of these chains, or for their direct steps."""
+    def begin(self, run: TaskRun) -> None:
+        """Begin the chains of the first wave; of all, where no level is to be reached."""
+        self._begin(run, next_wave(known_ballots(run), run.spec.alpha_ppm))
+
+    def _begin(self, run: TaskRun, count: int) -> None:
+        """Call for the planners of the next chains, or for their direct steps."""
         spec = run.spec
+        chains = [chain for chain in run.chains if not chain.begun][:count]
+        for chain in chains:
+            chain.begun = True
         if spec.planning == "always" or (spec.planning == "auto" and self._has_planner(run)):
             units = [
                 run.add_unit(Unit(run.task, f"plan/{chain.index}", chain.index, "plan", PLAN_SKILL))
@@ -48,23 +52,16 @@ class Chains:
             ]
             self.calls.call(run, units)
         else:
-            ready = [unit for chain in chains for unit in self.adopt_direct(run, chain)]
+            plan = direct_plan(spec.prompt, spec.skill or DIRECT_SKILL)
+            ready = [unit for chain in chains for unit in self._adopt(run, chain, plan, "")]
             self.calls.call(run, ready)
 
-    def go_on(self, run: TaskRun) -> None:
-        """After a restart: call for whatever is ready and has no owner."""
-        fresh: list[Chain] = []
-        ready: list[Unit] = []
-        for chain in run.chains:
-            units = [unit for unit in run.units.values() if unit.chain == chain.index]
-            if not chain.ended and not units:
-                fresh.append(chain)
-            elif not chain.ended:
-                ready += [unit for unit in units if unit.state == "calling"]
-                ready += self._ready(run, chain)
-        self.calls.call(run, ready)
-        if fresh and not run.ended:
-            self.begin(run, fresh)
+    def rule_for(self, spec: TaskSpec) -> Rule:
+        """The rule of a task that is about to begin."""
+        around = self._around
+        alive = around.alive()
+        live = (item for item in around.directory if item.node in alive)
+        return rule_for(spec, live, around.evidence, self._out.wall_ms)
 
     def _has_planner(self, run: TaskRun) -> bool:
         alive = self._around.alive()
@@ -75,12 +72,7 @@ class Chains:
             for listing in self._around.directory
         )
 
-    def adopt_direct(self, run: TaskRun, chain: Chain, fallback: str = "") -> list[Unit]:
-        """Let a chain answer directly, in one step."""
-        plan = direct_plan(run.spec.prompt, run.spec.skill or DIRECT_SKILL)
-        return self.adopt(run, chain, plan, fallback)
-
-    def adopt(self, run: TaskRun, chain: Chain, plan: Plan, fallback: str = "") -> list[Unit]:
+    def _adopt(self, run: TaskRun, chain: Chain, plan: Plan, fallback: str) -> list[Unit]:
         """Give a chain its plan. The units that are ready at once are returned."""
         chain.plan, chain.fallback = plan, fallback
         run.planned_ms = self._at(run)
@@ -108,6 +100,10 @@ class Chains:
     def _steps(run: TaskRun, chain: Chain) -> Iterator[Unit]:
         return (u for u in run.units.values() if u.chain == chain.index and u.role == "solve")
 
+    def _order_for(self, run: TaskRun, unit: Unit) -> Order:
+        skills = self._around.directory.skill_names(self._around.alive())
+        return order_for(run, unit, skills)
+
     def unit_done(self, run: TaskRun, unit: Unit, peer: NodeId) -> None:
         record, entry = unit.record, unit.result
         assert record is not None
@@ -130,14 +126,14 @@ class Chains:
         if unit.role == "plan":
             self._plan_done(run, chain, unit)
             return
-        self.accept(run, unit)
+        self._accept(run, unit)
         if unit is chain.final:
             self._vote(run, chain, unit)
         else:
             self.calls.call(run, self._ready(run, chain))
 
     @staticmethod
-    def accept(run: TaskRun, unit: Unit) -> None:
+    def _accept(run: TaskRun, unit: Unit) -> None:
         """The unit is done: its result can be quoted, and opened in the receipt."""
         assert unit.result is not None
         unit.state = "done"
@@ -152,54 +148,29 @@ class Chains:
                 unit.complaint = str(error)
                 self.calls.again(run, unit, f"bad plan: {error}", "bad_plan", avoid_owner=False)
                 return
-            self.accept(run, unit)
+            self._accept(run, unit)
             self._fall_back(run, chain, f"no usable plan: {error}")
             return
-        self.accept(run, unit)
-        self.calls.call(run, self.adopt(run, chain, plan))
+        self._accept(run, unit)
+        self.calls.call(run, self._adopt(run, chain, plan, ""))
 
     def _fall_back(self, run: TaskRun, chain: Chain, why: str) -> None:
-        self._out.do(Note(run.task, ChainTurned(chain.index, why[:300])))
-        self.calls.call(run, self.adopt_direct(run, chain, why))
+        plan = direct_plan(run.spec.prompt, run.spec.skill or DIRECT_SKILL)
+        self.calls.call(run, self._adopt(run, chain, plan, why))
 
     def _vote(self, run: TaskRun, chain: Chain, unit: Unit) -> None:
-        if self._cast(run, chain, unit):
-            self.maybe_end(run)
-        else:
-            self._chain_failed(run, chain, "task_failed", NO_ANSWER)
-
-    def count(self, run: TaskRun) -> None:
-        """After a restart: cast the ballots of the chains that had come to their end."""
-        for chain in run.chains:
-            final = chain.final
-            if final is None or final.state != "done" or chain.ended:
-                continue
-            if not self._cast(run, chain, final):
-                chain.failure = ("task_failed", NO_ANSWER)
-
-    def _cast(self, run: TaskRun, chain: Chain, unit: Unit) -> bool:
-        """The chain's ballot; False if its last output holds no answer."""
-        spec = run.spec
-        cut = unit.record is not None and unit.record.cut
-        answer = extract(unit.output, spec.answer_type, spec.choices, cut=cut)
-        if answer is None:
+        if not cast(run, chain, unit, list(self._steps(run, chain))):
             chain.blank = True
-            return False
-        scores = [self._match(run, step) for step in self._steps(run, chain)]
-        weight = weigh(spec.rule, scores)
-        chain.vote = Vote(chain.index, canonical(answer, spec.answer_type), answer, weight)
+            self._chain_failed(run, chain, "task_failed", "its output holds no answer")
+            return
+        run.voted_ms = self._at(run)
+        settlement = resettle(run, self._around.evidence)
+        vote = next(vote for vote in settlement.votes if vote.chain == chain.index)
         assert unit.award is not None
         owner = NodeId(unit.award.owner)
-        run.voted_ms = self._at(run)
-        self._out.tell(BallotCast(run.task, self._at(run), chain.index, owner, answer, weight))
-        return True
-
-    @staticmethod
-    def _match(run: TaskRun, unit: Unit) -> int:
-        """φ of a unit's owner, whatever rule elected it."""
-        assert unit.award is not None
-        listing = run.listings[EntryId(unit.award.capability)]
-        return match(listing.capability, unit.award.requirement)
+        at_ms = self._at(run)
+        self._out.tell(BallotCast(run.task, at_ms, chain.index, owner, vote.answer, vote.weight))
+        self._maybe_finish(run, settlement)
 
     def _unit_failed(self, run: TaskRun, unit: Unit, code: str, text: str) -> None:
         """Nobody could be found, paid or trusted to do it."""
@@ -216,23 +187,29 @@ class Chains:
         if chain.ended or run.ended:
             return
         chain.failure = (code, text)
-        self._out.do(Note(run.task, ChainTurned(chain.index, text[:300], code)))
         self._out.tell(ChainFailed(run.task, self._at(run), chain.index, text))
         self.calls.stop(run, [u for u in run.units.values() if u.chain == chain.index])
-        self.maybe_end(run)
+        self._maybe_finish(run, resettle(run, self._around.evidence))
 
-    def maybe_end(self, run: TaskRun) -> None:
-        """End the task when the remaining ballots can't change the winner any more."""
-        classes = tally(run.votes)
-        if run.outstanding == 0:
-            cast = len(run.votes)
-            if classes:
-                self._end(run, "answered", f"{cast} of {len(run.chains)} chains voted")
-            else:
-                self._end(run, "failed", "no chain ended in an answer")
-        elif decided(classes, run.outstanding):
+    def _maybe_finish(self, run: TaskRun, vote: Settlement) -> None:
+        """End the task if the vote is over, else begin the next wave once this one has ended."""
+        count = len(run.chains)
+        if not run.outstanding and not vote.votes:
+            self._end(run, "failed", "no chain ended in an answer")
+        elif vote.state == "exact":
+            voted = f"{len(vote.votes)} of {count} chains voted"
             text = f"exact: {run.outstanding} more ballots can't change the winner"
-            self._end(run, "answered", text)
+            self._end(run, "answered", text if run.outstanding else voted)
+        elif vote.state == "certified":
+            level = run.spec.alpha_ppm / 10_000
+            drawn = known_ballots(run).drawn
+            text = f"certified at {level:g} %: what most of {count} such chains answer"
+            self._end(run, "answered", f"{text}, after {drawn}")
+        elif vote.state == "tied":
+            text = f"{len(vote.votes)} of {count} chains voted, and two answers are level"
+            self._end(run, "not_certified" if run.spec.alpha_ppm else "answered", text)
+        elif not any(chain.begun and not chain.ended for chain in run.chains):
+            self._begin(run, next_wave(known_ballots(run), run.spec.alpha_ppm))
 
     def _at(self, run: TaskRun) -> int:
         return self._out.now_ms - run.started_ms

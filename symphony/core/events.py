@@ -26,17 +26,6 @@ class TaskAccepted:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskResumed:
-    """The conductor was restarted and goes on: so many units were done, so many may be running."""
-
-    task: TaskId
-    at_ms: int
-    done: int
-    running: int
-    type: Literal["resumed"] = "resumed"
-
-
-@dataclass(frozen=True, slots=True)
 class BeaconSent:
     """A call for bids for these units went to `asked` nodes."""
 
@@ -129,18 +118,6 @@ class FailedOver:
 
 
 @dataclass(frozen=True, slots=True)
-class UnitHedged:
-    """The owner takes long: a second one has the unit as well, in `epoch`."""
-
-    task: TaskId
-    at_ms: int
-    unit: str
-    epoch: Epoch
-    straggler: NodeId
-    type: Literal["hedge"] = "hedge"
-
-
-@dataclass(frozen=True, slots=True)
 class ChainFailed:
     """A chain is over without a ballot."""
 
@@ -191,6 +168,8 @@ class TaskEnded:
     tokens: int
     receipt: bytes
     phases_ms: dict[str, int]
+    rule: str = ""
+    effective_milli: int = 0
     type: Literal["verdict"] = "verdict"
 
 
@@ -276,7 +255,6 @@ class OwnLogShort:
 
 TaskEvent = (
     TaskAccepted
-    | TaskResumed
     | BeaconSent
     | BidHeard
     | UnitAwarded
@@ -284,7 +262,6 @@ TaskEvent = (
     | UnitDone
     | PlanMade
     | FailedOver
-    | UnitHedged
     | ChainFailed
     | BallotCast
     | TaskEnded

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from ledger import Entry, ForkProof
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
@@ -22,9 +22,6 @@ from symphony.core.records import (
     Selection,
 )
 from symphony.core.timers import Timer
-
-if TYPE_CHECKING:
-    from symphony.core.notes import TaskNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +90,6 @@ class EntriesStored:
     """Entries read back from the store when the node opens, oldest first."""
 
     entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskFound:
-    """The notes of a task that had not ended when the node stopped, in order; before `Started`."""
-
-    task: TaskId
-    notes: tuple[TaskNote, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +180,8 @@ class TaskSpec:
 
     prompt: str
     chains: int = 3
-    rule: Rule = "match"
+    rule: Rule | Literal["auto"] = "auto"
+    alpha_ppm: int = 0
     selection: Selection = "learned"
     planning: Planning = "auto"
     answer_type: AnswerType = "text"
@@ -235,7 +225,6 @@ Input = (
     | PeerDown
     | Heard
     | EntriesStored
-    | TaskFound
     | LookedUp
     | LogHashed
     | BodiesDropped

@@ -61,24 +61,22 @@ BREAKER_INCIDENTS = 3  # a partition is one, and a node that comes back delivers
 BREAKER_PAUSE = 64  # awards of ours before the second chance, doubled each time ...
 BREAKER_DOUBLINGS = 4  # ... up to 1 024
 
-# --- notes ------------------------------------------------------------------------------------
-MAX_NOTE_BYTES = 256 * 1024  # a frame's worth: a prompt of 64 KiB, or eight capabilities of 17 KiB
-MAX_LISTINGS_PER_NOTE = 8
-PATIENCE_MS = 10_000  # after a restart, peers need some seconds to come back before they can bid
-MAX_HANDED_OVER = 64  # results kept for a conductor that asks again, 64 KiB each at the most
-
-# --- hedging ----------------------------------------------------------------------------------
-PACES_REMEMBERED = 32  # durations of one agent in one role: the 95th percentile is the 31st
-PACES_NEEDED = 5  # fewer say nothing about how long is long
-MAX_PACES = 4_096  # agents in a role, some 1 KiB each
-HEDGE_AFTER_MS = 1_000  # nobody is late before: a second award takes some 10 ms of two nodes
-MAX_HEDGES_PER_TASK = 3  # a swarm that is slow as a whole is not helped by more work
-
 # --- leases -----------------------------------------------------------------------------------
 LEASE_MS = 10_000
 RENEW_EVERY_MS = LEASE_MS // 3  # two renewals may get lost
 OWNER_STOPS_PPM = 900_000  # the owner lets go at 0.9 lease ...
 CONDUCTOR_WAITS_PPM = 1_100_000  # ... and the conductor waits 1.1: clocks may drift by 10 %
+
+# --- evidence ---------------------------------------------------------------------------------
+MAX_OUTCOMES_PER_ENTRY = 32  # some 150 bytes each
+PROBE_WINDOW_MS = 28 * 24 * 3600 * 1000  # four half-lives: what is older weighs below a sixteenth
+PROBE_LIFETIME_MS = PROBE_WINDOW_MS + 7 * 24 * 3600 * 1000  # of the body, for who looks back
+AGREEMENT_WINDOW_MS = 7 * 24 * 3600 * 1000  # verdicts keep their bodies for a day more
+MAX_EVIDENCE = 4_096  # entries with evidence held in memory, some 1 KiB each
+MAX_CITED = 64  # of them in one receipt: each costs its reader a signature, some 0.2 ms
+MAX_POOL = 64  # agents that are looked at to choose the rule of a task
+MAX_STANDINGS = 65_536  # pairs of agent and skill in one reputation, some 150 bytes each
+MAX_REPUTATION_BYTES = 16 * 1024 * 1024
 
 # --- membership and ledger --------------------------------------------------------------------
 PRESENCE_EVERY_MS = 5_000

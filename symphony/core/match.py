@@ -40,6 +40,12 @@ def match(capability: Capability, requirement: Requirement) -> int:
     return max(_skill_match(skill, requirement, same) for skill in capability.skills)
 
 
+def best_skill(capability: Capability, requirement: Requirement) -> str:
+    """The skill of an agent that fits a requirement best; the first of equals."""
+    same = requirement.encoder is not None and requirement.encoder == capability.encoder
+    return max(capability.skills, key=lambda s: _skill_match(s, requirement, same)).name
+
+
 def _skill_match(skill: Skill, requirement: Requirement, same_encoder: bool) -> int:
     if same_encoder and skill.vector is not None and requirement.vector is not None:
         return cosine_ppm(skill.vector, requirement.vector)

@@ -19,7 +19,8 @@ MAX_BODY_BYTES = 16 * 1024  # the ledger's own bound on a body
 
 Role = Literal["plan", "solve", "judge"]
 Privacy = Literal["local", "swarm", "open"]
-Rule = Literal["match", "majority"]
+Rule = Literal["match", "majority", "reliability", "confidence", "ranked"]
+Settled = Literal["open", "exact", "certified", "tied"]
 Selection = Literal["match", "random", "learned"]
 Lapse = Literal["failed", "late", "refused", "gone", "junk", "bad_plan", "slow", "unused"]
 """How an epoch of a unit ended without a result that counts: its owner's engine failed, it was
@@ -88,6 +89,7 @@ class TaskRecord:
     budget_tokens: Count
     deadline_ms: Annotated[int, Interval(ge=1, le=limits.MAX_DEADLINE_MS)]
     choices: Annotated[tuple[Line, ...], Len(0, 64)] = ()
+    alpha: Ppm = 0  # the level at which the answer is to be certified; 0 for the exact stop only
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,30 +161,72 @@ class ResultRecord:
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """One chain's answer in a verdict: the result entry it stands on, its class and its weight."""
+    """One chain's answer in a verdict: the result entry it stands on, the agent that gave it and
+    the skill that it was asked for, its class and its weight.
+    """
 
     chain: Count
     result: Digest
     owner: Key
+    agent: Name
+    skill: Name
     answer: Digest
     weight: Ppm
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """A chain that was still out when the vote was over: the award of its last step."""
+
+    chain: Count
+    unit: Id16
+    epoch: Annotated[int, Interval(ge=1, le=2**31)]
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictRecord:
-    """How a task ended. `winner` is the salted digest of the winning class, if there is one;
+    """How a task ended. `winner` is the salted digest of the winning class, if there is one.
+
+    `version` is that of the arithmetic of weights, `evidence` the entries that they came from.
+    `outstanding` chains had neither voted nor failed; the first `drawn` ones had ended, and
+    `e_milli` is the e-value that certifies (`weighing.stopping`).
     `blank` are the chains whose last output held no answer.
     """
 
     task: Id16
     outcome: Outcome
     rule: Rule
+    version: Count
     ballots: Annotated[tuple[Ballot, ...], Len(0, limits.MAX_CHAINS)]
+    settled: Settled
+    outstanding: Count
+    drawn: Count
     stop: Line
     tokens: Count
     failovers: Count
+    e_milli: Count = 0
+    awaited: Annotated[tuple[Awaited, ...], Len(0, limits.MAX_CHAINS)] = ()
+    evidence: Annotated[tuple[Digest, ...], Len(0, limits.MAX_CITED)] = ()
     winner: Digest | None = None
     blank: Annotated[tuple[Count, ...], Len(0, limits.MAX_CHAINS)] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOutcome:
+    """An agent answered a question with a known answer: the result entry, and whether it was so."""
+
+    node: Key
+    agent: Name
+    skill: Name
+    result: Digest
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRecord:
+    """What the author found out by probing, a batch at a time."""
+
+    outcomes: Annotated[tuple[ProbeOutcome, ...], Len(1, limits.MAX_OUTCOMES_PER_ENTRY)]
 
 
 CAPABILITY: Codec[Capability] = Codec(Capability, max_bytes=MAX_BODY_BYTES)
@@ -190,3 +234,4 @@ TASK: Codec[TaskRecord] = Codec(TaskRecord, max_bytes=MAX_BODY_BYTES)
 AWARD: Codec[AwardRecord] = Codec(AwardRecord, max_bytes=MAX_BODY_BYTES)
 RESULT: Codec[ResultRecord] = Codec(ResultRecord, max_bytes=MAX_BODY_BYTES)
 VERDICT: Codec[VerdictRecord] = Codec(VerdictRecord, max_bytes=MAX_BODY_BYTES)
+PROBE: Codec[ProbeRecord] = Codec(ProbeRecord, max_bytes=MAX_BODY_BYTES)

@@ -37,6 +37,11 @@ class ReceiptReport:
     proven: tuple[str, ...]
     not_proven: tuple[str, ...]
     seal: SealReport | None = None
+    settled: str = "open"
+    alpha_ppm: int = 0
+    e_milli: int = 0
+    effective_milli: int = 0
+    evidence: int = 0
 
 
 PROVEN = (
@@ -48,7 +53,7 @@ PROVEN = (
 NOT_PROVEN = (
     "that the answer is true",
     "that a node ran the model it names",
-    "that the conductor recorded every bid it heard",
+    "that the conductor recorded every bid, result and piece of evidence that it had",
 )
 UNSEEN = "that other nodes saw these entries in append-only logs"
 BEYOND_THE_SEAL = (

@@ -30,6 +30,7 @@ def task_record(submit: Submit) -> TaskRecord | str:
 
 def _checked(submit: Submit) -> TaskRecord:
     spec = submit.spec
+    assert spec.rule != "auto", "the conductor resolves it first"
     prompt = spec.prompt.encode()
     if len(prompt) > limits.MAX_PROMPT_BYTES:
         raise DecodeError(f"a prompt of {len(prompt)} bytes, at most {limits.MAX_PROMPT_BYTES}")
@@ -38,6 +39,7 @@ def _checked(submit: Submit) -> TaskRecord:
         prompt=salted_digest("prompt", submit.salt, prompt),
         chains=spec.chains,
         rule=spec.rule,
+        alpha=spec.alpha_ppm,
         selection=spec.selection,
         planning=spec.planning,
         answer_type=spec.answer_type,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from symphony.core.chance import Chance
 from symphony.core.directory import Directory
 from symphony.core.experience import Experience
+from symphony.core.grounds import EvidenceBook
 from symphony.core.ids import NodeId
 from symphony.core.journal import Journal
 from symphony.core.outbox import Outbox
-from symphony.core.pace import Pace
 from symphony.core.vectors import Vectors
 
 
@@ -26,5 +26,5 @@ class Surroundings:
     experience: Experience
     chance: Chance
     out: Outbox
+    evidence: EvidenceBook
     alive: Callable[[], frozenset[NodeId]]
-    pace: Pace = field(default_factory=Pace)

@@ -29,6 +29,7 @@ from symphony.core.effects import Effect
 from symphony.core.events import AgentSeen, PeerSeen
 from symphony.core.experience import Experience
 from symphony.core.forks import Forks
+from symphony.core.grounds import EvidenceBook
 from symphony.core.hosting import Hosting
 from symphony.core.identities import Identities
 from symphony.core.ids import NodeId, SwarmId
@@ -48,7 +49,6 @@ from symphony.core.inputs import (
     SealWanted,
     Started,
     Submit,
-    TaskFound,
     TimerFired,
     WallClock,
     WorkDone,
@@ -97,7 +97,6 @@ from symphony.core.timers import (
     PublishDue,
     Renew,
     RetentionDue,
-    StragglerDue,
     SyncDue,
     Timer,
     WindowOver,
@@ -137,6 +136,7 @@ class Swarm:
         self._forks = Forks(self.journal, self._out, self.gate.may_append, self._frozen)
         self.journal.met_fork, self.journal.compare = self._forks.met, self._forks.compare
         self.members = Members(self.me, self._out)
+        self.evidence = EvidenceBook()
         around = Surroundings(
             self.me,
             self.journal,
@@ -145,6 +145,7 @@ class Swarm:
             self.experience,
             chance,
             self._out,
+            self.evidence,
             self._trusted,
         )
         self.conductor = Conductor(around)
@@ -177,17 +178,9 @@ class Swarm:
         if self.gate.state in ("forked", "retired", "asking"):
             self.conductor.halt(self.gate.why)
             self.worker.halt()
-        if self.gate.state in ("forked", "retired", "short"):
-            self.conductor.resuming.halt(self.gate.code, self.gate.why)
         self._forks.write()
-        self._resume()
         for happened in self.gate.release():
             self._route(happened)
-
-    def _resume(self) -> None:
-        """Go on with the tasks of an earlier life, once the own log may be written to."""
-        if self.conductor.resuming and self.gate.may_append():
-            self.conductor.resuming.resume()
 
     def _trusted(self) -> frozenset[NodeId]:
         """Who may own work: the connected peers whose logs go on, and this node."""
@@ -208,6 +201,7 @@ class Swarm:
     def _frozen(self, author: NodeId) -> None:
         """An author signed two histories: its agents and bids mean nothing any more."""
         self.directory.drop(author)
+        self.evidence.drop(author)
         self.identities.review()
         if author != self.me:
             self.conductor.peer_down(author, "the owner's log is forked")
@@ -231,14 +225,11 @@ class Swarm:
             case Embedded(encoder, texts, vectors):
                 self._vectors.learn(encoder, texts, vectors)
                 self.conductor.embedded()
-            case TaskFound(task, notes):
-                self.conductor.resuming.found(task, notes)
             case PeerUp(peer, _):
                 self.members.up(peer)
                 self._out.tell(PeerSeen(peer, up=True))
                 self._replication.greet(peer)
                 self.gate.greet(peer)
-                self.conductor.peer_up(peer)
             case PeerDown(peer):
                 self.members.down(peer)
                 self.gate.lost(peer)
@@ -288,7 +279,6 @@ class Swarm:
         self._out.timer(SyncDue(), jittered(self._chance, limits.SYNC_EVERY_MS))
         self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
         self._retention.start()
-        self._resume()
 
     def _heard(self, peer: NodeId, message: Message) -> None:
         of_work = isinstance(message, Beacon | Bids | Work | Done | Progress)
@@ -334,10 +324,16 @@ class Swarm:
 
     def _fired(self, timer: Timer) -> None:
         match timer:
-            case WindowOver() | CallAgain() | CallAhead() | LeaseOver() | StragglerDue():
-                self.conductor.fired(timer)
+            case WindowOver():
+                self.conductor.window_over(timer)
+            case CallAgain():
+                self.conductor.call_again(timer)
+            case CallAhead():
+                self.conductor.call_ahead(timer)
+            case LeaseOver():
+                self.conductor.lease_over(timer)
             case DeadlineOver():
-                self.conductor.fired(timer)
+                self.conductor.deadline_over(timer)
             case Renew():
                 self.worker.renew(timer)
             case OwnerLetsGo():
@@ -375,9 +371,8 @@ class Swarm:
         """Interpret an accepted entry; kinds that nobody here needs are only stored."""
         if entry.body is None:
             return
-        if entry.author == self.me:
-            self.conductor.resuming.recall(entry)
         self.identities.learn(entry)
+        self.evidence.learn(entry)
         if entry.kind == Kind.HORIZON:
             self._retention.horizon(entry)
         if entry.kind == Kind.FORK:

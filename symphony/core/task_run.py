@@ -17,41 +17,22 @@ from typing import Literal
 from ledger import Entry
 from symphony.core import limits
 from symphony.core.directory import Listing
+from symphony.core.evidence import Skilled
 from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId, unit_id
 from symphony.core.inputs import TaskSpec
 from symphony.core.messages import Order
 from symphony.core.plan import Plan, Step
-from symphony.core.records import Award, Candidate, Lapse, Requirement, ResultRecord, Role
-from symphony.core.vote import Vote
+from symphony.core.records import Award, Candidate, Lapse, Requirement, ResultRecord, Role, Rule
+from symphony.core.settling import Cast, Settlement
+from symphony.core.weighing import Grounds
 
 NO_EPOCH = Epoch(0)
 UnitState = Literal["waiting", "calling", "working", "done", "failed"]
 
 
 @dataclass(slots=True)
-class Tenure:
-    """The hold of an owner on a unit that has a second one by now."""
-
-    award: Award
-    award_id: EntryId
-    order: Order
-    salt: bytes
-    epoch: Epoch
-    reserved_tokens: int
-    lease_until_ms: int
-    awarded_ms: int
-    answered_ms: int
-
-    @property
-    def owner(self) -> NodeId:
-        return NodeId(self.award.owner)
-
-
-@dataclass(slots=True)
 class Unit:
-    """One plan or one step, and its present owner; `rival` is the one before, if it is still at
-    work, too.
-    """
+    """One plan or one step, and its present owner."""
 
     task: TaskId
     name: str
@@ -63,10 +44,6 @@ class Unit:
     calls: int = 0
     attempts: int = 0
     epoch: Epoch = NO_EPOCH
-    highest: Epoch = NO_EPOCH  # of all its awards; that of the present owner may be lower
-    rival: Tenure | None = None
-    wants_rival: bool = False  # a call for one is out
-    seen_chars: int = 0  # that its owner has shown of its output
     complaint: str = ""
     requirement: Requirement | None = None
     candidates: tuple[Candidate, ...] = ()
@@ -81,7 +58,6 @@ class Unit:
     order: Order | None = None
     salt: bytes = b""
     reserved_tokens: int = 0
-    unsure: bool = False  # awarded before a restart; its owner has not been heard since
     lease_until_ms: int = 0
     awarded_ms: int = -1
     answered_ms: int = 0  # when a renewal was last acknowledged; awards count
@@ -104,55 +80,6 @@ class Unit:
     def owner(self) -> NodeId | None:
         return NodeId(self.award.owner) if self.award and self.state == "working" else None
 
-    def hold(self, owner: NodeId, epoch: Epoch) -> Unit | Tenure | None:
-        """What `owner` has by the award of `epoch`: the unit itself, a hold beside it, nothing."""
-        if self.owner == owner and self.epoch == epoch:
-            return self
-        rival = self.rival
-        return rival if rival and (rival.owner, rival.epoch) == (owner, epoch) else None
-
-    def hold_of(self, epoch: Epoch) -> Unit | Tenure | None:
-        """Who has it by the award of this epoch."""
-        if self.owner is not None and self.epoch == epoch:
-            return self
-        return self.rival if self.rival is not None and self.rival.epoch == epoch else None
-
-    def put_aside(self) -> None:
-        """The present owner becomes the rival of one that is to be elected."""
-        assert self.award is not None
-        assert self.award_id is not None
-        assert self.order is not None
-        self.rival = Tenure(
-            self.award,
-            self.award_id,
-            self.order,
-            self.salt,
-            self.epoch,
-            self.reserved_tokens,
-            self.lease_until_ms,
-            self.awarded_ms,
-            self.answered_ms,
-        )
-        self.reserved_tokens, self.seen_chars = 0, 0
-
-    def take_back(self) -> None:
-        """The rival is the only owner again; what the other had reserved was released."""
-        rival = self.rival
-        assert rival is not None
-        self.rival = None
-        self.award, self.award_id, self.order = rival.award, rival.award_id, rival.order
-        self.salt, self.epoch = rival.salt, rival.epoch
-        self.reserved_tokens, self.lease_until_ms = rival.reserved_tokens, rival.lease_until_ms
-        self.awarded_ms, self.answered_ms = rival.awarded_ms, rival.answered_ms
-
-    def change_places(self) -> None:
-        """The rival is the owner that counts from here on, and the owner its rival."""
-        rival = self.rival
-        self.put_aside()
-        other, self.rival = self.rival, rival
-        self.take_back()
-        self.rival = other
-
 
 @dataclass(slots=True)
 class Chain:
@@ -161,14 +88,16 @@ class Chain:
     index: int
     plan: Plan | None = None
     fallback: str = ""
-    vote: Vote | None = None
+    cast: Cast | None = None
+    voter: Skilled | None = None  # who cast it, and the skill that was asked for
+    begun: bool = False
     final: Unit | None = None
     failure: tuple[str, str] | None = None  # (error code, text)
     blank: bool = False  # its last output held no answer
 
     @property
     def ended(self) -> bool:
-        return self.vote is not None or self.failure is not None
+        return self.cast is not None or self.failure is not None
 
 
 @dataclass(slots=True)
@@ -201,8 +130,6 @@ class TaskRun:
     spec: TaskSpec
     started_ms: int
     chains: list[Chain]
-    secret: bytes = b""  # the salts of units are made of it
-    skills: tuple[str, ...] = ()  # what planners are told they may ask for
     units: dict[UnitId, Unit] = field(default_factory=dict)
     calls: dict[bytes, Call] = field(default_factory=dict)
     parked: list[Unit] = field(default_factory=list)  # wait for the vectors of their skills
@@ -210,18 +137,17 @@ class TaskRun:
     """By chain: the lineage and the node of the latest owner."""
     entries: list[Entry] = field(default_factory=list)  # task, awards, results, as they came
     listings: dict[EntryId, Listing] = field(default_factory=dict)  # of all bidders
-    noted: set[EntryId] = field(default_factory=set)  # capabilities that were written down
     opened: dict[str, Opened] = field(default_factory=dict)
     tokens_used: int = 0
     tokens_reserved: int = 0
     failovers: int = 0
-    hedges: int = 0
-    estimates_ms: dict[tuple[UnitId, NodeId, str], int] = field(default_factory=dict)
     planned_ms: int = 0
     voted_ms: int = 0
     award_waits_ms: list[int] = field(default_factory=list)
     looking_ahead: bool = False
-    patient_until_ms: int = 0  # until then, that nobody bids does not mean that nobody will
+    cited: tuple[Entry, ...] = ()  # the evidence that the ballots are weighed by
+    grounds: Grounds = field(default_factory=Grounds)
+    settlement: Settlement | None = None
     ended: bool = False
 
     def add_unit(self, unit: Unit) -> Unit:
@@ -237,12 +163,10 @@ class TaskRun:
         self.tokens_reserved -= unit.reserved_tokens
         unit.reserved_tokens = 0
 
-    def charge(self, unit: Unit, tokens: int) -> int:
+    def charge(self, unit: Unit, tokens: int) -> None:
         """Pay for a result. An owner can't charge more than was reserved for it."""
-        paid = min(tokens, unit.reserved_tokens)
-        self.tokens_used += paid
+        self.tokens_used += min(tokens, unit.reserved_tokens)
         self.release(unit)
-        return paid
 
     def steps_before(self, unit: Unit) -> list[Unit]:
         """The steps whose outputs `unit` needs."""
@@ -276,8 +200,14 @@ class TaskRun:
         return open_steps * self.spec.max_tokens
 
     @property
-    def votes(self) -> list[Vote]:
-        return [chain.vote for chain in self.chains if chain.vote is not None]
+    def rule(self) -> Rule:
+        """The rule of the vote; `auto` was resolved when the task was submitted."""
+        assert self.spec.rule != "auto"
+        return self.spec.rule
+
+    @property
+    def voted(self) -> bool:
+        return any(chain.cast is not None for chain in self.chains)
 
     @property
     def outstanding(self) -> int:

@@ -2,54 +2,64 @@
 
 from __future__ import annotations
 
-from ledger import Entry, Kind
+from ledger import Kind
 from symphony.core.bundle import bundle, receipt_digest
 from symphony.core.effects import KeepReceipt
 from symphony.core.events import BallotView, TaskEnded
+from symphony.core.grounds import EVIDENT
 from symphony.core.ids import NodeId, salted_digest
 from symphony.core.journal import Journal
 from symphony.core.outbox import Outbox
-from symphony.core.records import VERDICT, Ballot, Outcome, VerdictRecord
+from symphony.core.records import VERDICT, Awaited, Ballot, Outcome, VerdictRecord
 from symphony.core.task_run import TaskRun
-from symphony.core.vote import Class, Vote, tally
+from symphony.core.vote import Class, Vote
+from symphony.core.voting import awaited_units, effective, known_ballots
+from symphony.core.weighing import VERSION
 
 
 def conclude(
     run: TaskRun, outcome: Outcome, stop: str, journal: Journal, out: Outbox
 ) -> VerdictRecord:
     """Write the verdict down, bundle the receipt, and tell everybody who waits."""
-    classes = tally(run.votes)
-    answered = bool(classes) and outcome in ("answered", "not_certified")
-    record = VerdictRecord(
-        task=run.task,
-        outcome=outcome,
-        rule=run.spec.rule,
-        ballots=tuple(_ballot(run, vote) for vote in sorted(run.votes, key=lambda v: v.chain)),
-        stop=stop[:300],
-        tokens=run.tokens_used,
-        failovers=run.failovers,
-        winner=_class_digest(run, classes[0].key) if answered else None,
-        blank=tuple(chain.index for chain in run.chains if chain.blank),
-    )
+    record = _record(run, outcome, stop)
     entry = journal.write(Kind.VERDICT, VERDICT.encode(record), refs=(run.entries[0].id,))
     run.entries.append(entry)
     receipt = bundle(run, journal.swarm_id)
     out.do(KeepReceipt(run.task, receipt))
-    out.tell(_ended(run, outcome, stop, classes if answered else [], receipt, out.now_ms))
+    out.tell(_ended(run, outcome, stop, receipt, out.now_ms))
     return record
 
 
-def tell_again(run: TaskRun, entry: Entry, journal: Journal, out: Outbox) -> None:
-    """The verdict was written before a crash, and perhaps nobody was told: make the receipt again,
-    and say how the task ended. What is lost of the run is missing in both.
-    """
-    record = VERDICT.decode(entry.body or b"")
-    run.entries.append(entry)
-    run.tokens_used, run.failovers = record.tokens, record.failovers
-    classes = tally(run.votes) if record.winner is not None else []
-    receipt = bundle(run, journal.swarm_id)
-    out.do(KeepReceipt(run.task, receipt))
-    out.tell(_ended(run, record.outcome, record.stop, classes, receipt, out.now_ms))
+def _record(run: TaskRun, outcome: Outcome, stop: str) -> VerdictRecord:
+    vote = run.settlement
+    answered = _answers(run, outcome)
+    known = known_ballots(run)
+    awaited = awaited_units(run) if run.rule in EVIDENT else []
+    return VerdictRecord(
+        task=run.task,
+        outcome=outcome,
+        rule=run.rule,
+        version=VERSION,
+        ballots=tuple(_ballot(run, v) for v in vote.votes) if vote is not None else (),
+        settled=vote.state if vote is not None else "open",
+        outstanding=known.outstanding,
+        drawn=known.drawn,
+        stop=stop[:300],
+        tokens=run.tokens_used,
+        failovers=run.failovers,
+        e_milli=min(vote.certificate.e_milli, 2**32 - 1) if vote is not None else 0,
+        awaited=tuple(Awaited(unit.chain, unit.id, unit.epoch) for unit in awaited),
+        evidence=tuple(entry.id for entry in run.cited),
+        winner=_class_digest(run, answered[0].key) if answered else None,
+        blank=tuple(chain.index for chain in run.chains if chain.blank),
+    )
+
+
+def _answers(run: TaskRun, outcome: Outcome) -> tuple[Class, ...]:
+    """The classes, winner first, if the task has an answer at all."""
+    if run.settlement is None or outcome not in ("answered", "not_certified"):
+        return ()
+    return run.settlement.classes
 
 
 def _ballot(run: TaskRun, vote: Vote) -> Ballot:
@@ -57,10 +67,14 @@ def _ballot(run: TaskRun, vote: Vote) -> Ballot:
     assert final is not None
     assert final.result is not None
     assert final.award is not None
+    voter = run.chains[vote.chain].voter
+    assert voter is not None
     return Ballot(
         chain=vote.chain,
         result=final.result.id,
         owner=final.award.owner,
+        agent=final.award.agent,
+        skill=voter[2],
         answer=_class_digest(run, vote.key),
         weight=vote.weight,
     )
@@ -70,9 +84,9 @@ def _class_digest(run: TaskRun, key: str) -> bytes:
     return salted_digest("answer", run.salt, key.encode())
 
 
-def _ended(
-    run: TaskRun, outcome: Outcome, stop: str, classes: list[Class], receipt: bytes, now_ms: int
-) -> TaskEnded:
+def _ended(run: TaskRun, outcome: Outcome, stop: str, receipt: bytes, now_ms: int) -> TaskEnded:
+    classes = _answers(run, outcome)
+    votes = run.settlement.votes if run.settlement is not None else ()
     total_ms = now_ms - run.started_ms
     waits = sorted(run.award_waits_ms)
     phases = {
@@ -88,7 +102,7 @@ def _ended(
         at_ms=total_ms,
         outcome=outcome,
         answer=classes[0].answer if classes else "",
-        ballots=tuple(_view(run, vote) for vote in sorted(run.votes, key=lambda v: v.chain)),
+        ballots=tuple(_view(run, vote) for vote in votes),
         stop=stop,
         error=code,
         message=message,
@@ -96,6 +110,8 @@ def _ended(
         tokens=run.tokens_used,
         receipt=receipt_digest(receipt),
         phases_ms=phases,
+        rule=run.rule,
+        effective_milli=effective(run),
     )
 
 

@@ -7,7 +7,7 @@ option that is left out keeps the default of `TaskSpec`, so there is one place f
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval, Len
 from pydantic import AliasChoices, Field, model_validator
@@ -19,6 +19,7 @@ from symphony.gateway import limits
 from symphony.gateway.body import StrictModel
 from symphony.gateway.faults import Refused
 
+MIN_ALPHA, MAX_ALPHA = 0.000_1, 0.5
 _ChoiceText = Annotated[str, Len(1, limits.MAX_CHOICE_CHARS)]
 
 
@@ -26,7 +27,8 @@ class TaskOptions(StrictModel):
     """How a swarm shall work on a task. `plan` is another name for `planning`."""
 
     chains: Annotated[int, Interval(ge=1, le=core.MAX_CHAINS)] | None = None
-    rule: Rule | None = None
+    rule: Rule | Literal["auto"] | None = None
+    alpha: Annotated[float, Interval(ge=MIN_ALPHA, le=MAX_ALPHA)] | None = None
     selection: Selection | None = None
     planning: Annotated[
         Planning | None, Field(validation_alias=AliasChoices("planning", "plan"))
@@ -60,6 +62,8 @@ class TaskOptions(StrictModel):
         if self.answer_schema is not None:
             named["answer_schema"] = schema_text(self.answer_schema)
             named["answer_type"] = "json"
+        if "alpha" in named:
+            named["alpha_ppm"] = round(named.pop("alpha") * 1_000_000)
         if self.choices is not None:
             named["answer_type"] = "choice"
         return named

@@ -24,6 +24,7 @@ from symphony.core.records import (
     RESULT,
     TASK,
     VERDICT,
+    Awaited,
     Award,
     AwardRecord,
     Ballot,
@@ -170,6 +171,7 @@ def plainly(**changes):
 
 
 NOBODY = bytes(32)
+AWAITED = (Awaited(1, bytes(16), 1),)
 FORGERIES = [
     (TaskRecord, "task", Kind.TASK, plainly(task=bytes(16)), "another task"),
     (TaskRecord, "prompt", Kind.TASK, plainly(prompt=NOBODY), "question is not the one"),
@@ -212,18 +214,27 @@ FORGERIES = [
     (VerdictRecord, "task", Kind.VERDICT, plainly(task=bytes(16)), "another task or rule"),
     (VerdictRecord, "outcome", Kind.VERDICT, plainly(outcome="failed"), "did not end as"),
     (VerdictRecord, "rule", Kind.VERDICT, plainly(rule="majority"), "another task or rule"),
-    (VerdictRecord, "ballots", Kind.VERDICT, plainly(ballots=()), "did not end as"),
+    (VerdictRecord, "version", Kind.VERDICT, plainly(version=99), "are of version 99"),
+    (VerdictRecord, "settled", Kind.VERDICT, plainly(settled="tied"), "the vote was exact"),
+    (VerdictRecord, "outstanding", Kind.VERDICT, plainly(outstanding=1), "than the task has"),
+    (VerdictRecord, "drawn", Kind.VERDICT, plainly(drawn=3), "had not ended"),
+    (VerdictRecord, "e_milli", Kind.VERDICT, plainly(e_milli=7), "with e-value"),
+    (VerdictRecord, "awaited", Kind.VERDICT, plainly(awaited=AWAITED), "without an award"),
+    (VerdictRecord, "evidence", Kind.VERDICT, plainly(evidence=(NOBODY,)), "the evidence is not"),
+    (VerdictRecord, "ballots", Kind.VERDICT, plainly(ballots=()), "the vote was open"),
     (VerdictRecord, "tokens", Kind.VERDICT, plainly(tokens=10**6), "more tokens"),
     (VerdictRecord, "blank", Kind.VERDICT, plainly(blank=(0,)), "holds an answer"),
     (VerdictRecord, "winner", Kind.VERDICT, plainly(winner=NOBODY), "the winner is not"),
     (Ballot, "chain", Kind.VERDICT, ballot(chain=5), "chain 5 voted without"),
     (Ballot, "result", Kind.VERDICT, ballot(result=NOBODY), "chain's last result"),
     (Ballot, "owner", Kind.VERDICT, ballot(owner=NOBODY), "chain's last result"),
+    (Ballot, "agent", Kind.VERDICT, ballot(agent="other"), "another agent or skill"),
+    (Ballot, "skill", Kind.VERDICT, ballot(skill="cooking"), "another agent or skill"),
     (Ballot, "answer", Kind.VERDICT, ballot(answer=NOBODY), "counted for another answer"),
     (Ballot, "weight", Kind.VERDICT, ballot(weight=1), "weighs"),
 ]
 UNPROVEN = {
-    TaskRecord: {"planning", "deadline_ms", "choices"},  # what the user wished; no claim
+    TaskRecord: {"planning", "deadline_ms", "choices", "alpha"},  # what the user wished; no claim
     AwardRecord: set(),
     Award: {"lease_ms", "lapse"},
     Requirement: {"vector", "encoder"},  # what a text embeds to; scores are checked against it

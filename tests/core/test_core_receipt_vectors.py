@@ -33,6 +33,17 @@ def test_the_same_before_it_was_sealed():
     assert verify_receipt(PLAIN).seal is None
 
 
+def test_a_vote_by_evidence():
+    voted = FROZEN["voted"]
+    data = bytes.fromhex(voted["receipt"])
+    report = verify_receipt(data)
+    assert receipt_digest(data).hex() == voted["digest"]
+    assert (report.rule, report.answer) == ("reliability", voted["answer"])
+    assert (report.settled, report.evidence) == (voted["settled"], voted["evidence"])
+    assert [ballot.weight for ballot in report.ballots] == voted["weights"]
+    assert report.effective_milli == voted["effective_milli"]
+
+
 @pytest.mark.parametrize("case", FROZEN["refused"], ids=lambda case: case["what"])
 def test_seals_that_do_not_hold(case):
     value = codec.loads(PLAIN)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symphony.core.lease import conductor_until_ms, owner_until_ms, renew_every_ms
-from symphony.core.vote import FULL_WEIGHT, Vote, decided, tally, weigh
+from symphony.core.vote import Vote, decided, tally
+from symphony.core.weighing import FULL_WEIGHT
 
 WEIGHTS = st.integers(0, FULL_WEIGHT)
 BALLOTS = st.lists(st.tuples(st.sampled_from("abc"), WEIGHTS), max_size=8)
@@ -52,7 +53,7 @@ def test_the_exact_stop_is_never_wrong(ballots, outstanding):
     """Whatever the remaining ballots are, a decided winner stays."""
     votes = votes_of(ballots)
     classes = tally(votes)
-    if not decided(classes, outstanding):
+    if not decided(classes, outstanding * FULL_WEIGHT):
         return
     extremes = [("a", FULL_WEIGHT), ("b", FULL_WEIGHT), ("c", FULL_WEIGHT), ("new", FULL_WEIGHT)]
     for rest in product([*extremes, ("a", 0)], repeat=outstanding):
@@ -64,17 +65,12 @@ def test_the_exact_stop_of_a_majority_misses_nothing_but_ties(keys, outstanding)
     """If nothing that may come makes another answer even, the vote is over."""
     classes = tally(votes_of([(key, FULL_WEIGHT) for key in keys]))
     lead = classes[0].weight - (classes[1].weight if len(classes) > 1 else 0)
-    assert decided(classes, outstanding) == (lead > outstanding * FULL_WEIGHT)
+    out = outstanding * FULL_WEIGHT
+    assert decided(classes, out) == (lead > out)
 
 
 def test_nothing_is_decided_without_a_ballot():
     assert not decided([], 0)
-
-
-def test_weights():
-    assert weigh("majority", [3, 4]) == FULL_WEIGHT
-    assert weigh("match", [600_000, 300_001]) == 450_000
-    assert weigh("match", []) == 0
 
 
 @given(

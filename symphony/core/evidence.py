@@ -1,0 +1,159 @@
+"""What the ledger says about how often an agent is right: trials, and how they fade.
+
+Two kinds of entries hold evidence:
+
+    probe     somebody asked a question with a known answer; each outcome counts as one trial
+    verdict   several agents voted; who voted with the winner agreed with it, which counts little
+              (`AGREEMENT_MILLI`), because it rewards going with the herd
+
+Nobody is a witness in its own cause: what an author says of its own agents is left out, and of
+another's skill no author's word weighs more than `MAX_OF_AUTHOR_MILLI`. A trial fades by half in
+seven days, in whole hours and integers, so that all nodes get the same numbers. What was said
+before a window counts no more; the windows end before the bodies of such entries may be dropped,
+so that nobody lacks what somebody else still counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ledger import Entry, Kind
+from ledger.clock import physical_ms
+from ledger.errors import DecodeError
+from symphony.core import limits
+from symphony.core.ids import EntryId, NodeId
+from symphony.core.records import PROBE, VERDICT, ProbeRecord, VerdictRecord
+
+PROBE_MILLI = 1_000
+"""A known answer: one whole trial."""
+AGREEMENT_MILLI = 50
+"""Agreement with a verdict: twenty of them count as one known answer."""
+MAX_OF_AUTHOR_MILLI = 30_000
+"""No author's word about one skill of one agent weighs more than thirty trials."""
+HALF_LIFE_HOURS = 7 * 24
+_HOUR_MS = 3600 * 1000
+_SCALE = 10**12
+_FADE_OF_AN_HOUR = 995_882_623_658  # 2^(-1/168) in units of 10^-12, rounded down
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One agent was right or wrong once, in one of its skills, as `author` says at `at_ms`."""
+
+    node: NodeId
+    agent: str
+    skill: str
+    right: bool
+    milli: int
+    author: NodeId
+    at_ms: int
+    probed: bool
+    entry: EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Right and wrong trials of one agent in one skill, faded, in thousandths; no prior in it."""
+
+    right_milli: int = 0
+    wrong_milli: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.right_milli + other.right_milli, self.wrong_milli + other.wrong_milli)
+
+
+Skilled = tuple[NodeId, str, str]
+"""A node, its agent, and one of the agent's skills."""
+
+
+def is_evidence(entry: Entry) -> bool:
+    return entry.kind in (Kind.PROBE, Kind.VERDICT)
+
+
+def window_ms(entry: Entry) -> int:
+    """How long this entry counts."""
+    probed = entry.kind == Kind.PROBE
+    return limits.PROBE_WINDOW_MS if probed else limits.AGREEMENT_WINDOW_MS
+
+
+def counts_at(entry: Entry, at_ms: int) -> bool:
+    """Does what this entry says count at that time?"""
+    said_ms = physical_ms(entry.hlc)
+    return said_ms <= at_ms < said_ms + window_ms(entry)
+
+
+def trials_in(entry: Entry) -> tuple[Trial, ...]:
+    """The trials that an entry speaks of; none for other entries, and for signed nonsense."""
+    if entry.body is None:
+        return ()
+    try:
+        if entry.kind == Kind.PROBE:
+            found = _probed(PROBE.decode(entry.body), entry)
+        elif entry.kind == Kind.VERDICT:
+            found = _agreed(VERDICT.decode(entry.body), entry)
+        else:
+            return ()
+        return tuple(trial for trial in found if trial.node != trial.author)
+    except DecodeError:
+        return ()
+
+
+def _probed(record: ProbeRecord, entry: Entry) -> Iterator[Trial]:
+    for outcome in record.outcomes:
+        yield _trial(entry, outcome.node, outcome.agent, outcome.skill, right=outcome.right)
+
+
+def _agreed(record: VerdictRecord, entry: Entry) -> Iterator[Trial]:
+    """Of a vote that was won: at least three ballots, and more than one for the winner."""
+    classes = [ballot.answer for ballot in record.ballots]
+    if record.outcome != "answered" or len(classes) < 3 or record.winner is None:
+        return
+    if classes.count(record.winner) < 2:
+        return
+    for ballot in record.ballots:
+        right = ballot.answer == record.winner
+        yield _trial(entry, ballot.owner, ballot.agent, ballot.skill, right=right)
+
+
+def _trial(entry: Entry, node: bytes, agent: str, skill: str, *, right: bool) -> Trial:
+    probed = entry.kind == Kind.PROBE
+    return Trial(
+        NodeId(node),
+        agent,
+        skill,
+        right,
+        PROBE_MILLI if probed else AGREEMENT_MILLI,
+        NodeId(entry.author),
+        physical_ms(entry.hlc),
+        probed,
+        EntryId(entry.id),
+    )
+
+
+def faded(milli: int, age_ms: int) -> int:
+    """What is left of a trial after this time, rounded down."""
+    hours = age_ms // _HOUR_MS
+    halves, hours = divmod(hours, HALF_LIFE_HOURS)
+    share, base = _SCALE, _FADE_OF_AN_HOUR
+    while hours:
+        if hours & 1:
+            share = share * base // _SCALE
+        base = base * base // _SCALE
+        hours >>= 1
+    return (milli * share // _SCALE) >> halves
+
+
+def summed(trials: Iterable[Trial], at_ms: int) -> Mapping[Skilled, Counts]:
+    """The counts of every agent and skill at a time, whatever order the trials come in."""
+    by_author: dict[tuple[Skilled, NodeId], list[int]] = {}
+    for trial in trials:
+        key = (trial.node, trial.agent, trial.skill), trial.author
+        sums = by_author.setdefault(key, [0, 0])
+        sums[not trial.right] += faded(trial.milli, at_ms - trial.at_ms)
+    counts: dict[Skilled, Counts] = {}
+    for (skilled, _), said in by_author.items():
+        most = min(MAX_OF_AUTHOR_MILLI, total := sum(said))
+        right, wrong = (part * most // (total or 1) for part in said)
+        counts[skilled] = counts.get(skilled, Counts()) + Counts(right, wrong)
+    return counts

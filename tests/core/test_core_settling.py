@@ -1,0 +1,125 @@
+"""When a vote is over: exact stops that hold whatever follows, waves, certificates, receipts."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from core_votes import Panel, Told, witnessed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symphony.core.events import TaskEnded
+from symphony.core.receipt import RECEIPT
+from symphony.core.settling import Ballots, Cast, next_wave, settle
+from symphony.core.weighing import Caps, CastBallot, Evidence, Grounds
+from symphony.errors import ReceiptInvalid
+
+AGENTS = "abcd"
+KEYS = "xyz"
+
+
+def cast(chain: int, key: str, agent: str) -> Cast:
+    return Cast(CastBallot(chain, key, agent, agent, lineage=agent), key)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(AGENTS)), min_size=1, max_size=4),
+    st.lists(st.sampled_from(AGENTS), max_size=2),
+    st.lists(st.integers(0, 20_000), min_size=8, max_size=8),
+)
+def test_an_exact_stop_under_reliability_is_never_wrong(voted, out, counts) -> None:
+    """The owners of what is out are known, so their weights are; whatever they say, it stands."""
+    known = {a: Evidence(counts[2 * i], counts[2 * i + 1]) for i, a in enumerate(AGENTS)}
+    grounds = Grounds(evidence=known, caps=Caps())
+    ballots = tuple(cast(i, key, agent) for i, (key, agent) in enumerate(voted))
+    chains = len(voted) + len(out)
+    awaited = tuple(
+        CastBallot(len(voted) + i, "", agent, agent, lineage=agent) for i, agent in enumerate(out)
+    )
+    now = settle("reliability", Ballots(chains, ballots, len(out), 0, awaited), 0, grounds)
+    if now.state != "exact":
+        return
+    for rest in product(KEYS, repeat=len(out)):
+        more = tuple(
+            cast(len(voted) + i, k, a) for i, (k, a) in enumerate(zip(rest, out, strict=True))
+        )
+        then = settle("reliability", Ballots(chains, ballots + more, 0, chains), 0, grounds)
+        assert then.classes[0].key == now.classes[0].key
+
+
+def test_nothing_is_exact_while_owners_are_unknown() -> None:
+    ballots = (cast(0, "x", "a"), cast(1, "x", "b"))
+    for rule in ("reliability", "confidence", "ranked"):
+        assert settle(rule, Ballots(3, ballots, 1, 2), 0, Grounds()).state == "open"
+    assert settle("majority", Ballots(3, ballots, 1, 2), 0, Grounds()).state == "exact"
+
+
+@pytest.mark.parametrize(
+    ("chains", "keys", "wave"),
+    [(9, "", 4), (9, "xx", 2), (9, "xy", 4), (3, "", 2), (1, "", 1), (9, "xxxyyy", 2)],
+)
+def test_a_wave_is_the_fewest_that_could_settle_it(chains: int, keys: str, wave: int) -> None:
+    ballots = tuple(cast(i, key, str(i)) for i, key in enumerate(keys))
+    known = Ballots(chains, ballots, chains - len(keys), len(keys))
+    assert next_wave(known, 50_000) == wave
+    assert next_wave(known, 0) == chains - len(keys)
+
+
+def test_agreement_stops_after_the_first_wave() -> None:
+    panel = Panel()
+    report = panel.verified(panel.run({}, rule="majority", chains=9, alpha_ppm=50_000))
+    assert (report.outcome, report.settled, len(report.ballots)) == ("answered", "certified", 4)
+    assert report.e_milli > 20_000
+    assert "certified at 5 %" in report.stop
+
+
+def test_without_a_winner_it_is_not_certified() -> None:
+    panel = Panel()
+    answers = dict(zip(panel.names, "1122", strict=False))
+    receipt = panel.run(answers, rule="majority", chains=4, alpha_ppm=50_000, selection="match")
+    report = panel.verified(receipt)
+    assert len(report.ballots) == 4
+    if report.settled == "tied":
+        assert report.outcome == "not_certified"
+        assert panel.stage.told(TaskEnded)[-1].error == "not_certified"
+
+
+def test_evidence_lets_few_strong_agents_outvote_many_weak_ones() -> None:
+    panel, receipt = witnessed()
+    report = panel.verified(receipt)
+    assert (report.rule, report.answer, report.settled) == ("reliability", "42", "exact")
+    assert report.evidence == 8
+    assert 1000 <= report.effective_milli < 2000
+    assert panel.stage.told(TaskEnded)[-1].effective_milli == report.effective_milli
+
+
+def test_auto_goes_by_evidence_once_there_is_some() -> None:
+    for trials, rule in ((0, "match"), (8, "reliability")):
+        panel = Panel("ada bob cid")
+        if trials:
+            panel.probed("cid", Told("ada", trials, 0), Told("bob", trials, 2))
+            panel.probed("ada", Told("cid", trials, 2))
+        report = panel.verified(panel.run({}, rule="auto", chains=3))
+        assert report.rule == rule
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda raws: raws[1:], "the evidence is not"),
+        (lambda raws: raws[::-1], "the evidence is not"),
+        (lambda raws: (*raws, raws[0]), "the evidence is not"),
+        (
+            lambda raws: (raws[0][:-1] + bytes([raws[0][-1] ^ 1]), *raws[1:]),
+            "an entry does not hold",
+        ),
+    ],
+)
+def test_evidence_that_was_touched_is_refused(spoil, text: str) -> None:
+    panel, data = witnessed()
+    receipt = RECEIPT.decode(data)
+    forged = RECEIPT.encode(replace(receipt, evidence=tuple(spoil(receipt.evidence))))
+    with pytest.raises(ReceiptInvalid) as caught:
+        panel.verified(forged)
+    assert text in caught.value.message
