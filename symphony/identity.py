@@ -44,7 +44,7 @@ from symphony.errors import ConfigError
 KEY_NAME = "node.key"
 SUCCESSOR_NAME = "successor.key"
 NEXT_NAME = "successor.next"  # while a key is handed over
-MARK_NAME = "own-log.mark"  # of `symphony.node.high_water`
+MARK_NAME = "own-log.mark"  # how far the own log was spoken: `symphony.node.high_water`
 KEY_BYTES = 32
 SWARM_NAME = "swarm.cbor"
 MAX_SWARM_BYTES = 24 * 1024  # a genesis (16 KiB at most), a proof (1 KiB), eight addresses

@@ -6,7 +6,8 @@ import stat
 import pytest
 
 from ledger import StoreError
-from symphony.node.high_water import FILE_NAME, HighWater
+from symphony.identity import MARK_NAME
+from symphony.node.high_water import HighWater
 
 
 def reopened(home) -> int:
@@ -23,7 +24,7 @@ def test_it_only_rises_and_is_there_after_reopening(tmp_path):
         assert reopened(tmp_path) == mark.seq
     assert mark.seq == 9
     mark.close()
-    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / MARK_NAME).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
@@ -31,21 +32,21 @@ def test_a_write_that_was_cut_off_leaves_the_mark_before(tmp_path, count):
     mark = HighWater(tmp_path)
     for seq in range(1, count + 1):
         mark.raise_to(seq)
-    before = (tmp_path / FILE_NAME).read_bytes()
+    before = (tmp_path / MARK_NAME).read_bytes()
     mark.raise_to(count + 1)
     mark.close()
-    after = (tmp_path / FILE_NAME).read_bytes()
+    after = (tmp_path / MARK_NAME).read_bytes()
     changed = [at for at, byte in enumerate(after) if before[at : at + 1] != bytes([byte])]
     for cut in range(changed[0] + 1, changed[-1] + 1):
         torn = after[:cut] + before[cut : len(after)]
-        (tmp_path / FILE_NAME).write_bytes(torn)
+        (tmp_path / MARK_NAME).write_bytes(torn)
         assert reopened(tmp_path) in {count, count + 1}
-    (tmp_path / FILE_NAME).write_bytes(after)
+    (tmp_path / MARK_NAME).write_bytes(after)
     assert reopened(tmp_path) == count + 1
 
 
 def test_a_file_that_is_only_damage_is_refused(tmp_path):
-    (tmp_path / FILE_NAME).write_bytes(b"x" * 128)
+    (tmp_path / MARK_NAME).write_bytes(b"x" * 128)
     with pytest.raises(StoreError, match="damaged"):
         HighWater(tmp_path)
 

@@ -13,6 +13,7 @@ from ledger.entry import Entry, parse_entry
 from ledger.horizon import Horizon, parse_horizon
 from ledger.kinds import Kind
 from ledger.sqlite import frontiers
+from ledger.sqlite.schema import begin_log
 
 _OF = """
     SELECT entry FROM horizon WHERE log = (SELECT number FROM log WHERE author = ?)
@@ -53,8 +54,7 @@ def begin(db: sqlite3.Connection, horizon: Horizon, last: Entry | None) -> bool:
         return True
     row = db.execute(_ID, (horizon.author,)).fetchone()
     if row is None:
-        fresh = "INSERT INTO log (author, seq, id, hlc) VALUES (?, 0, x'', 0)"
-        row = (db.execute(fresh, (horizon.author,)).lastrowid, 0)
+        row = (begin_log(db, horizon.author), 0)
     number, seq = row
     if seq >= horizon.size:
         same = frontiers.frontier(db, horizon.author, horizon.size) == horizon.frontier

@@ -44,8 +44,12 @@ def rebuild(db: sqlite3.Connection) -> Rebuilt:
         after = expiries = 0
         while page := db.execute(_WHOLE, (after, _PAGE_ROWS)).fetchall():
             headers = [(log, seq, parse_header(raw)) for _, log, seq, raw in page]
-            rows = [(each.expires, log, seq) for log, seq, each in headers if is_mortal(each)]
-            bodies.note(db, rows)
-            expiries += len(rows)
+            mortal = [
+                (each.expires, log, seq)
+                for log, seq, each in headers
+                if each.expires is not None and is_mortal(each)
+            ]
+            bodies.note(db, mortal)
+            expiries += len(mortal)
             after = page[-1][0]
     return Rebuilt(made, expiries)

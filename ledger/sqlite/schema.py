@@ -5,8 +5,10 @@ table `meta` which swarm it belongs to. Each migration is one transaction, so th
 middle of an upgrade leaves the version before it.
 
 What a header says is stored once, in the header: beside it stand only the log, the number and the
-kind, by which entries are found. There is no index by id: ids are random, so it would dirty a
-page of the file for every single entry, and whoever refers to an entry can name its log.
+kind, by which entries are found. Each index is paid for with every entry, so there are few: one by
+log and number, one by kind for the kinds that are looked for that way. There is none by id: ids
+are random, so it would dirty a page of the file for every single entry, and whoever refers to an
+entry can name its log.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ledger.errors import DecodeError, InvalidEntry, SchemaTooNew, StoreError, WrongSwarm
+from ledger.kinds import Kind
 
 APPLICATION_ID = 0x53594D4C
 """The letters SYML, in the header of the file."""
@@ -33,6 +36,13 @@ CACHE_KIB = 16 * 1024
 
 LAID_OUT_BYTES = 4 * 1024 * 1024
 """How long the WAL is made when a database is opened: 200 small commits."""
+
+COMMON = (Kind.AWARD, Kind.RESULT)
+"""What a ledger is made of, and what nobody looks for by its kind alone: these kinds have no place
+in the index by kind. To look for one all the same is a walk through the table."""
+
+SELDOM = "kind NOT IN (3, 4)"
+"""All other kinds; they have one. A query that is to use the index says the same words."""
 
 MIGRATIONS = (
     """
@@ -67,6 +77,18 @@ MIGRATIONS = (
     CREATE TABLE horizon (
       log INTEGER PRIMARY KEY REFERENCES log, size INTEGER NOT NULL, entry BLOB NOT NULL
     ) STRICT;
+    """,
+    """
+    DROP INDEX entry_by_kind;
+    CREATE INDEX entry_by_kind ON entry (kind) WHERE kind NOT IN (3, 4);
+    ALTER TABLE expiry RENAME TO expiry_of_one;
+    CREATE TABLE expiry (
+      at INTEGER NOT NULL, log INTEGER NOT NULL REFERENCES log,
+      first INTEGER NOT NULL, last INTEGER NOT NULL,
+      PRIMARY KEY (at, log, first)
+    ) WITHOUT ROWID, STRICT;
+    INSERT INTO expiry (at, log, first, last) SELECT at, log, seq, seq FROM expiry_of_one;
+    DROP TABLE expiry_of_one;
     """,
 )
 """Numbered from 1. Never edit one that was released: add the next."""
@@ -149,3 +171,9 @@ def check_swarm(db: sqlite3.Connection, swarm_id: bytes) -> None:
     row = db.execute("SELECT value FROM meta WHERE name = 'swarm_id'").fetchone()
     if row is None or row[0] != swarm_id:
         raise WrongSwarm("the database belongs to another swarm")
+
+
+def begin_log(db: sqlite3.Connection, author: bytes) -> int:
+    """A row for a log that nothing was stored of yet; its number."""
+    fresh = "INSERT INTO log (author, seq, id, hlc) VALUES (?, 0, x'', 0)"
+    return db.execute(fresh, (author,)).lastrowid or 0

@@ -33,6 +33,9 @@ from ledger.retention import is_mortal
 from ledger.sqlite import bodies, frontiers, horizons
 from ledger.sqlite.rebuilding import Rebuilt, rebuild
 from ledger.sqlite.schema import (
+    COMMON,
+    SELDOM,
+    begin_log,
     check_swarm,
     connect,
     identify,
@@ -145,14 +148,14 @@ class SqliteStore:
     def append(self, entries: Sequence[Entry]) -> None:
         ends: dict[bytes, _End] = {}
         rows: list[tuple[int, int, int, bytes, bytes, bytes | None]] = []
-        mortal: list[tuple[int | None, int, int]] = []
+        mortal: list[bodies.Mortal] = []
         with translated("cannot append"), transaction(self._db):
             for entry in entries:
-                header = entry.header
+                header, body = entry.header, entry.body
                 end = ends.get(header.author)
                 if end is None:
                     end = ends[header.author] = self._end(header.author)
-                seq = header.seq
+                seq, number = header.seq, end.number
                 if seq <= end.seq:
                     self._check_same(entry, end)
                     continue
@@ -160,10 +163,11 @@ class SqliteStore:
                     raise gap_error(entry, end.seq + 1)
                 end.seq, end.id, end.hlc = seq, entry.id, header.hlc
                 end.fresh[seq] = entry.id
-                signed = (header.kind, entry.header_bytes, entry.signature, entry.body)
-                rows.append((end.number, seq, *signed))
-                if entry.body is not None and is_mortal(header):
-                    mortal.append((header.expires, end.number, seq))
+                kind = header.kind
+                rows.append((number, seq, kind, entry.header_bytes, entry.signature, body))
+                expires = header.expires
+                if expires is not None and body is not None and is_mortal(header):
+                    mortal.append((expires, number, seq))
             self._db.executemany(_INSERT, rows)
             bodies.note(self._db, mortal)
             moved = [(end.seq, end.id, end.hlc, end.number) for end in ends.values()]
@@ -211,7 +215,8 @@ class SqliteStore:
         return row[0] if row else None
 
     def by_kind(self, kind: int, *, after_rowid: int = 0, limit: int) -> list[tuple[int, Entry]]:
-        where = "kind = ? AND rowid > ? ORDER BY rowid LIMIT ?"
+        seldom = f" AND {SELDOM}" if kind not in COMMON else ""
+        where = f"kind = ?{seldom} AND rowid > ? ORDER BY rowid LIMIT ?"
         return list(self._select(where, (kind, after_rowid, limit)))
 
     def entries(
@@ -295,8 +300,7 @@ class SqliteStore:
         query = "SELECT number, seq, id, hlc FROM log WHERE author = ?"
         row = self._db.execute(query, (author,)).fetchone()
         if row is None:
-            fresh = "INSERT INTO log (author, seq, id, hlc) VALUES (?, 0, x'', 0)"
-            return _End(self._db.execute(fresh, (author,)).lastrowid or 0, 0, b"", 0)
+            return _End(begin_log(self._db, author), 0, b"", 0)
         return _End(*row)
 
     def _check_same(self, entry: Entry, end: _End) -> None:

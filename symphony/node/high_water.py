@@ -23,8 +23,8 @@ import os
 from pathlib import Path
 
 from ledger import StoreError
+from symphony.identity import MARK_NAME
 
-FILE_NAME = "own-log.mark"
 _SLOT_BYTES = 64
 _NUMBER_BYTES = 8
 _LABEL = b"symphony own log mark 1"
@@ -34,7 +34,7 @@ class HighWater:
     """The mark of one data directory. Every method raises `StoreError` when the disk fails."""
 
     def __init__(self, home: Path) -> None:
-        self._path = home / FILE_NAME
+        self._path = home / MARK_NAME
         try:
             fresh = not self._path.exists()
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -164,7 +164,8 @@ class Loop:
                     effects += self.swarm.handle(self._now_ms(), happened)
                 await self._run(effects)
         except trio.Cancelled:
-            self._keep(self.unkept.take(), ())
+            with trio.CancelScope(shield=True):  # bounded: one commit, behind the one under way
+                await self._commit()
             raise
 
     async def _next_batch(self) -> list[Input]:

@@ -8,7 +8,6 @@ ledger may forget old headers, and then could not prove any more where they stoo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ import structlog
 import trio
 
 from ledger import DecodeError, InvalidEntry, Store, StoreError
+from symphony.config import write_private
 from symphony.core.bundle import receipt_digest
 from symphony.core.ids import TASK_ID_BYTES
 from symphony.core.inputs import SealWanted
@@ -59,7 +59,7 @@ class Receipts:
         if witnesses is None or witnesses < WITNESSES:
             await self._loop.feed(SealWanted())
         if witnesses and data != kept:
-            await self._in_thread(partial(_replace, path, data))
+            await self._in_thread(partial(write_private, path, data))
         return data
 
     async def _path(self, reference: bytes) -> Path | None:
@@ -96,14 +96,3 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """On the disk before it takes the place of the old file: that one must not be lost."""
-    fresh = path.with_suffix(".sealed")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import statistics
 import sys
 import time
@@ -25,6 +26,7 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import hypercorn.trio
 import trio
@@ -267,8 +269,8 @@ def _sse(event: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(event).encode() + b"\n\n"
 
 
-def bare_request(host: str) -> bytes:
-    """One streaming call of the echo, as it goes over a socket; the answer ends in `BARE_END`."""
+def _bare_request(host: str) -> bytes:
+    """One streaming call of the echo, as it goes over a socket; the answer ends in `_BARE_END`."""
     messages = [{"role": "user", "content": "42"}]
     body = json.dumps({"model": MODEL, "stream": True, "messages": messages}).encode()
     head = (
@@ -278,8 +280,25 @@ def bare_request(host: str) -> bytes:
     return head.encode() + body
 
 
-BARE_END = b"0\r\n\r\n"
+_BARE_END = b"0\r\n\r\n"
 """The last bytes of a chunked body."""
+
+
+def bare_calls_ms(url: str, calls: int) -> list[float]:
+    """What calls of the model take, one by one, over a bare kept connection."""
+    parts = urlsplit(url)
+    request = _bare_request(parts.netloc)
+    took_ms: list[float] = []
+    with socket.create_connection((parts.hostname, parts.port or 80), timeout=30) as bare:
+        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(calls):
+            began = time.perf_counter()
+            bare.sendall(request)
+            answer = b""
+            while not answer.endswith(_BARE_END):
+                answer += bare.recv(65_536)
+            took_ms.append((time.perf_counter() - began) * 1000)
+    return took_ms
 
 
 async def own_cost_ms() -> float:
@@ -287,19 +306,9 @@ async def own_cost_ms() -> float:
     request, the rounding of timers, writing the end. The lower quartile, so that few calls are
     shorter than they claim.
     """
-    took_ms: list[float] = []
     async with trio.open_nursery() as nursery:
         url = await nursery.start(partial(serve, Echo(_TRIAL_MS)))
-        host, port = url.removeprefix("http://").split(":")
-        stream = await trio.open_tcp_stream(host, int(port))
-        for _ in range(_TRIALS):
-            began = time.perf_counter()
-            await stream.send_all(bare_request(host))
-            answer = b""
-            while not answer.endswith(BARE_END):
-                answer += await stream.receive_some(65_536)
-            took_ms.append((time.perf_counter() - began) * 1000)
-        await stream.aclose()
+        took_ms = await trio.to_thread.run_sync(bare_calls_ms, url, _TRIALS)
         nursery.cancel_scope.cancel()
     client_ms = 0.4  # it shares this process here, and will not
     return max(0.0, statistics.quantiles(took_ms, n=4)[0] - _TRIAL_MS - client_ms)

@@ -11,7 +11,6 @@ exact stop can't end a task before all three chains have voted.
 from __future__ import annotations
 
 import json
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,11 +23,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from symphony.testing.echo_server import BARE_END, bare_request
+from symphony.testing.echo_server import bare_calls_ms
 from symphony.testing.local_swarm import LocalNode, NodePlan, local_swarm
 
 CHAINS = 3
 CALLS_IN_A_ROW = 4
+_BARE_CALLS = 9  # that the model is neither slower nor faster than it claims: the ratio's ground
 
 _MANIFEST = """\
 apiVersion: symphony/v1alpha1
@@ -52,7 +52,7 @@ def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> 
         plans = [NodePlan(f"n{number}", environment) for number in range(1, nodes + 1)]
         with local_swarm(root, plans) as swarm, closing(_Client(swarm[0])) as client:
             _run_task(client)  # embeds the skills, opens the connections to the echo server
-            model_ms = bare_call_ms(url)
+            model_ms = statistics.median(bare_calls_ms(url, _BARE_CALLS))
             runs = [_run_task(client) for _ in range(tasks)]
     walls = [wall_ms for wall_ms, _ in runs]
     ideal_ms = CALLS_IN_A_ROW * latency_ms
@@ -72,25 +72,6 @@ def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> 
         "conductor_median_ms": statistics.median(ended["at_ms"] for _, ended in runs),
         "plan_median_ms": statistics.median(e["phases_ms"]["plan"] for _, e in runs),
     }
-
-
-def bare_call_ms(url: str, calls: int = 9) -> float:
-    """What one call of the model takes, asked over a bare socket: the median. That the model is
-    neither slower nor faster than it claims is the ground that the ratio stands on.
-    """
-    parts = urlsplit(url)
-    request = bare_request(parts.netloc)
-    took_ms: list[float] = []
-    with socket.create_connection((parts.hostname, parts.port or 80), timeout=30) as bare:
-        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(calls):
-            began = time.perf_counter()
-            bare.sendall(request)
-            answer = b""
-            while not answer.endswith(BARE_END):
-                answer += bare.recv(65_536)
-            took_ms.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took_ms)
 
 
 class _Client:

@@ -29,7 +29,8 @@ from symphony.core.inputs import Heard, OwnLogMark, PeerUp, Revoke, Started, Tim
 from symphony.core.messages import Entries, HeadTold
 from symphony.core.swarm import Swarm
 from symphony.core.timers import AskingOver
-from symphony.node.high_water import FILE_NAME, HighWater
+from symphony.identity import MARK_NAME
+from symphony.node.high_water import HighWater
 
 CHILD = Path(__file__).parent / "crash_child.py"
 PEER = NodeId(b"p" * 32)
@@ -266,7 +267,7 @@ def check_order(lines: list[str]) -> int:
         elif name == WAL:
             unsynced.add(name)
             unmarked = True
-        elif name == FILE_NAME:
+        elif name == MARK_NAME:
             assert not unsynced, line
             unmarked = False
         elif call["fd"] == "1" and SPOKEN.match(call["rest"]):

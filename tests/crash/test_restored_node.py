@@ -9,8 +9,7 @@ import pytest
 
 from ledger import parse_did_key, verify
 from ledger.sqlite import SqliteStore
-from symphony.identity import read_swarm
-from symphony.node.high_water import FILE_NAME
+from symphony.identity import MARK_NAME, read_swarm
 from symphony.testing.local_swarm import (
     NodePlan,
     await_mesh,
@@ -21,7 +20,7 @@ from symphony.testing.local_swarm import (
 )
 from symphony.testing.overhead import _write_agents, echo_server
 
-FILES = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", FILE_NAME)
+FILES = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", MARK_NAME)
 
 
 def ask(node) -> str:

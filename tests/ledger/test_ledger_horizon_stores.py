@@ -42,17 +42,6 @@ from ledger.sqlite import SqliteStore
 MIB = 1 << 20
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request, tmp_path):
-    made = (
-        MemoryStore(SWARM)
-        if request.param == "memory"
-        else SqliteStore.open(tmp_path / "ledger.db", SWARM)
-    )
-    yield made
-    made.close()
-
-
 def sound(store) -> bool:
     return list(store.verify_all(fake_verify)) == []
 

@@ -26,11 +26,13 @@ from ledger import (
 from ledger.limits import DROP_AFTER_MS, FIRST_OWN_KIND
 from ledger.retention import drop_before, is_mortal, may_lack
 from ledger.sqlite import SqliteStore
+from ledger.sqlite.bodies import SPAN_MS
 from ledger.sqlite.rebuilding import Rebuilt
 from ledger.sqlite.schema import MIGRATIONS
 
 ANNA, BOB = FakeSigner("anna"), FakeSigner("bob")
 LATER_MS = NOW_MS + 1000
+APART_MS = 2 * SPAN_MS
 
 
 def said(signer, head, *, kind=Kind.RESULT, expires_ms: int | None = LATER_MS) -> Entry:
@@ -102,17 +104,6 @@ def test_who_drops_is_an_hour_behind_who_believes():
     assert drop_before(0) == 0
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request, tmp_path):
-    made = (
-        MemoryStore(SWARM)
-        if request.param == "memory"
-        else SqliteStore.open(tmp_path / "ledger.db", SWARM)
-    )
-    yield made
-    made.close()
-
-
 def bodies(store) -> list[bool]:
     return [entry.body is not None for _, entry in store.entries(limit=99)]
 
@@ -124,23 +115,41 @@ def drop(store, until_ms, *, keep=(), limit=99) -> int:
 def test_what_is_due_is_forgotten_earliest_first_and_so_many_at_a_time(store):
     entries = log(
         ANNA,
-        (Kind.RESULT, LATER_MS + 2),
+        (Kind.RESULT, LATER_MS + 2 * APART_MS),
         (Kind.RESULT, LATER_MS),
         (Kind.CHECKPOINT, LATER_MS),
         (Kind.RESULT, None),
-        (Kind.RESULT, LATER_MS + 1),
+        (Kind.RESULT, LATER_MS + APART_MS),
     )
     store.append(entries)
     assert drop(store, LATER_MS - 1) == 0
     assert bodies(store) == [True] * 5
-    assert drop(store, LATER_MS + 2, limit=1) == 1
+    assert drop(store, LATER_MS + 2 * APART_MS, limit=1) == 1
     assert bodies(store) == [True, False, True, True, True]
-    assert drop(store, LATER_MS + 2, limit=1) == 1
+    assert drop(store, LATER_MS + 2 * APART_MS, limit=1) == 1
     assert bodies(store) == [True, False, True, True, False]
-    assert drop(store, LATER_MS + 1) == 0
-    assert drop(store, LATER_MS + 2, limit=5) == 1
+    assert drop(store, LATER_MS + APART_MS) == 0
+    assert drop(store, LATER_MS + 2 * APART_MS, limit=5) == 1
     assert drop(store, LATER_MS * 2) == 0
     assert bodies(store) == [False, False, True, True, False]
+
+
+def test_neighbours_that_expire_together_share_a_row(tmp_path):
+    store = SqliteStore.open(tmp_path / "ledger.db", SWARM)
+    steps = [0, 5, SPAN_MS, SPAN_MS + 1, 1, 0]
+    store.append(log(ANNA, *[(Kind.RESULT, LATER_MS + step) for step in steps]))
+    rows = store._db.execute("SELECT at, first, last FROM expiry ORDER BY first").fetchall()
+    assert rows == [
+        (pack(LATER_MS + SPAN_MS), 1, 3),
+        (pack(LATER_MS + SPAN_MS + 1), 4, 5),
+        (pack(LATER_MS), 6, 6),
+    ]
+    assert drop(store, LATER_MS + SPAN_MS, keep={(ANNA.public, 2)}, limit=2) == 2
+    assert bodies(store) == [False, True, True, True, True, False]
+    assert drop(store, LATER_MS + SPAN_MS, keep={(ANNA.public, 2)}) == 1
+    assert drop(store, LATER_MS + 2 * SPAN_MS, limit=2) == 2
+    assert bodies(store) == [False, False, False, False, True, False]
+    store.close()
 
 
 def test_the_chain_stays_whole(store):
@@ -216,7 +225,7 @@ def test_what_is_derived_is_made_anew(tmp_path):
 
 WHATS = st.tuples(
     st.sampled_from([Kind.CAPABILITY, Kind.RESULT, Kind.CHECKPOINT, 99]),
-    st.sampled_from([None, LATER_MS, LATER_MS + 1, LATER_MS + 2]),
+    st.sampled_from([None, LATER_MS, LATER_MS + APART_MS, LATER_MS + 2 * APART_MS]),
 )
 
 
@@ -226,7 +235,7 @@ WHATS = st.tuples(
     st.lists(WHATS, max_size=6),
     st.lists(
         st.tuples(
-            st.integers(LATER_MS - 1, LATER_MS + 3),
+            st.integers(-1, 3).map(lambda steps: LATER_MS + steps * APART_MS),
             st.frozensets(
                 st.tuples(st.sampled_from([ANNA.public, BOB.public]), st.integers(1, 6)),
                 max_size=4,
@@ -248,7 +257,7 @@ def test_both_stores_forget_the_same(annas, bobs, calls):
             assert memory.entries(limit=99) == sqlite.entries(limit=99)
             for _, entry in memory.entries(limit=99):
                 assert entry.body is not None or (
-                    is_mortal(entry.header) and entry.expires <= pack(LATER_MS + 3)
+                    is_mortal(entry.header) and entry.expires <= pack(LATER_MS + 3 * APART_MS)
                 )
             assert list(sqlite.verify_all(fake_verify)) == []
         sqlite.close()

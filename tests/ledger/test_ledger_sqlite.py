@@ -15,6 +15,7 @@ from ledger_chains import NOW_MS, SWARM, chain, fake_verify
 
 from ledger import (
     DirectoryLocked,
+    Kind,
     PrivateKey,
     SchemaTooNew,
     StoreError,
@@ -26,7 +27,7 @@ from ledger import (
 )
 from ledger.merkle import Frontier
 from ledger.sqlite import SqliteStore, lock_directory
-from ledger.sqlite.schema import APPLICATION_ID, LAID_OUT_BYTES, MIGRATIONS
+from ledger.sqlite.schema import APPLICATION_ID, COMMON, LAID_OUT_BYTES, MIGRATIONS
 
 MIB = 1 << 20
 ALICE = chain("alice", 6)
@@ -364,3 +365,16 @@ def test_a_kept_frontier_goes_on_and_is_checked(path):
         store._db.execute("DELETE FROM frontier")
         assert store.frontier(author, len(ALICE)) == whole
         store.close()
+
+
+def test_kinds_that_are_looked_for_are_found_by_an_index(tmp_path):
+    store = SqliteStore.open(tmp_path / "ledger.db", SWARM)
+    steps: list[str] = []
+    store._db.set_trace_callback(steps.append)
+    for kind in Kind:
+        assert store.by_kind(kind, limit=9) == []
+    store._db.set_trace_callback(None)
+    for kind, query in zip(Kind, steps, strict=True):
+        plan = " ".join(row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {query}"))
+        assert ("entry_by_kind" in plan) == (kind not in COMMON), plan
+    store.close()

@@ -18,17 +18,6 @@ from ledger.sqlite import SqliteStore
 MIB = 1 << 20
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request, tmp_path):
-    made = (
-        MemoryStore(SWARM)
-        if request.param == "memory"
-        else SqliteStore.open(tmp_path / "ledger.db", SWARM)
-    )
-    yield made
-    made.close()
-
-
 def test_what_is_appended_is_there(store):
     alice, bob = chain("alice", 4), chain("bob", 2)
     store.append([alice[0], bob[0], alice[1]])

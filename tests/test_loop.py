@@ -1,0 +1,53 @@
+"""The loop when it ends: what was accepted is brought to the disk, behind whoever uses it."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from random import Random
+
+import trio
+import trio.testing
+
+from ledger import Kind, MemoryStore, PrivateKey, seal, verify
+from symphony.core.ids import SwarmId
+from symphony.core.swarm import Swarm
+from symphony.node.high_water import HighWater
+from symphony.node.hub import Hub
+from symphony.node.loop import Loop
+
+SWARM = SwarmId(bytes(32))
+
+
+async def test_the_last_commit_waits_for_the_thread_that_uses_the_store(tmp_path):
+    store = MemoryStore(SWARM)
+    swarm = Swarm(PrivateKey(bytes(32)), verify, SWARM, Random("loop"))
+    loop = Loop(swarm, store, Hub(), lambda: 0, tmp_path, HighWater(tmp_path))
+    other = PrivateKey(bytes(31) + b"1")
+    entry = seal(other, SWARM, None, kind=Kind.TASK, body=b"accepted", hlc=1)
+    busy, done = threading.Event(), threading.Event()
+    found: list[int] = []
+
+    def look() -> None:
+        busy.set()
+        assert done.wait(10)
+        found.append(len(store.entries(limit=9)))
+
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(loop.on_disk, look)
+            await trio.to_thread.run_sync(partial(busy.wait, 10))
+            async with trio.open_nursery() as running:
+                running.start_soon(loop.run)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                loop.unkept.add([entry], 0)
+                running.cancel_scope.cancel()
+                running.start_soon(_release, done)
+    assert found == [0]
+    assert [kept for _, kept in store.entries(limit=9)] == [entry]
+
+
+async def _release(done: threading.Event) -> None:
+    with trio.CancelScope(shield=True):
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        done.set()
