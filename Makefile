@@ -27,7 +27,7 @@ demo: $(VENV)/.installed  ## five real nodes answer a question: make demo [Q="â€
 	$(BIN)/symphony demo $(if $(Q),--question "$(Q)")
 
 test: $(VENV)/.installed  ## the whole test suite
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2
 
 check: $(VENV)/.installed  ## ruff, mypy --strict, import-linter, file lengths
 	$(BIN)/ruff check .

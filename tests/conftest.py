@@ -1,0 +1,45 @@
+"""How the tests are dealt out to the two processes that `make test` runs them in.
+
+What starts processes of its own goes to one of them, one after the other and from the start: it
+waits more than it computes, and two swarms at once would be in each other's way. Any other file
+goes as a whole to whoever is free, so that what its tests share is made once.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+FOLDERS_WITH_PROCESSES = {"real", "crash"}
+FILES_WITH_PROCESSES = {
+    "test_two_machines.py",
+    "test_readme.py",
+    "test_examples.py",
+    "test_first_run.py",
+    "test_llamacpp.py",
+}
+
+
+class Dealing(LoadScopeScheduling):
+    """Deals out files, and all that start processes as if they were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "processes" if _starts_processes(file) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Dealing:
+    config.option.loadscopereorder = False  # the order is that of `pytest_collection_modifyitems`
+    return Dealing(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not _starts_processes(item.nodeid.partition("::")[0]))
+
+
+def _starts_processes(file: str) -> bool:
+    path = PurePosixPath(file)
+    return path.parent.name in FOLDERS_WITH_PROCESSES or path.name in FILES_WITH_PROCESSES
