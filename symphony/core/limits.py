@@ -117,7 +117,7 @@ SEAL_PAGE_ENTRIES = 256  # entries read at once to find a seal: 5 ms, while noth
 SEAL_PAGES = 64  # and so many pages of checkpoints and of cosignatures; an hour of a large swarm
 SEAL_PAGE_IDS = 4_096  # headers hashed at once to prove inclusion: 10 ms
 PUBLISH_AFTER_MS = 50  # a lone entry is gossiped soon, ...
-PUBLISH_EVERY_MS = 1_000  # ... a stream of them in batches: a gossip message costs a swarm of five
+PUBLISH_EVERY_MS = 2_000  # ... a stream of them in batches: a gossip message costs a swarm of five
 # some 10 ms of CPU, whether it holds one entry or forty
 ACKNOWLEDGE_EVERY_MS = 1_000  # tokens renew a lease ten times a second; the owner needs one answer
 MAX_SKILLS_PER_AGENT = 16

@@ -5,7 +5,8 @@ from __future__ import annotations
 INBOX = 1024  # inputs waiting for the core; beyond it whoever brings one has to wait
 BATCH = 128  # inputs handled between two commits: bounds how long a commit is put off
 QUICK_APPEND_MS = 5.0  # a mean commit below this is not worth a thread (its switch costs 0.3 ms)
-UNKEPT_MS = 25  # entries of others wait so long for a commit that is needed anyway
+UNKEPT_MS = 500  # entries of others wait so long for a commit that is needed anyway: each saved one
+# is a sync of the disk that no work has to queue behind
 MARK_SYNC_S = 1.0  # how often the high-water mark is synced while it moves
 OUTGOING_GOSSIP = 256  # messages waiting to be gossiped; gossip may lose what doesn't fit
 OUTGOING_URGENT = 64  # proofs of forks waiting before all others; each is an entry of ours as well
