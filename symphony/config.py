@@ -52,6 +52,7 @@ _OTHERS_ENV = frozenset(
         "SYMPHONY_URL",
         "SYMPHONY_API_KEY",
         "SYMPHONY_MODELS",
+        "SYMPHONY_ENGINES",
         "SYMPHONY_INVITE_FILE",
     }
 )

@@ -82,6 +82,10 @@ class Progress:
                 unit = self._unit(event["unit"])
                 unit.state = "failover"
                 self.remarks.append(f"{unit.name}: {event['reason']}; looking for another owner")
+            case "hedge":
+                self.remarks.append(f"{event['unit']}: the owner takes long; a rival tries, too")
+            case "resumed":
+                self.remarks.append(f"the conductor was restarted, with {event['done']} units done")
             case "chain_failed":
                 self.remarks.append(f"chain {event['chain']} failed: {event['reason']}")
             case "plan" if event["fallback"]:
@@ -153,6 +157,13 @@ def plain_line(event: Event) -> str:
             text = (
                 f"task      {event['task'][:8]}: {event['chains']} chains, "
                 f"planning {event['planning']}, rule {event['rule']}"
+            )
+        case "hedge":
+            text = f"hedge     {event['unit']}: {event['straggler'][:8]} takes long; a second owner"
+        case "resumed":
+            text = (
+                f"resumed   after a restart: {event['done']} units done, "
+                f"{event['running']} may be running"
             )
         case "beacon":
             text = f"beacon    {', '.join(event['units'])} to {event['asked']} nodes"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TaskEvent = Mapping[str, Any]
-"""One event of a task: `type` (task, plan, beacon, bid, award, token, result, failover,
-chain_failed, ballot, verdict), `task`, `at_ms`, and what the type brings along."""
+"""One event of a task: `type` (task, plan, beacon, bid, award, token, result, failover, hedge,
+resumed, chain_failed, ballot, verdict), `task`, `at_ms`, and what the type brings along."""
 
 _SHOWN_CHARS = 200
 

@@ -15,15 +15,17 @@ from dataclasses import replace
 
 from ledger import Kind
 from symphony.core import limits
+from symphony.core.effects import Note
 from symphony.core.election import rank, used_elsewhere
 from symphony.core.events import UnitAwarded
-from symphony.core.ids import EntryId, Epoch, NodeId
+from symphony.core.ids import EntryId, Epoch, NodeId, UnitId, derived_salt
 from symphony.core.lease import conductor_until_ms
 from symphony.core.messages import Order, Work
+from symphony.core.notes import BiddersKept
 from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import TaskRun, Unit
-from symphony.core.timers import LeaseOver
+from symphony.core.timers import LeaseOver, StragglerDue
 
 
 class Awards:
@@ -58,7 +60,7 @@ class Awards:
         if winner is None or unit.attempts >= limits.MAX_ATTEMPTS:
             return False
         unit.attempts += 1
-        unit.epoch = Epoch(unit.epoch + 1)
+        unit.epoch = unit.highest = Epoch(max(unit.epoch, unit.highest) + 1)
         unit.award = Award(
             unit=unit.id,
             name=unit.name,
@@ -114,13 +116,26 @@ class Awards:
             entry = self._around.journal.write(Kind.AWARD, body, refs=(run.entries[0].id,))
             run.entries.append(entry)
             self._around.experience.awarded(record)
+            self._note_bidders(run, batch)
             raw = entry.encode()
             for unit in batch:
                 unit.award_id = EntryId(entry.id)
                 if unit.state == "waiting":
                     unit.ahead = raw
-                elif unit.state == "calling":  # giving up one may have ended the chain, or the task
+                elif (
+                    unit.state == "calling" or unit.rival is not None
+                ):  # giving up one may have ended the chain, or the task
                     self._hand_out(run, unit, raw)
+
+    def _note_bidders(self, run: TaskRun, units: Sequence[Unit]) -> None:
+        """Keep the capabilities that these awards are the first of their task to refer to."""
+        ids = [EntryId(bidder.capability) for unit in units for bidder in unit.candidates]
+        fresh = [entry_id for entry_id in dict.fromkeys(ids) if entry_id not in run.noted]
+        run.noted.update(fresh)
+        raw = [run.listings[entry_id].entry.encode() for entry_id in fresh]
+        for start in range(0, len(raw), limits.MAX_LISTINGS_PER_NOTE):
+            some = tuple(raw[start : start + limits.MAX_LISTINGS_PER_NOTE])
+            self._out.do(Note(run.task, BiddersKept(some)))
 
     @staticmethod
     def _fitting_entry(
@@ -149,7 +164,7 @@ class Awards:
         unit.reserved_tokens = tokens
         run.tokens_reserved += tokens
         unit.state = "working"
-        unit.salt = self._around.chance.randbytes(16)
+        unit.salt = salt_for(run, unit.id, unit.epoch)
         unit.answered_ms = unit.awarded_ms = self._out.now_ms
         unit.lease_until_ms = conductor_until_ms(self._out.now_ms, award.lease_ms)
         run.award_waits_ms.append(self._out.now_ms - unit.called_ms)
@@ -171,12 +186,31 @@ class Awards:
         )
         lease = LeaseOver(run.task, unit.id, unit.epoch)
         self._out.timer(lease, unit.lease_until_ms - self._out.now_ms)
+        said_ms = run.estimates_ms.get((unit.id, owner, award.agent), 0)
+        late_ms = self._around.pace.expected_ms(owner, award.agent, unit.role, said_ms)
+        if late_ms is not None and unit.rival is None:
+            self._out.timer(StragglerDue(run.task, unit.id, unit.epoch), late_ms)
+        self._send(run, unit, raw)
+
+    def send_again(self, run: TaskRun, unit: Unit) -> None:
+        """The same work once more, to the byte: an owner that has it says how it stands."""
+        entry = next(entry for entry in run.entries if entry.id == unit.award_id)
+        self._send(run, unit, entry.encode())
+
+    def _send(self, run: TaskRun, unit: Unit, raw: bytes) -> None:
+        assert unit.award is not None
+        assert unit.order is not None
         left_ms = run.started_ms + run.spec.deadline_ms - self._out.now_ms
-        work = Work(raw, unit.id, unit.epoch, order, unit.salt, max(0, left_ms))
-        self._out.send(owner, work)
+        work = Work(raw, unit.id, unit.epoch, unit.order, unit.salt, max(0, left_ms))
+        self._out.send(NodeId(unit.award.owner), work)
 
     def _at(self, run: TaskRun) -> int:
         return self._out.now_ms - run.started_ms
+
+
+def salt_for(run: TaskRun, unit: UnitId, epoch: Epoch) -> bytes:
+    """The salt that hides what goes in and out of one award of a unit."""
+    return derived_salt(run.secret, unit, epoch)
 
 
 def tokens_needed(order: Order) -> int:

@@ -48,7 +48,7 @@ class Calls:
         self._order_for = order_for
         self._give_up = give_up
         self._asking = Asking(around)
-        self._awards = Awards(around, order_for, give_up)
+        self.awards = Awards(around, order_for, give_up)
 
     # --- the call -----------------------------------------------------------------------------
 
@@ -63,9 +63,9 @@ class Calls:
             unit.called_ms = unit.called_ms or self._out.now_ms
         given: list[Unit] = []
         for unit in units:
-            if self._awards.hand_out_ahead(run, unit) or unit.state != "calling":
+            if self.awards.hand_out_ahead(run, unit) or unit.state != "calling":
                 continue
-            if self._foreseen(unit) and self._awards.elect(run, unit, given):
+            if self._foreseen(unit) and self.awards.elect(run, unit, given):
                 given.append(unit)
         self._give(run, given)
         out = {id(unit) for call in run.calls.values() for unit in call.units}
@@ -84,7 +84,7 @@ class Calls:
 
     def _give(self, run: TaskRun, units: Sequence[Unit]) -> None:
         """Award the elected units, and soon call ahead for the steps that will follow them."""
-        self._awards.write(run, units)
+        self.awards.write(run, units)
         more = run.following() or run.unplanned()
         if not run.ended and not run.looking_ahead and more:
             run.looking_ahead = True
@@ -217,6 +217,8 @@ class Calls:
             free = bid.free + run.soon_free(unit, peer, bid.agent)
             found.append(self._asking.candidate(run, unit, listing, free))
             run.listings[listing.id] = listing
+            if bid.estimate_ms:
+                run.estimates_ms[unit.id, peer, bid.agent] = bid.estimate_ms
             agents.append(bid.agent)
         heard = BidHeard(run.task, self._at(run), peer, tuple(dict.fromkeys(agents)), len(agents))
         self._out.tell(heard)
@@ -250,21 +252,26 @@ class Calls:
         given: list[Unit] = []
         nobody: list[Unit] = []
         for unit in call.units:
-            if unit.state in ("waiting", "calling"):
+            if unit.state in ("waiting", "calling") or unit.wants_rival:
                 unit.candidates = tuple(call.bids.get(unit.id, ()))
                 unit.bids_at_ms = self._out.now_ms
             foreseen = unit.state == "waiting" and unit.step is not None
-            if (foreseen or unit.state == "calling") and self._awards.elect(run, unit, given):
+            if (foreseen or unit.state == "calling") and self.awards.elect(run, unit, given):
                 given.append(unit)
             elif unit.state == "calling":
                 nobody.append(unit)
+            elif unit.wants_rival and unit.owner is not None:
+                self.give_rival(run, unit)
+            unit.wants_rival = False
         self._give(run, given)
         for unit in nobody:
-            if unit.calls >= limits.MAX_CALLS_PER_UNIT:
+            spent = unit.calls >= limits.MAX_CALLS_PER_UNIT
+            if spent and self._out.now_ms >= run.patient_until_ms:
                 self._give_up(run, unit, "no_bids", f"nobody bid for {unit.name} ({unit.skill})")
         again = tuple(unit.id for unit in nobody if unit.state == "calling")
         if again:
-            pause_ms = limits.CALL_BACKOFF_MS * 2 ** (max(u.calls for u in nobody) - 1)
+            tries = min(max(u.calls for u in nobody), limits.MAX_CALLS_PER_UNIT)
+            pause_ms = limits.CALL_BACKOFF_MS * 2 ** (tries - 1)
             self._out.timer(CallAgain(run.task, again), pause_ms)
 
     def again(
@@ -280,6 +287,9 @@ class Calls:
         run.release(unit)
         if avoid_owner:
             unit.avoided.append(owner)
+        if unit.rival is not None:
+            unit.take_back()  # it has the unit, too, and goes on alone
+            return
         unit.state = "calling"
         unit.lapse = lapse
         unit.called_ms = self._out.now_ms
@@ -287,15 +297,50 @@ class Calls:
             self._give_up(run, unit, "task_failed", f"{unit.name}: {unit.attempts} owners failed")
             return
         fresh = self._out.now_ms <= unit.bids_at_ms + limits.BID_LIFETIME_MS
-        if fresh and self._awards.elect(run, unit, ()):
+        if fresh and self.awards.elect(run, unit, ()):
             self._give(run, (unit,))
         else:
             unit.calls = 0
             self.call(run, (unit,))
 
+    def for_rival(self, run: TaskRun, unit: Unit) -> None:
+        """Call for bids for a second owner of a unit."""
+        assert unit.award is not None
+        unit.avoided.append(NodeId(unit.award.owner))
+        self._beacon(run, (unit,))
+
+    def give_rival(self, run: TaskRun, unit: Unit) -> bool:
+        """Award a unit to a second owner, one with a free slot; False if there is none."""
+        unit.wants_rival = False
+        if unit.rival is not None or not run.affordable(unit.reserved_tokens):
+            return False
+        straggler = unit.owner
+        assert straggler is not None
+        unit.put_aside()
+        if straggler not in unit.avoided:
+            unit.avoided.append(straggler)
+        candidates = unit.candidates
+        unit.candidates = tuple(bid for bid in candidates if bid.free or bid.owner == straggler)
+        unit.lapse, unit.called_ms = "slow", self._out.now_ms
+        if not self.awards.elect(run, unit, ()):
+            unit.take_back()
+            unit.candidates, unit.lapse = candidates, None
+            return False
+        run.hedges += 1
+        self.awards.write(run, (unit,))
+        return True
+
+    def alone(self, run: TaskRun, unit: Unit) -> None:
+        """The unit is done, or given up: its rival need not go on."""
+        rival, unit.rival = unit.rival, None
+        if rival is not None:
+            run.tokens_reserved -= rival.reserved_tokens
+            self._out.send(rival.owner, Stop(unit.id, rival.epoch))
+
     def stop(self, run: TaskRun, units: Sequence[Unit]) -> None:
         """Nobody is to work on these any more; what they had reserved is free again."""
         for unit in units:
+            self.alone(run, unit)
             run.release(unit)
             if unit.owner is not None:
                 self._out.send(unit.owner, Stop(unit.id, unit.epoch))

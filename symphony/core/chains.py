@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from symphony.core.calls import Calls
+from symphony.core.effects import Note
 from symphony.core.events import BallotCast, ChainFailed, PlanMade, UnitDone
 from symphony.core.ids import NodeId
 from symphony.core.inputs import TaskSpec
-from symphony.core.messages import Order
+from symphony.core.notes import ChainTurned
 from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, Plan, direct_plan, parse_plan
 from symphony.core.prompts import DIRECT_SKILL, PLAN_SKILL
@@ -25,6 +26,8 @@ from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Chain, Opened, TaskRun, Unit
 from symphony.core.voting import cast, known_ballots, resettle, rule_for
 
+NO_ANSWER = "its output holds no answer"
+
 
 class Chains:
     """The chains of all tasks of one conductor. `end` is called when a task is decided."""
@@ -33,14 +36,13 @@ class Chains:
         self._around = around
         self._out = around.out
         self._end = end
-        self.calls = Calls(around, self._order_for, self._unit_failed)
+        self.calls = Calls(around, order_for, self._unit_failed)
 
     def begin(self, run: TaskRun) -> None:
-        """Begin the chains of the first wave; of all, where no level is to be reached."""
-        self._begin(run, next_wave(known_ballots(run), run.spec.alpha_ppm))
-
-    def _begin(self, run: TaskRun, count: int) -> None:
-        """Call for the planners of the next chains, or for their direct steps."""
+        """Call for the planners of the chains of the next wave, or for their direct steps; of all
+        chains, where no level is to be reached.
+        """
+        count = next_wave(known_ballots(run), run.spec.alpha_ppm)
         spec = run.spec
         chains = [chain for chain in run.chains if not chain.begun][:count]
         for chain in chains:
@@ -52,8 +54,7 @@ class Chains:
             ]
             self.calls.call(run, units)
         else:
-            plan = direct_plan(spec.prompt, spec.skill or DIRECT_SKILL)
-            ready = [unit for chain in chains for unit in self._adopt(run, chain, plan, "")]
+            ready = [unit for chain in chains for unit in self.adopt_direct(run, chain)]
             self.calls.call(run, ready)
 
     def rule_for(self, spec: TaskSpec) -> Rule:
@@ -62,6 +63,38 @@ class Chains:
         alive = around.alive()
         live = (item for item in around.directory if item.node in alive)
         return rule_for(spec, live, around.evidence, self._out.wall_ms)
+
+    def count(self, run: TaskRun) -> None:
+        """After a restart: cast the ballots of the chains that had come to their end."""
+        cast_now: list[Chain] = []
+        for chain in run.chains:
+            final = chain.final
+            if final is None or final.state != "done" or chain.ended:
+                continue
+            if self._cast(run, chain, final):
+                cast_now.append(chain)
+            else:
+                chain.failure = ("task_failed", NO_ANSWER)
+        settlement = resettle(run, self._around.evidence)
+        for chain in cast_now:
+            self._told(run, chain, settlement)
+
+    def go_on(self, run: TaskRun) -> None:
+        """After a restart, and after the count: call for whatever is ready and has no owner."""
+        at_work = {unit.chain for unit in run.units.values()}
+        for chain in run.chains:
+            chain.begun = chain.ended or chain.index in at_work
+        if self._over(run, resettle(run, self._around.evidence)):
+            return
+        ready: list[Unit] = []
+        for chain in run.chains:
+            if not chain.ended:
+                units = (unit for unit in run.units.values() if unit.chain == chain.index)
+                ready += [unit for unit in units if unit.state == "calling"]
+                ready += self._ready(run, chain)
+        self.calls.call(run, ready)
+        if not run.ended and not (run.spec.alpha_ppm and self._under_way(run)):
+            self.begin(run)
 
     def _has_planner(self, run: TaskRun) -> bool:
         alive = self._around.alive()
@@ -72,7 +105,12 @@ class Chains:
             for listing in self._around.directory
         )
 
-    def _adopt(self, run: TaskRun, chain: Chain, plan: Plan, fallback: str) -> list[Unit]:
+    def adopt_direct(self, run: TaskRun, chain: Chain, fallback: str = "") -> list[Unit]:
+        """Let a chain answer directly, in one step."""
+        plan = direct_plan(run.spec.prompt, run.spec.skill or DIRECT_SKILL)
+        return self.adopt(run, chain, plan, fallback)
+
+    def adopt(self, run: TaskRun, chain: Chain, plan: Plan, fallback: str = "") -> list[Unit]:
         """Give a chain its plan. The units that are ready at once are returned."""
         chain.plan, chain.fallback = plan, fallback
         run.planned_ms = self._at(run)
@@ -100,10 +138,6 @@ class Chains:
     def _steps(run: TaskRun, chain: Chain) -> Iterator[Unit]:
         return (u for u in run.units.values() if u.chain == chain.index and u.role == "solve")
 
-    def _order_for(self, run: TaskRun, unit: Unit) -> Order:
-        skills = self._around.directory.skill_names(self._around.alive())
-        return order_for(run, unit, skills)
-
     def unit_done(self, run: TaskRun, unit: Unit, peer: NodeId) -> None:
         record, entry = unit.record, unit.result
         assert record is not None
@@ -126,14 +160,14 @@ class Chains:
         if unit.role == "plan":
             self._plan_done(run, chain, unit)
             return
-        self._accept(run, unit)
+        self.accept(run, unit)
         if unit is chain.final:
             self._vote(run, chain, unit)
         else:
             self.calls.call(run, self._ready(run, chain))
 
     @staticmethod
-    def _accept(run: TaskRun, unit: Unit) -> None:
+    def accept(run: TaskRun, unit: Unit) -> None:
         """The unit is done: its result can be quoted, and opened in the receipt."""
         assert unit.result is not None
         unit.state = "done"
@@ -148,29 +182,35 @@ class Chains:
                 unit.complaint = str(error)
                 self.calls.again(run, unit, f"bad plan: {error}", "bad_plan", avoid_owner=False)
                 return
-            self._accept(run, unit)
+            self.accept(run, unit)
             self._fall_back(run, chain, f"no usable plan: {error}")
             return
-        self._accept(run, unit)
-        self.calls.call(run, self._adopt(run, chain, plan, ""))
+        self.accept(run, unit)
+        self.calls.call(run, self.adopt(run, chain, plan))
 
     def _fall_back(self, run: TaskRun, chain: Chain, why: str) -> None:
-        plan = direct_plan(run.spec.prompt, run.spec.skill or DIRECT_SKILL)
-        self.calls.call(run, self._adopt(run, chain, plan, why))
+        self._out.do(Note(run.task, ChainTurned(chain.index, why[:300])))
+        self.calls.call(run, self.adopt_direct(run, chain, why))
 
     def _vote(self, run: TaskRun, chain: Chain, unit: Unit) -> None:
-        if not cast(run, chain, unit, list(self._steps(run, chain))):
-            chain.blank = True
-            self._chain_failed(run, chain, "task_failed", "its output holds no answer")
+        if not self._cast(run, chain, unit):
+            self._chain_failed(run, chain, "task_failed", NO_ANSWER)
             return
         run.voted_ms = self._at(run)
         settlement = resettle(run, self._around.evidence)
+        self._told(run, chain, settlement)
+        self._go_on_or_end(run, settlement)
+
+    def _cast(self, run: TaskRun, chain: Chain, unit: Unit) -> bool:
+        """The chain's ballot; False if its last output holds no answer."""
+        chain.blank = not cast(run, chain, unit, list(self._steps(run, chain)))
+        return not chain.blank
+
+    def _told(self, run: TaskRun, chain: Chain, settlement: Settlement) -> None:
         vote = next(vote for vote in settlement.votes if vote.chain == chain.index)
-        assert unit.award is not None
-        owner = NodeId(unit.award.owner)
-        at_ms = self._at(run)
+        assert chain.voter is not None
+        owner, at_ms = chain.voter[0], self._at(run)
         self._out.tell(BallotCast(run.task, at_ms, chain.index, owner, vote.answer, vote.weight))
-        self._maybe_finish(run, settlement)
 
     def _unit_failed(self, run: TaskRun, unit: Unit, code: str, text: str) -> None:
         """Nobody could be found, paid or trusted to do it."""
@@ -187,12 +227,22 @@ class Chains:
         if chain.ended or run.ended:
             return
         chain.failure = (code, text)
+        self._out.do(Note(run.task, ChainTurned(chain.index, text[:300], code)))
         self._out.tell(ChainFailed(run.task, self._at(run), chain.index, text))
         self.calls.stop(run, [u for u in run.units.values() if u.chain == chain.index])
-        self._maybe_finish(run, resettle(run, self._around.evidence))
+        self._go_on_or_end(run, resettle(run, self._around.evidence))
 
-    def _maybe_finish(self, run: TaskRun, vote: Settlement) -> None:
+    def _go_on_or_end(self, run: TaskRun, vote: Settlement) -> None:
         """End the task if the vote is over, else begin the next wave once this one has ended."""
+        if not self._over(run, vote) and not self._under_way(run):
+            self.begin(run)
+
+    @staticmethod
+    def _under_way(run: TaskRun) -> bool:
+        return any(chain.begun and not chain.ended for chain in run.chains)
+
+    def _over(self, run: TaskRun, vote: Settlement) -> bool:
+        """End the task if the vote is over; was it?"""
         count = len(run.chains)
         if not run.outstanding and not vote.votes:
             self._end(run, "failed", "no chain ended in an answer")
@@ -208,8 +258,7 @@ class Chains:
         elif vote.state == "tied":
             text = f"{len(vote.votes)} of {count} chains voted, and two answers are level"
             self._end(run, "not_certified" if run.spec.alpha_ppm else "answered", text)
-        elif not any(chain.begun and not chain.ended for chain in run.chains):
-            self._begin(run, next_wave(known_ballots(run), run.spec.alpha_ppm))
+        return run.ended
 
     def _at(self, run: TaskRun) -> int:
         return self._out.now_ms - run.started_ms

@@ -12,26 +12,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import assert_never
 
 from ledger import Kind
 from symphony.core import limits
 from symphony.core.chains import Chains
-from symphony.core.effects import Reject
+from symphony.core.effects import Forget, Note, Reject
 from symphony.core.events import (
     TaskAccepted,
     TaskEnded,
+    TaskResumed,
     TokensSeen,
 )
+from symphony.core.hedging import Hedging
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.inputs import Submit
 from symphony.core.lease import conductor_until_ms
 from symphony.core.messages import Bids, Done, Progress, Refused, Renewed, Stop
+from symphony.core.notes import ResultKept, TaskBegun
 from symphony.core.records import TASK, Lapse, Outcome
 from symphony.core.results import checked
+from symphony.core.resuming import Resuming
 from symphony.core.submission import task_record
 from symphony.core.surroundings import Surroundings
-from symphony.core.task_run import Chain, TaskRun, Unit
-from symphony.core.timers import CallAgain, CallAhead, DeadlineOver, LeaseOver, WindowOver
+from symphony.core.task_run import NO_EPOCH, Chain, TaskRun, Unit
+from symphony.core.timers import (
+    CallAgain,
+    CallAhead,
+    DeadlineOver,
+    LeaseOver,
+    StragglerDue,
+    TaskTimer,
+    WindowOver,
+)
 from symphony.core.verdict import conclude
 from symphony.core.voting import resettle
 
@@ -44,7 +57,9 @@ class Conductor:
         self._out = around.out
         self._chains = Chains(around, self._finish)
         self._calls = self._chains.calls
+        self._hedging = Hedging(around, self._calls)
         self._runs: dict[TaskId, TaskRun] = {}
+        self.resuming = Resuming(around, self._chains, self._go_on, self._give_up, self.refuse)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -71,13 +86,65 @@ class Conductor:
             return
         chains = [Chain(index) for index in range(spec.chains)]
         run = TaskRun(submit.task, submit.salt, spec, self._out.now_ms, chains)
+        run.secret = self._around.chance.randbytes(16)
+        if spec.planning != "never":
+            run.skills = self._around.directory.skill_names(self._around.alive())
         self._runs[run.task] = run
         run.entries.append(self._around.journal.write(Kind.TASK, TASK.encode(record)))
         self._around.experience.begun(record)
+        seq = run.entries[0].seq
+        begun = TaskBegun(seq, run.salt, run.secret, spec, self._out.wall_ms, run.skills)
+        self._out.do(Note(run.task, begun))
         self._out.timer(DeadlineOver(run.task), spec.deadline_ms)
         accepted = TaskAccepted(run.task, 0, spec.chains, spec.planning, run.rule)
         self._out.tell(accepted)
         self._chains.begin(run)
+
+    def _go_on(self, run: TaskRun) -> None:
+        """A run that was rebuilt after a restart."""
+        now_ms, spec = self._out.now_ms, run.spec
+        self._runs[run.task] = run
+        units = list(run.units.values())
+        done = sum(unit.state == "done" for unit in units)
+        running = sum(unit.unsure for unit in units)
+        self._out.tell(TaskResumed(run.task, self._at(run), done, running))
+        left_ms = run.started_ms + spec.deadline_ms - now_ms
+        self._out.timer(DeadlineOver(run.task), max(0, left_ms))
+        run.patient_until_ms = now_ms + limits.PATIENCE_MS
+        self._chains.count(run)
+        if left_ms <= 0:
+            self.deadline_over(DeadlineOver(run.task))
+            return
+        self._chains.go_on(run)
+        for unit in units if not run.ended else ():
+            if not unit.unsure:
+                continue
+            if unit.owner == self._around.me:
+                self._calls.again(run, unit, "its node was restarted", "gone", avoid_owner=False)
+            elif unit.owner is not None:
+                lease = LeaseOver(run.task, unit.id, unit.epoch)
+                self._out.timer(lease, unit.lease_until_ms - now_ms)
+                self._ask_owner(run, unit, self._around.alive())
+
+    def _ask_owner(self, run: TaskRun, unit: Unit, alive: frozenset[NodeId]) -> None:
+        """Send the work of an unsure unit again, if its owner can be reached."""
+        if unit.unsure and unit.owner in alive:
+            unit.unsure = False
+            self._calls.awards.send_again(run, unit)
+
+    def peer_up(self, peer: NodeId) -> None:
+        """A peer is here (again): what it had to do before our restart?"""
+        for run in list(self._runs.values()):
+            for unit in list(run.units.values()):
+                if unit.owner == peer:
+                    self._ask_owner(run, unit, frozenset({peer}))
+
+    def _give_up(self, run: TaskRun, why: str) -> None:
+        """Nothing can be done any more about a task that is in the log."""
+        self._runs[run.task] = run
+        for chain in run.chains:
+            chain.failure = ("task_failed", why)
+        self._finish(run, "failed", why)
 
     def refuse(self, task: TaskId, code: str, text: str) -> None:
         """Nothing is done about this task; `code` is one of `symphony.errors`."""
@@ -95,32 +162,44 @@ class Conductor:
         for run in list(self._runs.values()):
             self._calls.unpark(run)
 
-    def window_over(self, timer: WindowOver) -> None:
-        if (run := self._runs.get(timer.task)) is not None:
-            self._calls.window_over(run, timer.beacon)
-
-    def call_again(self, timer: CallAgain) -> None:
-        if (run := self._runs.get(timer.task)) is not None:
-            units = [run.units[unit] for unit in timer.units]
-            self._calls.call(run, [unit for unit in units if unit.state == "calling"])
-
-    def call_ahead(self, timer: CallAhead) -> None:
-        if (run := self._runs.get(timer.task)) is not None:
-            self._calls.ahead(run)
+    def fired(self, timer: TaskTimer) -> None:
+        """A timer of one of our tasks; of one that has ended it means nothing any more."""
+        run = self._runs.get(timer.task)
+        if run is None:
+            return
+        match timer:
+            case WindowOver(_, beacon):
+                self._calls.window_over(run, beacon)
+            case CallAgain(_, ids):
+                units = [run.units[unit] for unit in ids]
+                self._calls.call(run, [unit for unit in units if unit.state == "calling"])
+            case CallAhead():
+                self._calls.ahead(run)
+            case LeaseOver():
+                self.lease_over(timer)
+            case StragglerDue():
+                self._hedging.due(run, timer)
+            case DeadlineOver():
+                self.deadline_over(timer)
+            case _:
+                assert_never(timer)
 
     def progress(self, peer: NodeId, progress: Progress) -> None:
         """The owner is alive: answer, and wait for another lease."""
         found = self._owned(peer, UnitId(progress.unit), Epoch(progress.epoch))
-        if found is None:
-            self._out.send(peer, Stop(progress.unit, progress.epoch))
+        hold = found[1].hold(peer, Epoch(progress.epoch)) if found else None
+        if found is None or hold is None:
+            if not self.resuming:  # else it may be a unit that we shall go on with
+                self._out.send(peer, Stop(progress.unit, progress.epoch))
             return
         run, unit = found
-        assert unit.award is not None
-        if self._out.now_ms - unit.answered_ms >= limits.ACKNOWLEDGE_EVERY_MS:
-            unit.answered_ms = self._out.now_ms
-            unit.lease_until_ms = conductor_until_ms(self._out.now_ms, unit.award.lease_ms)
+        assert hold.award is not None
+        if self._out.now_ms - hold.answered_ms >= limits.ACKNOWLEDGE_EVERY_MS:
+            hold.answered_ms = self._out.now_ms
+            hold.lease_until_ms = conductor_until_ms(self._out.now_ms, hold.award.lease_ms)
             self._out.send(peer, Renewed(progress.unit, progress.epoch, progress.number))
         if progress.text:
+            unit.seen_chars += len(progress.text) if hold is unit else 0
             seen = TokensSeen(run.task, self._at(run), unit.name, peer, progress.text)
             self._out.tell(seen)
 
@@ -131,22 +210,28 @@ class Conductor:
         if found is None or entry is None:
             return
         run, unit = found
+        self._counts(unit, peer, Epoch(done.epoch))
         record = checked(peer, unit, entry, done)
         if isinstance(record, str):
             self._out.do(Reject(peer, f"result: {record}"))
             self._fail_over(run, unit, record, "junk")
             return
-        run.charge(unit, record.prompt_tokens + record.completion_tokens)
+        tokens = run.charge(unit, record.prompt_tokens + record.completion_tokens)
         run.entries.append(entry)
+        self._out.do(Note(run.task, ResultKept(done.entry, done.output, tokens)))
         if record.status == "failed":
             self._fail_over(run, unit, record.reason or "the owner's engine failed", "failed")
             return
+        self._calls.alone(run, unit)
+        took_ms = self._out.now_ms - unit.awarded_ms
+        self._around.pace.learn(peer, record.agent, unit.role, took_ms)
         unit.output, unit.result, unit.record = done.output, entry, record
         self._chains.unit_done(run, unit, peer)
 
     def refused(self, peer: NodeId, refused: Refused) -> None:
         found = self._owned(peer, UnitId(refused.unit), Epoch(refused.epoch))
         if found is not None:
+            self._counts(found[1], peer, Epoch(refused.epoch))
             self._fail_over(*found, f"refused: {refused.reason}", "refused")
 
     def peer_down(self, peer: NodeId, why: str = "the owner's connection broke") -> None:
@@ -154,17 +239,22 @@ class Conductor:
         for run in list(self._runs.values()):
             self._calls.gone(run, peer)
             for unit in list(run.units.values()):
-                if not run.ended and unit.owner == peer:
-                    self._fail_over(run, unit, why, "gone")
+                for epoch in (unit.epoch, unit.rival.epoch if unit.rival else NO_EPOCH):
+                    if not run.ended and unit.hold(peer, epoch) is not None:
+                        self._counts(unit, peer, epoch)
+                        self._fail_over(run, unit, why, "gone")
+                        break
 
     def lease_over(self, timer: LeaseOver) -> None:
         run = self._runs.get(timer.task)
         unit = run.units.get(timer.unit) if run else None
-        if run is None or unit is None or unit.state != "working" or unit.epoch != timer.epoch:
+        hold = unit.hold_of(timer.epoch) if unit is not None else None
+        if run is None or unit is None or hold is None or hold.owner is None:
             return
-        if self._out.now_ms < unit.lease_until_ms:
-            self._out.timer(timer, unit.lease_until_ms - self._out.now_ms)
+        if self._out.now_ms < hold.lease_until_ms:
+            self._out.timer(timer, hold.lease_until_ms - self._out.now_ms)
             return
+        self._counts(unit, hold.owner, timer.epoch)
         self._fail_over(run, unit, "the owner was silent for a lease", "late")
 
     def deadline_over(self, timer: DeadlineOver) -> None:
@@ -186,14 +276,21 @@ class Conductor:
             self._calls.stop(run, list(run.units.values()))
             del self._runs[run.task]
             self.refuse(run.task, "ledger_invalid", why)
+            self._out.do(Forget(run.task))
 
     def _owned(self, peer: NodeId, unit_id: UnitId, epoch: Epoch) -> tuple[TaskRun, Unit] | None:
         """The unit, if this peer owns it in this very epoch."""
         for run in self._runs.values():
             unit = run.units.get(unit_id)
-            if unit is not None and unit.owner == peer and unit.epoch == epoch:
+            if unit is not None and unit.hold(peer, epoch) is not None:
                 return run, unit
         return None
+
+    @staticmethod
+    def _counts(unit: Unit, owner: NodeId, epoch: Epoch) -> None:
+        """What follows is about this owner's hold: if it is the rival, it changes places."""
+        if unit.hold(owner, epoch) is unit.rival:
+            unit.change_places()
 
     def _fail_over(self, run: TaskRun, unit: Unit, reason: str, lapse: Lapse) -> None:
         """Take the unit from its owner and give it to the next bidder."""
@@ -211,6 +308,7 @@ class Conductor:
         self._calls.stop(run, list(run.units.values()))
         verdict = conclude(run, outcome, stop, self._around.journal, self._out)
         self._around.experience.judged(verdict)
+        self._out.do(Forget(run.task))
         del self._runs[run.task]
 
     def _at(self, run: TaskRun) -> int:

@@ -13,6 +13,7 @@ from ledger import Entry, ForkProof, Horizon
 from symphony.core.events import Event
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.messages import Message, Order
+from symphony.core.notes import TaskNote
 from symphony.core.timers import Timer
 
 Topic = Literal["entries", "presence", "beacons", "forks"]
@@ -142,6 +143,23 @@ class KeepReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Keep this about a task in the home, in order, and together with the next entries; nothing
+    is said that rests on it. It comes back as `TaskFound` when the node starts again.
+    """
+
+    task: TaskId
+    note: TaskNote
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The notes of this task are of no use any more."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """A fact for logs, metrics, traces and clients. The core itself never logs."""
 
@@ -186,6 +204,8 @@ Effect = (
     | CancelWork
     | SetTimer
     | KeepReceipt
+    | Note
+    | Forget
     | Tell
     | Reject
     | Expel

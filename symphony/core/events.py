@@ -26,6 +26,17 @@ class TaskAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskResumed:
+    """The conductor was restarted and goes on: so many units were done, so many may be running."""
+
+    task: TaskId
+    at_ms: int
+    done: int
+    running: int
+    type: Literal["resumed"] = "resumed"
+
+
+@dataclass(frozen=True, slots=True)
 class BeaconSent:
     """A call for bids for these units went to `asked` nodes."""
 
@@ -115,6 +126,18 @@ class FailedOver:
     owner: NodeId
     reason: str
     type: Literal["failover"] = "failover"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitHedged:
+    """The owner takes long: a second one has the unit as well, in `epoch`."""
+
+    task: TaskId
+    at_ms: int
+    unit: str
+    epoch: Epoch
+    straggler: NodeId
+    type: Literal["hedge"] = "hedge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +278,7 @@ class OwnLogShort:
 
 TaskEvent = (
     TaskAccepted
+    | TaskResumed
     | BeaconSent
     | BidHeard
     | UnitAwarded
@@ -262,6 +286,7 @@ TaskEvent = (
     | UnitDone
     | PlanMade
     | FailedOver
+    | UnitHedged
     | ChainFailed
     | BallotCast
     | TaskEnded

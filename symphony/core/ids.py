@@ -52,6 +52,12 @@ def salted_digest(context: str, salt: bytes, data: bytes) -> bytes:
     return hashlib.sha256(head + len(salt).to_bytes(1, "big") + salt + data).digest()
 
 
+def derived_salt(secret: bytes, unit: UnitId, epoch: Epoch) -> bytes:
+    """The salt of one award: as good as drawn for whoever lacks the secret, and known again."""
+    head = b"symphony/salt/1\x00" + secret
+    return hashlib.sha256(head + unit + epoch.to_bytes(4, "big")).digest()[:16]
+
+
 def short(data: bytes) -> str:
     """Eight hexadecimal digits: enough for a person to tell two ids apart on a screen."""
     return data.hex()[:8]

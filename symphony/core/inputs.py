@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ledger import Entry, ForkProof
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
@@ -22,6 +22,9 @@ from symphony.core.records import (
     Selection,
 )
 from symphony.core.timers import Timer
+
+if TYPE_CHECKING:
+    from symphony.core.notes import TaskNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,14 @@ class EntriesStored:
     """Entries read back from the store when the node opens, oldest first."""
 
     entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFound:
+    """The notes of a task that had not ended when the node stopped, in order; before `Started`."""
+
+    task: TaskId
+    notes: tuple[TaskNote, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +236,7 @@ Input = (
     | PeerDown
     | Heard
     | EntriesStored
+    | TaskFound
     | LookedUp
     | LogHashed
     | BodiesDropped

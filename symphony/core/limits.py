@@ -61,6 +61,19 @@ BREAKER_INCIDENTS = 3  # a partition is one, and a node that comes back delivers
 BREAKER_PAUSE = 64  # awards of ours before the second chance, doubled each time ...
 BREAKER_DOUBLINGS = 4  # ... up to 1 024
 
+# --- notes ------------------------------------------------------------------------------------
+MAX_NOTE_BYTES = 256 * 1024  # a frame's worth: a prompt of 64 KiB, or eight capabilities of 17 KiB
+MAX_LISTINGS_PER_NOTE = 8
+PATIENCE_MS = 10_000  # after a restart, peers need some seconds to come back before they can bid
+MAX_HANDED_OVER = 64  # results kept for a conductor that asks again, 64 KiB each at the most
+
+# --- hedging ----------------------------------------------------------------------------------
+PACES_REMEMBERED = 32  # durations of one agent in one role: the 95th percentile is the 31st
+PACES_NEEDED = 5  # fewer say nothing about how long is long
+MAX_PACES = 4_096  # agents in a role, some 1 KiB each
+HEDGE_AFTER_MS = 1_000  # nobody is late before: a second award takes some 10 ms of two nodes
+MAX_HEDGES_PER_TASK = 3  # a swarm that is slow as a whole is not helped by more work
+
 # --- leases -----------------------------------------------------------------------------------
 LEASE_MS = 10_000
 RENEW_EVERY_MS = LEASE_MS // 3  # two renewals may get lost

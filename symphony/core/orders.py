@@ -15,7 +15,7 @@ from symphony.core.messages import Order, Quote
 from symphony.core.task_run import TaskRun, Unit
 
 
-def order_for(run: TaskRun, unit: Unit, skills: tuple[str, ...]) -> Order:
+def order_for(run: TaskRun, unit: Unit) -> Order:
     """The order for `unit` as things stand now; the same state gives the same bytes."""
     spec = run.spec
     seed = int.from_bytes(unit.id[:4], "big")
@@ -23,7 +23,7 @@ def order_for(run: TaskRun, unit: Unit, skills: tuple[str, ...]) -> Order:
         return Order(
             role="plan",
             question=spec.prompt,
-            skills=skills,
+            skills=run.skills,
             final=False,
             complaint=unit.complaint[:600],
             max_tokens=spec.max_tokens,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from symphony.core.chance import Chance
 from symphony.core.directory import Directory
@@ -12,6 +12,7 @@ from symphony.core.grounds import EvidenceBook
 from symphony.core.ids import NodeId
 from symphony.core.journal import Journal
 from symphony.core.outbox import Outbox
+from symphony.core.pace import Pace
 from symphony.core.vectors import Vectors
 
 
@@ -28,3 +29,4 @@ class Surroundings:
     out: Outbox
     evidence: EvidenceBook
     alive: Callable[[], frozenset[NodeId]]
+    pace: Pace = field(default_factory=Pace)

@@ -49,6 +49,7 @@ from symphony.core.inputs import (
     SealWanted,
     Started,
     Submit,
+    TaskFound,
     TimerFired,
     WallClock,
     WorkDone,
@@ -97,6 +98,7 @@ from symphony.core.timers import (
     PublishDue,
     Renew,
     RetentionDue,
+    StragglerDue,
     SyncDue,
     Timer,
     WindowOver,
@@ -178,9 +180,17 @@ class Swarm:
         if self.gate.state in ("forked", "retired", "asking"):
             self.conductor.halt(self.gate.why)
             self.worker.halt()
+        if self.gate.state in ("forked", "retired", "short"):
+            self.conductor.resuming.halt(self.gate.code, self.gate.why)
         self._forks.write()
+        self._resume()
         for happened in self.gate.release():
             self._route(happened)
+
+    def _resume(self) -> None:
+        """Go on with the tasks of an earlier life, once the own log may be written to."""
+        if self.conductor.resuming and self.gate.may_append():
+            self.conductor.resuming.resume()
 
     def _trusted(self) -> frozenset[NodeId]:
         """Who may own work: the connected peers whose logs go on, and this node."""
@@ -225,11 +235,14 @@ class Swarm:
             case Embedded(encoder, texts, vectors):
                 self._vectors.learn(encoder, texts, vectors)
                 self.conductor.embedded()
+            case TaskFound(task, notes):
+                self.conductor.resuming.found(task, notes)
             case PeerUp(peer, _):
                 self.members.up(peer)
                 self._out.tell(PeerSeen(peer, up=True))
                 self._replication.greet(peer)
                 self.gate.greet(peer)
+                self.conductor.peer_up(peer)
             case PeerDown(peer):
                 self.members.down(peer)
                 self.gate.lost(peer)
@@ -279,6 +292,7 @@ class Swarm:
         self._out.timer(SyncDue(), jittered(self._chance, limits.SYNC_EVERY_MS))
         self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
         self._retention.start()
+        self._resume()
 
     def _heard(self, peer: NodeId, message: Message) -> None:
         of_work = isinstance(message, Beacon | Bids | Work | Done | Progress)
@@ -324,16 +338,10 @@ class Swarm:
 
     def _fired(self, timer: Timer) -> None:
         match timer:
-            case WindowOver():
-                self.conductor.window_over(timer)
-            case CallAgain():
-                self.conductor.call_again(timer)
-            case CallAhead():
-                self.conductor.call_ahead(timer)
-            case LeaseOver():
-                self.conductor.lease_over(timer)
+            case WindowOver() | CallAgain() | CallAhead() | LeaseOver() | StragglerDue():
+                self.conductor.fired(timer)
             case DeadlineOver():
-                self.conductor.deadline_over(timer)
+                self.conductor.fired(timer)
             case Renew():
                 self.worker.renew(timer)
             case OwnerLetsGo():
@@ -371,6 +379,8 @@ class Swarm:
         """Interpret an accepted entry; kinds that nobody here needs are only stored."""
         if entry.body is None:
             return
+        if entry.author == self.me:
+            self.conductor.resuming.recall(entry)
         self.identities.learn(entry)
         self.evidence.learn(entry)
         if entry.kind == Kind.HORIZON:

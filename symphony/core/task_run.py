@@ -31,8 +31,29 @@ UnitState = Literal["waiting", "calling", "working", "done", "failed"]
 
 
 @dataclass(slots=True)
+class Tenure:
+    """The hold of an owner on a unit that has a second one by now."""
+
+    award: Award
+    award_id: EntryId
+    order: Order
+    salt: bytes
+    epoch: Epoch
+    reserved_tokens: int
+    lease_until_ms: int
+    awarded_ms: int
+    answered_ms: int
+
+    @property
+    def owner(self) -> NodeId:
+        return NodeId(self.award.owner)
+
+
+@dataclass(slots=True)
 class Unit:
-    """One plan or one step, and its present owner."""
+    """One plan or one step, and its present owner; `rival` is the one before, if it is still at
+    work, too.
+    """
 
     task: TaskId
     name: str
@@ -44,6 +65,10 @@ class Unit:
     calls: int = 0
     attempts: int = 0
     epoch: Epoch = NO_EPOCH
+    highest: Epoch = NO_EPOCH  # of all its awards; that of the present owner may be lower
+    rival: Tenure | None = None
+    wants_rival: bool = False  # a call for one is out
+    seen_chars: int = 0  # that its owner has shown of its output
     complaint: str = ""
     requirement: Requirement | None = None
     candidates: tuple[Candidate, ...] = ()
@@ -58,6 +83,7 @@ class Unit:
     order: Order | None = None
     salt: bytes = b""
     reserved_tokens: int = 0
+    unsure: bool = False  # awarded before a restart; its owner has not been heard since
     lease_until_ms: int = 0
     awarded_ms: int = -1
     answered_ms: int = 0  # when a renewal was last acknowledged; awards count
@@ -79,6 +105,55 @@ class Unit:
     @property
     def owner(self) -> NodeId | None:
         return NodeId(self.award.owner) if self.award and self.state == "working" else None
+
+    def hold(self, owner: NodeId, epoch: Epoch) -> Unit | Tenure | None:
+        """What `owner` has by the award of `epoch`: the unit itself, a hold beside it, nothing."""
+        if self.owner == owner and self.epoch == epoch:
+            return self
+        rival = self.rival
+        return rival if rival and (rival.owner, rival.epoch) == (owner, epoch) else None
+
+    def hold_of(self, epoch: Epoch) -> Unit | Tenure | None:
+        """Who has it by the award of this epoch."""
+        if self.owner is not None and self.epoch == epoch:
+            return self
+        return self.rival if self.rival is not None and self.rival.epoch == epoch else None
+
+    def put_aside(self) -> None:
+        """The present owner becomes the rival of one that is to be elected."""
+        assert self.award is not None
+        assert self.award_id is not None
+        assert self.order is not None
+        self.rival = Tenure(
+            self.award,
+            self.award_id,
+            self.order,
+            self.salt,
+            self.epoch,
+            self.reserved_tokens,
+            self.lease_until_ms,
+            self.awarded_ms,
+            self.answered_ms,
+        )
+        self.reserved_tokens, self.seen_chars = 0, 0
+
+    def take_back(self) -> None:
+        """The rival is the only owner again; what the other had reserved was released."""
+        rival = self.rival
+        assert rival is not None
+        self.rival = None
+        self.award, self.award_id, self.order = rival.award, rival.award_id, rival.order
+        self.salt, self.epoch = rival.salt, rival.epoch
+        self.reserved_tokens, self.lease_until_ms = rival.reserved_tokens, rival.lease_until_ms
+        self.awarded_ms, self.answered_ms = rival.awarded_ms, rival.answered_ms
+
+    def change_places(self) -> None:
+        """The rival is the owner that counts from here on, and the owner its rival."""
+        rival = self.rival
+        self.put_aside()
+        other, self.rival = self.rival, rival
+        self.take_back()
+        self.rival = other
 
 
 @dataclass(slots=True)
@@ -130,6 +205,8 @@ class TaskRun:
     spec: TaskSpec
     started_ms: int
     chains: list[Chain]
+    secret: bytes = b""  # the salts of units are made of it
+    skills: tuple[str, ...] = ()  # what planners are told they may ask for
     units: dict[UnitId, Unit] = field(default_factory=dict)
     calls: dict[bytes, Call] = field(default_factory=dict)
     parked: list[Unit] = field(default_factory=list)  # wait for the vectors of their skills
@@ -137,14 +214,18 @@ class TaskRun:
     """By chain: the lineage and the node of the latest owner."""
     entries: list[Entry] = field(default_factory=list)  # task, awards, results, as they came
     listings: dict[EntryId, Listing] = field(default_factory=dict)  # of all bidders
+    noted: set[EntryId] = field(default_factory=set)  # capabilities that were written down
     opened: dict[str, Opened] = field(default_factory=dict)
     tokens_used: int = 0
     tokens_reserved: int = 0
     failovers: int = 0
+    hedges: int = 0
+    estimates_ms: dict[tuple[UnitId, NodeId, str], int] = field(default_factory=dict)
     planned_ms: int = 0
     voted_ms: int = 0
     award_waits_ms: list[int] = field(default_factory=list)
     looking_ahead: bool = False
+    patient_until_ms: int = 0  # until then, that nobody bids does not mean that nobody will
     cited: tuple[Entry, ...] = ()  # the evidence that the ballots are weighed by
     grounds: Grounds = field(default_factory=Grounds)
     settlement: Settlement | None = None
@@ -163,10 +244,12 @@ class TaskRun:
         self.tokens_reserved -= unit.reserved_tokens
         unit.reserved_tokens = 0
 
-    def charge(self, unit: Unit, tokens: int) -> None:
+    def charge(self, unit: Unit, tokens: int) -> int:
         """Pay for a result. An owner can't charge more than was reserved for it."""
-        self.tokens_used += min(tokens, unit.reserved_tokens)
+        paid = min(tokens, unit.reserved_tokens)
+        self.tokens_used += paid
         self.release(unit)
+        return paid
 
     def steps_before(self, unit: Unit) -> list[Unit]:
         """The steps whose outputs `unit` needs."""

@@ -44,6 +44,18 @@ class LeaseOver:
 
 
 @dataclass(frozen=True, slots=True)
+class StragglerDue:
+    """Conductor: the owner of this epoch is expected to be done by now; `again`: it was given more
+    time already.
+    """
+
+    task: TaskId
+    unit: UnitId
+    epoch: Epoch
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerLetsGo:
     """Owner: nothing was acknowledged for 0.9 lease."""
 
@@ -111,14 +123,13 @@ class RetentionDue:
     """Bodies that nobody needs any more can be forgotten."""
 
 
+TaskTimer = WindowOver | CallAgain | CallAhead | LeaseOver | StragglerDue | DeadlineOver
+"""The timers of a conductor, each about one of its tasks."""
+
 Timer = (
-    WindowOver
-    | CallAgain
-    | CallAhead
-    | LeaseOver
+    TaskTimer
     | OwnerLetsGo
     | Renew
-    | DeadlineOver
     | PresenceDue
     | PresenceSoon
     | SyncDue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ledger import Kind
+from ledger import Entry, Kind
 from symphony.core.bundle import bundle, receipt_digest
 from symphony.core.effects import KeepReceipt
 from symphony.core.events import BallotView, TaskEnded
@@ -28,6 +28,18 @@ def conclude(
     out.do(KeepReceipt(run.task, receipt))
     out.tell(_ended(run, outcome, stop, receipt, out.now_ms))
     return record
+
+
+def tell_again(run: TaskRun, entry: Entry, journal: Journal, out: Outbox) -> None:
+    """The verdict was written before a crash, and perhaps nobody was told: make the receipt again,
+    and say how the task ended. What is lost of the run is missing in both.
+    """
+    record = VERDICT.decode(entry.body or b"")
+    run.entries.append(entry)
+    run.tokens_used, run.failovers = record.tokens, record.failovers
+    receipt = bundle(run, journal.swarm_id)
+    out.do(KeepReceipt(run.task, receipt))
+    out.tell(_ended(run, record.outcome, record.stop, receipt, out.now_ms))
 
 
 def _record(run: TaskRun, outcome: Outcome, stop: str) -> VerdictRecord:

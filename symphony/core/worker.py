@@ -1,15 +1,18 @@
 """The owner's side: bidding for units, doing them, and letting go in time.
 
-A node bids with each of its agents that may own a unit, says how busy they are and nothing about
-how good they are. Work is accepted only with the award that grants it, a ledger entry signed by
-the conductor that names this node and agent. Epochs fence: of one unit, only the highest award
-seen is worked on. While it works the owner renews its lease; without an acknowledgement for 0.9
-lease it aborts, because by then somebody else may own the unit.
+A node bids with each of its agents that may own a unit, says how busy they are and how long units
+took them lately, and nothing about how good they are. Work is accepted only with the award that
+grants it, a ledger entry signed by the conductor that names this node and agent. Epochs fence: of
+one unit, only the highest award seen is worked on. While it works the owner renews its lease;
+without an acknowledgement for 0.9 lease it aborts, because by then somebody else may own the unit.
+
+A result that was handed over is kept for a while: a conductor that was restarted, or that never got
+it, sends the same work again and gets the same answer.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from ledger import Entry, Kind
@@ -36,6 +39,7 @@ from symphony.core.messages import (
     encode_order,
 )
 from symphony.core.outbox import Outbox
+from symphony.core.pace import Pace
 from symphony.core.records import AWARD, RESULT, Award, ResultRecord
 from symphony.core.timers import OwnerLetsGo, Renew
 
@@ -79,6 +83,8 @@ class Worker:
         self._jobs: dict[UnitId, Job] = {}
         self._waiting: dict[str, deque[UnitId]] = {}
         self._fences: dict[tuple[NodeId, UnitId], Epoch] = {}
+        self._pace = Pace()
+        self._handed_over: OrderedDict[tuple[NodeId, UnitId, Epoch], Done] = OrderedDict()
 
     # --- bidding ------------------------------------------------------------------------------
 
@@ -126,7 +132,9 @@ class Worker:
                 queued = len(self._waiting[agent])
                 if free == 0 and queued >= limits.MAX_QUEUE_PER_AGENT:
                     continue
-                bids.append(Bid(call.unit, agent, listing.id, free, queued, 0))
+                known_ms = self._pace.own_ms(self._me, agent, call.requirement.role) or 0
+                turns = 1 if free else 2 + queued // listing.capability.concurrency
+                bids.append(Bid(call.unit, agent, listing.id, free, queued, known_ms * turns))
         self._out.send(peer, Bids(beacon.beacon, tuple(bids)))
 
     # --- working ------------------------------------------------------------------------------
@@ -141,7 +149,8 @@ class Worker:
         unit, epoch = UnitId(work.unit), Epoch(work.epoch)
         highest = self._fences.get((peer, unit), 0)
         if epoch == highest:
-            return  # the same award, repeated on its way
+            self._repeated(peer, unit, epoch)
+            return
         if epoch < highest:
             self._out.send(peer, Refused(unit, epoch, "a newer award of this unit is known"))
             return
@@ -165,6 +174,16 @@ class Worker:
         self._out.timer(OwnerLetsGo(unit, epoch), job.until_ms - self._out.now_ms)
         queue.append(unit)
         self._start(award.agent, listing)
+
+    def _repeated(self, peer: NodeId, unit: UnitId, epoch: Epoch) -> None:
+        """The same award again: a copy made on its way, or a conductor that was restarted and
+        wants to know how it stands.
+        """
+        done = self._handed_over.get((peer, unit, epoch))
+        if done is not None:
+            self._out.send(peer, done)
+        elif self._current(unit, epoch) is None:
+            self._out.send(peer, Refused(unit, epoch, "this award was let go of"))
 
     def _award(self, peer: NodeId, work: Work) -> tuple[Entry, bytes, Award] | str:
         """The award that entitles us, or why there is none."""
@@ -222,6 +241,7 @@ class Worker:
         job = self._current(done.unit, done.epoch)
         if job is None:
             return
+        self._pace.learn(self._me, job.award.agent, job.order.role, _as_count(done.elapsed_ms))
         output = _as_text(done.output).encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
         record = ResultRecord(
             task=job.task,
@@ -271,7 +291,11 @@ class Worker:
     def _hand_over(self, job: Job, record: ResultRecord, output: str) -> None:
         refs = (job.award_id,)
         entry = self._journal.write(Kind.RESULT, RESULT.encode(record), refs=refs)
-        self._out.send(job.conductor, Done(entry.encode(), job.unit, job.epoch, output))
+        done = Done(entry.encode(), job.unit, job.epoch, output)
+        self._out.send(job.conductor, done)
+        self._handed_over[job.conductor, job.unit, job.epoch] = done
+        while len(self._handed_over) > limits.MAX_HANDED_OVER:
+            self._handed_over.popitem(last=False)
         del self._jobs[job.unit]
         self._start(job.award.agent)
 

@@ -81,6 +81,7 @@ class Feature(StrEnum):
     REGEX = "regex"
     GRAMMAR = "grammar"
     LOGPROBS = "logprobs"
+    PROMPT_LOGPROBS = "prompt_logprobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ class Request:
     """One generation.
 
     `temperature` 0 is greedy. `seed` None leaves the choice to the server. `deadline_ms` is the
-    time this request may take from now on, waiting for a slot included.
+    time this request may take from now on, waiting for a slot included. `own` says that the
+    node's own user asks; where requests wait, those go first.
     """
 
     messages: tuple[Message, ...]
@@ -100,6 +102,7 @@ class Request:
     stop: tuple[str, ...] = ()
     constraint: Constraint = NoConstraint()
     logprobs: bool = False
+    own: bool = False
 
     def __post_init__(self) -> None:
         checks = (

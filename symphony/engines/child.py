@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,19 +51,19 @@ class Child:
             await process.stdin.send_all(json.dumps(orders).encode() + b"\n")
         return child
 
-    async def ready(self) -> str:
+    async def ready(self, start_seconds: float = limits.START_SECONDS) -> str:
         """Wait for the ready line and return the server's URL.
 
         May be cancelled and called again: a start outlives the patience of the one who asked
         for it. Raises `EngineUnavailable` when the child died, or took too long.
         """
         try:
-            with trio.fail_at(self.started_at + limits.START_SECONDS):
+            with trio.fail_at(self.started_at + start_seconds):
                 while self._url is None:
                     await self._read_line()
         except trio.TooSlowError as error:
             raise EngineUnavailable(
-                f"the model server was not ready after {limits.START_SECONDS:.0f} s",
+                f"the model server was not ready after {start_seconds:.0f} s",
                 hint="a smaller model starts faster",
             ) from error
         return self._url
@@ -118,6 +120,7 @@ async def _end(process: trio.Process) -> None:
                 await pipe.aclose()
         with trio.CancelScope(deadline=deadline):
             await process.wait()
-        if process.poll() is None:
-            process.kill()
-            await process.wait()
+        # The child leads a group of its own; whatever it started may have outlived it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()

@@ -75,6 +75,13 @@ CONCURRENCY: Final = 4
 WAITING_PER_SLOT: Final = 8
 """Requests that may wait for each slot; one more is refused as overload. Guess."""
 
+OWN_IN_A_ROW: Final = 3
+"""Of the owner's waiting requests, how many may pass one of the swarm's: three quarters of a
+busy engine stay with whoever pays for its power. Guess."""
+
+METRICS_LINES: Final = 5000
+"""Lines of a metrics page that are looked at; vLLM's has about 600."""
+
 RETRY_AFTER_MS: Final = 1000
 """When to come back after an overload that names no time of its own."""
 
@@ -159,3 +166,26 @@ ENCODE_TOKENS: Final = 256
 
 ENCODE_BATCH: Final = 16
 """Texts padded together; more gains nothing on one thread and costs memory."""
+
+VLLM_CONCURRENCY: Final = 32
+"""Sequences at once of a vLLM of ours: on two cores 32 give 340 tokens/s together, one gives 52."""
+
+VLLM_START_SECONDS: Final = 900.0
+"""From spawning vLLM to its health: 30 s for a small model on two idle cores, minutes for one
+that is fetched or compiled first."""
+
+VLLM_GRACE_SECONDS: Final = 4.0
+"""From asking vLLM's processes to go to killing them: under `STOP_SECONDS`, after which the
+leash itself is killed."""
+
+VLLM_CPU_CACHE_GIB: Final = 2
+"""Key-value cache of vLLM on a machine without a GPU: 90 k tokens of SmolLM2, 75 k of Qwen 1.5B."""
+
+VLLM_BATCHED_TOKENS: Final = 4096
+"""The least that a batch may hold where prompts are not prefilled in pieces."""
+
+INSTALL_SECONDS: Final = 3600.0
+"""The longest an installation may take: 3 GB at 8 Mbit/s."""
+
+CONVERT_SECONDS: Final = 1800.0
+"""The longest a conversion may take: 130 s for 1.5 G parameters on two busy cores."""

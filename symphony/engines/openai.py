@@ -26,6 +26,7 @@ from symphony.engines.catalog import lineage_of
 from symphony.engines.chat_stream import ChatStream, refusal
 from symphony.engines.constraints import check_constraint
 from symphony.engines.dialect import Dialect
+from symphony.engines.load import Load, read_counters
 from symphony.engines.probe import probe_dialect
 from symphony.engines.slots import Slots, within
 from symphony.engines.sse import body_of, read_capped, run_out
@@ -40,7 +41,7 @@ class OpenAIEngine:
 
     `url` is the server's root, with or without its `/v1`. `model` None takes the first that the
     server lists. `dialect` None measures what the server honours, at the first need of it.
-    `health_path` None asks `/v1/models`.
+    `health_path` None asks `/v1/models`; without `metrics_path` no counters are read.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class OpenAIEngine:
         concurrency: int = limits.CONCURRENCY,
         dialect: Dialect | None = None,
         health_path: str | None = None,
+        metrics_path: str | None = None,
         api_key: str | None = None,
     ) -> None:
         root = url.rstrip("/").removesuffix("/v1")
@@ -76,6 +78,7 @@ class OpenAIEngine:
         self._dialect = dialect
         self._dialect_lock = trio.Lock()
         self._health_path = health_path or "/v1/models"
+        self._metrics_path = metrics_path
         self._slots = Slots(concurrency)
 
     async def describe(self) -> Description:
@@ -97,7 +100,7 @@ class OpenAIEngine:
     async def _generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
         deadline = trio.current_time() + request.deadline_ms / 1000
         body = await self._body(request, deadline)
-        async with self._slots.take(deadline):
+        async with self._slots.take(deadline, own=request.own):
             response = await self._send(body, deadline)
             async with body_of(response) as blocks:
                 kind, model = self._kind, body["model"]
@@ -113,16 +116,20 @@ class OpenAIEngine:
             return Health(ok=False, detail=str(error))
         return Health(ok=True, detail="answers")
 
+    async def load(self) -> Load:
+        """What the server is busy with, by its own counters where it publishes any. Raises
+        `EngineUnavailable`.
+        """
+        if self._metrics_path is None:
+            return Load(waiting=self._slots.waiting)
+        page = await self._get(self._metrics_path)
+        return read_counters(page.decode("utf-8", errors="replace"), self._slots.waiting)
+
     async def aclose(self) -> None:
         await self._client.aclose()
 
     async def _body(self, request: Request, deadline: float) -> dict[str, Any]:
-        sent_bytes = sum(len(message.content.encode()) for message in request.messages)
-        if sent_bytes > limits.PROMPT_BYTES:
-            raise EngineError(
-                f"the prompt has {sent_bytes} bytes, more than {limits.PROMPT_BYTES}",
-                hint="shorten the messages",
-            )
+        check_prompt(request)
         check_constraint(request.constraint)
         fields: dict[str, Any] = {}
         with within(deadline):
@@ -186,10 +193,19 @@ class OpenAIEngine:
         """The entries of `/v1/models` that carry an id, as the server wrote them."""
         return _parse_models(await self._get("/v1/models"))
 
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What the server answers to a body about our model, outside of the generations that
+        are counted here. Raises `EngineError`.
+        """
+        request = self._client.build_request("POST", path, json={"model": self._model, **body})
+        return parse_object(await self._fetch(request, limits.PROBE_SECONDS))
+
     async def _get(self, path: str) -> bytes:
+        return await self._fetch(self._client.build_request("GET", path), limits.HEALTH_SECONDS)
+
+    async def _fetch(self, request: httpx2.Request, seconds: float) -> bytes:
         try:
-            with trio.fail_after(limits.HEALTH_SECONDS):
-                request = self._client.build_request("GET", path)
+            with trio.fail_after(seconds):
                 response = await self._client.send(request, stream=True)
                 if response.status_code != 200:
                     raise await refusal(response)
@@ -209,6 +225,27 @@ class OpenAIEngine:
             f"no answer from {self._client.base_url}: {type(error).__name__}",
             hint="start the model server, or correct the engine's url",
         )
+
+
+def check_prompt(request: Request) -> None:
+    """Raise `EngineError` for messages that are too long for any engine."""
+    sent_bytes = sum(len(message.content.encode()) for message in request.messages)
+    if sent_bytes > limits.PROMPT_BYTES:
+        raise EngineError(
+            f"the prompt has {sent_bytes} bytes, more than {limits.PROMPT_BYTES}",
+            hint="shorten the messages",
+        )
+
+
+def parse_object(content: bytes) -> dict[str, Any]:
+    """A JSON object, or `EngineError`."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise EngineError("the model server's answer is not JSON") from error
+    if not isinstance(value, dict):
+        raise EngineError("the model server's answer is not an object")
+    return value
 
 
 def _parse_models(content: bytes) -> list[dict[str, Any]]:

@@ -1,10 +1,9 @@
 """Which engine, and why: from a specification to an open engine.
 
-`auto` takes the first that can be had: a server whose URL is configured, else the embedded
-llama.cpp. vLLM is attached by URL; where a GPU and vLLM are found but no URL is set, the
-explanation says how to use them. The choice is made from the specification and from what is
-installed, never from a network answer, so `explain_choice` tells exactly what `open_engine`
-will do.
+`auto` takes the first that can be had: a server whose URL is configured, else vLLM where a GPU,
+vLLM and a form of the model that it serves are here, else the embedded llama.cpp. The choice is
+made from the specification and from what is installed, never from a network answer, so
+`explain_choice` tells exactly what `open_engine` will do.
 """
 
 from __future__ import annotations
@@ -16,16 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, assert_never
 
-from symphony.engines import limits, llamacpp, models, vllm
+from symphony.engines import converting, limits, llamacpp, models, vllm, vllm_install
 from symphony.engines.base import Engine
 from symphony.engines.catalog import UNKNOWN_LINEAGE, lookup_model
 from symphony.engines.openai import OpenAIEngine
-from symphony.errors import ConfigError, ModelError
+from symphony.engines.supervised import SupervisedEngine
+from symphony.engines.vllm_server import VllmEngine, VllmOptions
+from symphony.errors import ConfigError, EngineUnavailable, ModelError
 
 Kind = Literal["auto", "vllm", "llamacpp", "openai"]
 Chosen = Literal["vllm", "llamacpp", "openai"]
 
 DEFAULT_MODEL = "smollm2-135m"
+_NEEDS_URL = "the engine kind openai needs the URL of a running server"
 ENV_API_KEY = "SYMPHONY_ENGINE_API_KEY"
 
 
@@ -59,16 +61,22 @@ class EngineChoice:
 def explain_choice(spec: EngineSpec) -> EngineChoice:
     """Decide without opening anything; for `open_engine`, and for `symphony doctor`."""
     match spec.kind:
-        case "vllm" | "openai":
-            if spec.url is None:
-                return EngineChoice(spec.kind, usable=False, reasons=(_needs_url(spec.kind),))
+        case "vllm" | "openai" if spec.url is not None:
             return EngineChoice(spec.kind, usable=True, reasons=(f"asked for, at {spec.url}",))
+        case "openai":
+            return EngineChoice("openai", usable=False, reasons=(_NEEDS_URL,))
+        case "vllm":
+            return _own_vllm(("asked for",), spec.model)
         case "llamacpp":
             return _embedded(("asked for",), spec.model)
         case "auto" if spec.url is not None:
             return EngineChoice("openai", usable=True, reasons=(f"a URL is set: {spec.url}",))
         case "auto":
-            return _embedded((*_gpu_reasons(), "no URL is set"), spec.model)
+            gpu = vllm.gpu()
+            if gpu is None:
+                return _embedded(("no CUDA or ROCm GPU was found", "no URL is set"), spec.model)
+            served = _own_vllm((f"a {gpu} GPU is here",), spec.model)
+            return served if served.usable else _embedded(served.reasons, spec.model)
         case _:
             assert_never(spec.kind)
 
@@ -83,38 +91,47 @@ async def open_engine(spec: EngineSpec) -> AsyncIterator[Engine]:
     """
     engine = _make(spec)
     try:
-        if isinstance(engine, llamacpp.LlamaCppEngine):
+        if isinstance(engine, SupervisedEngine):
             await engine.start()
         yield engine
     finally:
         await engine.aclose()
 
 
-def _make(spec: EngineSpec) -> OpenAIEngine | llamacpp.LlamaCppEngine:
+def _make(spec: EngineSpec) -> OpenAIEngine | SupervisedEngine:
     choice = explain_choice(spec)
-    key = spec.api_key or os.environ.get(ENV_API_KEY) or None
-    concurrency = spec.concurrency or limits.CONCURRENCY
     if choice.kind == "llamacpp":
         return llamacpp.LlamaCppEngine(_llamacpp_options(spec))
+    if choice.kind == "vllm" and spec.url is None:
+        if not vllm.installed():
+            raise EngineUnavailable(choice.reasons[-1], hint="run: symphony engine install vllm")
+        return VllmEngine(_vllm_options(spec))
     if spec.url is None:
         raise ConfigError(choice.reasons[0], hint="set engine.url")
+    key = spec.api_key or os.environ.get(ENV_API_KEY) or None
     known = lookup_model(spec.model) if spec.model else None
-    if choice.kind == "vllm":
-        return vllm.attach(
-            spec.url,
-            model=spec.model,
-            lineage=known.lineage if known else None,
-            context_tokens=spec.context_tokens,
-            concurrency=concurrency,
-            api_key=key,
-        )
-    return OpenAIEngine(
+    opened = vllm.attach if choice.kind == "vllm" else OpenAIEngine
+    return opened(
         spec.url,
         model=spec.model,
         lineage=known.lineage if known else None,
         context_tokens=spec.context_tokens,
-        concurrency=concurrency,
+        concurrency=spec.concurrency or limits.CONCURRENCY,
         api_key=key,
+    )
+
+
+def _vllm_options(spec: EngineSpec) -> VllmOptions:
+    wanted = spec.model or DEFAULT_MODEL
+    known = lookup_model(wanted)
+    context_tokens = spec.context_tokens or limits.CONTEXT_TOKENS
+    return VllmOptions(
+        weights=converting.weights_for_vllm(wanted),
+        model=known.name if known else Path(wanted).name,
+        lineage=known.lineage if known else UNKNOWN_LINEAGE,
+        context_tokens=min(context_tokens, known.context_tokens) if known else context_tokens,
+        concurrency=spec.concurrency or limits.VLLM_CONCURRENCY,
+        cpu=vllm_install.on_cpu(),
     )
 
 
@@ -148,16 +165,15 @@ def _embedded(reasons: tuple[str, ...], model: str | None) -> EngineChoice:
     return EngineChoice("llamacpp", usable=missing is None and here, reasons=said)
 
 
-def _gpu_reasons() -> tuple[str, ...]:
-    gpu = vllm.gpu()
-    if gpu is None:
-        return ("no CUDA or ROCm GPU was found",)
+def _own_vllm(reasons: tuple[str, ...], model: str | None) -> EngineChoice:
+    """A vLLM of ours: is it installed, and can it serve the model?"""
     if not vllm.installed():
-        return (f"a {gpu} GPU is here, but not vLLM",)
-    return (
-        f"a {gpu} GPU and vLLM are here: run `vllm serve MODEL` and set engine.url to use them",
-    )
-
-
-def _needs_url(kind: str) -> str:
-    return f"the engine kind {kind} needs the URL of a running server"
+        missing = "vLLM is not installed (symphony engine install vllm)"
+        return EngineChoice("vllm", usable=False, reasons=(*reasons, missing))
+    wanted = model or DEFAULT_MODEL
+    try:
+        weights = converting.weights_for_vllm(wanted)
+    except ModelError as error:
+        return EngineChoice("vllm", usable=False, reasons=(*reasons, str(error)))
+    said = (*reasons, "vLLM is installed", f"it serves {wanted} from {weights}")
+    return EngineChoice("vllm", usable=True, reasons=said)

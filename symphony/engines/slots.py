@@ -1,12 +1,18 @@
-"""How many generations run at once, how many may wait, and for how long.
+"""How many generations run at once, how many may wait, for how long, and who comes first.
 
 A model server's own queue is out of our sight and often without a bound, so the bound is kept
-here: `concurrency` run, a fixed number waits, the next is told to come back later. The rule:
-nobody waits beyond the deadline of their own request.
+here: `concurrency` run, a fixed number waits, the next is told to come back later. The rules:
+
+- Nobody waits beyond the deadline of their own request.
+- The owner's requests and those of the swarm wait in two queues with a bound each, so that
+  strangers can't fill the one that the owner stands in.
+- When a slot comes free the owner goes first; after `OWN_IN_A_ROW` of the owner's in a row
+  somebody of the swarm does, because a lease runs out there.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -30,35 +36,61 @@ def within(deadline: float) -> Iterator[None]:
 
 
 class Slots:
-    """A counting gate with a bounded queue."""
+    """A counting gate with two bounded queues: the owner's and the swarm's."""
 
     def __init__(self, concurrency: int) -> None:
-        self._gate = trio.Semaphore(concurrency)
-        self._waiting = 0
+        self._free = concurrency
+        self._own: deque[trio.Event] = deque()
+        self._swarm: deque[trio.Event] = deque()
+        self._own_in_a_row = 0
         self._waiting_max = concurrency * limits.WAITING_PER_SLOT
 
+    @property
+    def waiting(self) -> int:
+        """Requests that have no slot yet."""
+        return len(self._own) + len(self._swarm)
+
     @asynccontextmanager
-    async def take(self, deadline: float) -> AsyncIterator[None]:
+    async def take(self, deadline: float, *, own: bool = False) -> AsyncIterator[None]:
         """Hold one slot. Raises `EngineOverloaded` at once when the queue is full."""
-        try:
-            self._gate.acquire_nowait()
-        except trio.WouldBlock:
-            await self._queue(deadline)
+        await trio.lowlevel.checkpoint()
+        if self._free:
+            self._free -= 1
+        else:
+            await self._queue(self._own if own else self._swarm, deadline)
         try:
             yield
         finally:
-            self._gate.release()
+            self._pass_on()
 
-    async def _queue(self, deadline: float) -> None:
-        if self._waiting >= self._waiting_max:
+    async def _queue(self, queue: deque[trio.Event], deadline: float) -> None:
+        if len(queue) >= self._waiting_max:
             raise EngineOverloaded(
-                f"{self._waiting} requests wait for this engine already",
+                f"{len(queue)} requests wait for this engine already",
                 hint="come back later, or add an engine",
                 retry_after_ms=limits.RETRY_AFTER_MS,
             )
-        self._waiting += 1
+        turn = trio.Event()
+        queue.append(turn)
         try:
             with within(deadline):
-                await self._gate.acquire()
-        finally:
-            self._waiting -= 1
+                await turn.wait()
+        except BaseException:
+            if turn.is_set():  # the slot came in the moment in which we gave up
+                self._pass_on()
+            else:
+                queue.remove(turn)
+            raise
+
+    def _pass_on(self) -> None:
+        """Hand a slot to whoever is next."""
+        own_first = self._own_in_a_row < limits.OWN_IN_A_ROW or not self._swarm
+        if self._own and own_first:
+            self._own_in_a_row += 1
+            self._own.popleft().set()
+        elif self._swarm:
+            self._own_in_a_row = 0
+            self._swarm.popleft().set()
+        else:
+            self._own_in_a_row = 0
+            self._free += 1

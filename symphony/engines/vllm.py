@@ -1,22 +1,29 @@
-"""vLLM, attached by its URL: the engine for GPUs.
+"""vLLM: where it is on this machine, and the way to a running one.
 
 It speaks OpenAI's protocol, with fields of its own for constraints (`structured_outputs`), a
 `/health` that fails when its engine process died, and `/v1/models` that tells the context.
-Nothing is probed: these are documented and were tried against vLLM 0.32. Sampling with a seed
-crashes vLLM on CPUs when a prompt is prefilled in chunks; start it with
-`--no-enable-chunked-prefill` there.
+Nothing is probed: these are documented and were tried against vLLM 0.32.
+
+It may lie in an environment of its own, because its pins are heavy (`vllm_install`), or in the
+one that Symphony runs in; its own comes first.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import os
+import shutil
+import sys
 from pathlib import Path
+
+import platformdirs
 
 from symphony.engines import limits
 from symphony.engines.dialect import VLLM
 from symphony.engines.openai import OpenAIEngine
 
 KIND = "vllm"
+ENV_ENGINES = "SYMPHONY_ENGINES"
+MARKER = "installed.json"
 
 
 def attach(
@@ -38,13 +45,29 @@ def attach(
         concurrency=concurrency,
         dialect=VLLM,
         health_path="/health",
+        metrics_path="/metrics",
         api_key=api_key,
     )
 
 
+def environment() -> Path:
+    """The folder of vLLM's own environment: in `SYMPHONY_ENGINES`, or in the user's cache."""
+    named = os.environ.get(ENV_ENGINES)
+    root = Path(named) if named else Path(platformdirs.user_cache_dir("symphony")) / "engines"
+    return root / KIND
+
+
+def command() -> str | None:
+    """The program `vllm`; None where it is not installed."""
+    own = environment()
+    if (own / MARKER).exists():
+        return str(own / "bin" / "vllm")
+    return shutil.which("vllm", path=str(Path(sys.executable).parent))
+
+
 def installed() -> bool:
-    """Whether vLLM is in this environment."""
-    return importlib.util.find_spec("vllm") is not None
+    """Whether vLLM is on this machine, where Symphony looks for it."""
+    return command() is not None
 
 
 def gpu() -> str | None:

@@ -19,6 +19,7 @@ from symphony.core.events import Event, TaskAccepted, TaskEnded, TokensSeen, as_
 from symphony.core.ids import TaskId
 from symphony.core.inputs import TaskSpec
 from symphony.node import limits
+from symphony.node.notebook import EndedTask
 
 _log = structlog.get_logger("symphony.events")
 
@@ -42,6 +43,13 @@ class _Watcher:
     over: bool = False
 
 
+def ended_task(story: TaskStory) -> EndedTask | None:
+    """What is kept of a task that has ended."""
+    if story.ended is None:
+        return None
+    return EndedTask(story.spec, story.submitted_wall_ms, story.ended)
+
+
 class Hub:
     """The one place that events pass through."""
 
@@ -53,6 +61,12 @@ class Hub:
     def begin(self, task: TaskId, spec: TaskSpec, wall_ms: int) -> None:
         """A task was submitted; from here on its story is kept."""
         self._stories[task] = TaskStory(spec, wall_ms)
+
+    def recall(self, task: TaskId, kept: EndedTask) -> None:
+        """A task that ended before the node was started again: of its events only the last."""
+        story = TaskStory(kept.spec, kept.wall_ms, deque([kept.ended]), kept.ended)
+        story.ended_event.set()
+        self._stories[task] = story
 
     def story(self, task: TaskId) -> TaskStory | None:
         return self._stories.get(task)

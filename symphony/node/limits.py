@@ -28,4 +28,7 @@ CLOSE_S = 5.0  # for a clean shutdown of engines and network, each
 EMBED_AT_ONCE = 64  # texts per call of the encoder
 EMBED_WAIT_S = 10.0  # then the texts are matched by their words
 RECEIPTS_SEARCHED = 10_000  # files read to find a receipt by its digest: some seconds
+NOTE_BYTES_PER_TASK = 16 * 1024 * 1024  # 16 chains of 8 steps with outputs of 64 KiB, and bidders
+FOLD_NOTES_BYTES = 4 * 1024 * 1024  # notes written before their WAL is folded: some 50 tasks
+ENDED_KEPT_MS = 7 * 24 * 3600 * 1000  # as long as anybody may look at a task's entries
 EVIDENCE_ROWS = 100_000  # before the own last entry: a week of a busy swarm, some 100 ms to find

@@ -23,7 +23,7 @@ from typing import Protocol, TypeVar, assert_never
 import structlog
 import trio
 
-from ledger import Entry, ForkProof, Store
+from ledger import ForkProof, Store
 from symphony.core.effects import (
     Append,
     BeginLog,
@@ -32,11 +32,13 @@ from symphony.core.effects import (
     Effect,
     Embed,
     Expel,
+    Forget,
     HashLog,
     KeepFork,
     KeepReceipt,
     LookUp,
     Meet,
+    Note,
     Publish,
     Reject,
     Send,
@@ -52,14 +54,16 @@ from symphony.core.events import (
     OwnLogShort,
     OwnLogUnconfirmed,
 )
+from symphony.core.ids import TaskId
 from symphony.core.inputs import BodiesDropped, Input, LogHashed, LookedUp, TimerFired
 from symphony.core.swarm import Swarm
 from symphony.core.timers import Timer
 from symphony.errors import LedgerInvalid
 from symphony.node import limits
 from symphony.node.high_water import HighWater
-from symphony.node.hub import Hub
-from symphony.node.unkept import Unkept
+from symphony.node.hub import Hub, ended_task
+from symphony.node.notebook import Notebook
+from symphony.node.unkept import Pile, Unkept
 from symphony.node.workshop import Workshop
 
 _log = structlog.get_logger("symphony.loop")
@@ -94,6 +98,7 @@ class Loop:
         now_ms: Callable[[], int],
         receipts: Path,
         high_water: HighWater,
+        notebook: Notebook,
     ) -> None:
         self.swarm = swarm
         self._store = store
@@ -101,6 +106,7 @@ class Loop:
         self._now_ms = now_ms
         self._receipts = receipts
         self._high_water = high_water
+        self._notebook = notebook
         self._found: list[Input] = []
         self._inlet, self._inbox = trio.open_memory_channel[Input](limits.INBOX)
         self._timers: list[tuple[int, int, Timer]] = []
@@ -125,10 +131,10 @@ class Loop:
 
     async def _in_thread(self, work: Callable[[], T], proofs: Sequence[ForkProof]) -> T:
         async with self._disk:
-            entries = self.unkept.take()
+            pile = self.unkept.take()
 
             def run() -> T:
-                self._keep(entries, proofs)
+                self._keep(pile, proofs)
                 return work()
 
             return await trio.to_thread.run_sync(run)
@@ -148,11 +154,15 @@ class Loop:
         return self._append_ms < limits.QUICK_APPEND_MS and self._disk.available_tokens > 0
 
     async def sync_mark(self) -> None:
-        """Bring the high-water mark to the disk, again and again while it moves."""
+        """Bring the high-water mark to the disk, again and again while it moves, and fold notes
+        into their file: what costs a sync of the disk, and nobody waits for.
+        """
         while True:
             await trio.sleep(limits.MARK_SYNC_S)
             if self._high_water.dirty:
                 await self.on_disk(self._high_water.sync)
+            if self._notebook.long:
+                await self.on_disk(self._notebook.fold)
 
     async def run(self) -> None:
         """Until cancelled. A store that fails ends the node: it must not speak any more."""
@@ -191,11 +201,15 @@ class Loop:
             due.append(TimerFired(heapq.heappop(self._timers)[2]))
         return due
 
-    def _keep(self, entries: Sequence[Entry], proofs: Sequence[ForkProof]) -> None:
+    def _keep(self, pile: Pile, proofs: Sequence[ForkProof]) -> None:
         """Entries to the disk, and the mark of our own; both before anything is said of them.
 
-        Proofs come first: an entry that shows one is never shown again once it is stored.
+        Proofs come first: an entry that shows one is never shown again once it is stored. So do
+        notes, which nothing waits for: they are written, but not synced.
         """
+        entries = pile.entries
+        if pile.notes:
+            self._notebook.keep(pile.notes)
         if not entries and not proofs:
             return
         began = time.perf_counter()
@@ -213,6 +227,15 @@ class Loop:
             write_receipt(path, receipt)
         else:
             await self.on_disk(partial(write_receipt, path, receipt))
+
+    async def _forget(self, task: TaskId) -> None:
+        """The notes of a task go; what a client may still ask for stays for a while."""
+        story = self._hub.story(task)
+        ended = None if story is None else ended_task(story)
+        if self._quick:
+            self._notebook.end(task, ended)
+        else:
+            await self.on_disk(partial(self._notebook.end, task, ended))
 
     def _hash_log(self, wanted: HashLog) -> LogHashed:
         frontier = self._store.frontier(wanted.author, wanted.size)
@@ -262,6 +285,8 @@ class Loop:
         for effect in effects:
             if isinstance(effect, Append):
                 self.unkept.add(effect.entries, now_ms)
+            elif isinstance(effect, Note):
+                self.unkept.note(effect, now_ms)
             elif isinstance(effect, KeepFork):
                 proofs.append(effect.proof)
         overdue = self.unkept.due_ms is not None and self.unkept.due_ms <= now_ms
@@ -269,8 +294,10 @@ class Loop:
             await self._commit(proofs)
         for effect in effects:
             match effect:
-                case Append() | KeepFork() | BeginLog():
+                case Append() | KeepFork() | BeginLog() | Note():
                     pass
+                case Forget(task):
+                    await self._forget(task)
                 case Send():
                     self.air.send(effect)
                 case SendRange():

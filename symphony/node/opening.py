@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,8 @@ from symphony.config import make_home
 from symphony.core.admission import Membership, parse_token
 from symphony.core.effects import Embed
 from symphony.core.ids import NodeId, SwarmId
-from symphony.core.inputs import Embedded, OwnLogMark, Revoke, Started, WallClock
+from symphony.core.inputs import Embedded, OwnLogMark, Revoke, Started, TaskFound, WallClock
+from symphony.core.notes import TaskBegun
 from symphony.core.swarm import Swarm
 from symphony.engines.embedding import Encoder, open_encoder
 from symphony.errors import ConfigError, ProtocolMismatch, SymphonyError
@@ -54,6 +55,7 @@ from symphony.node.high_water import HighWater
 from symphony.node.hosting import Household, move_in
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
+from symphony.node.notebook import Notebook
 from symphony.node.restoring import restore
 from symphony.node.workshop import Workshop
 from symphony.settings import GATEWAY_PORT, NodeSettings
@@ -161,10 +163,11 @@ async def _run(
     )
     high_water = HighWater(settings.home)
     stack.callback(high_water.close)
-    loop = Loop(swarm, store, hub, monotonic_ms, receipts, high_water)
+    notebook = stack.enter_context(closing(Notebook(settings.home)))
+    loop = Loop(swarm, store, hub, monotonic_ms, receipts, high_water, notebook)
     encoder = await open_encoder()
     household = await move_in(settings, encoder, stack)
-    restored = restore(swarm, store, monotonic_ms, wall_ms)
+    restored = restore(swarm, store, monotonic_ms, wall_ms, _tasks(notebook, hub))
     _log.debug("restored", agents=len(swarm.directory), effects=len(restored))
     gone = swarm.revoked | revoked(settings.home)
     membership = Membership(swarm_file.genesis, swarm_file.proof, gone)
@@ -205,6 +208,18 @@ async def _run(
         garbage.settle()
         on_ready(_ready(key, swarm_file, network.addresses, network.peers, household, serving))
         await trio.sleep_forever()
+
+
+def _tasks(notebook: Notebook, hub: Hub) -> list[TaskFound]:
+    """The tasks to go on with; clients find them, and those that ended lately, by their ids."""
+    for task, kept in notebook.ended(wall_ms()):
+        hub.recall(task, kept)
+    found = notebook.unfinished()
+    for item in found:
+        for note in item.notes:
+            if isinstance(note, TaskBegun):
+                hub.begin(item.task, note.spec, note.wall_ms)
+    return found
 
 
 def known_peers(settings: NodeSettings, swarm_file: SwarmFile) -> set[bytes]:

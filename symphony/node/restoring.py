@@ -1,17 +1,20 @@
-"""What the core is told before anything else: the time, and what the ledger says about agents.
+"""What the core is told before anything else: the time, what the ledger says about agents, and the
+tasks that had not ended.
 
 A million stored entries are never read at a start: the heads are kept in a table of their own,
-and only the kinds that the core keeps a picture of are read back, page by page.
+and only the kinds that the core keeps a picture of are read back, page by page. Of the own log
+also what was written since the oldest task that had not ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
-from ledger import Kind, Store, succession
+from ledger import Entry, Kind, Store, succession
 from symphony.core.effects import Effect
 from symphony.core.experience import LEARNED_FROM
-from symphony.core.inputs import EntriesStored, WallClock
+from symphony.core.inputs import EntriesStored, TaskFound, WallClock
+from symphony.core.notes import TaskBegun
 from symphony.core.swarm import Swarm
 from symphony.node import limits
 
@@ -22,18 +25,29 @@ EVIDENCE = (Kind.PROBE, Kind.VERDICT)
 
 
 def restore(
-    swarm: Swarm, store: Store, now_ms: Callable[[], int], wall_ms: Callable[[], int]
+    swarm: Swarm,
+    store: Store,
+    now_ms: Callable[[], int],
+    wall_ms: Callable[[], int],
+    tasks: Sequence[TaskFound] = (),
 ) -> list[Effect]:
-    """Feed a new core from the store; what comes back are facts to tell, nothing to send."""
+    """Feed a new core from the store, and with the notes of its tasks; what comes back are facts to
+    tell, and notes to forget; nothing to send.
+    """
     effects = swarm.handle(now_ms(), WallClock(wall_ms()))
     for kind in REMEMBERED:
-        after = 0
-        while page := store.by_kind(kind, after_rowid=after, limit=limits.RESTORE_PAGE):
-            entries = tuple(entry for _, entry in page)
+        for entries in _pages(store, kind, 0):
             effects += swarm.handle(now_ms(), EntriesStored(entries))
-            after = page[-1][0]
     effects += _evidence(swarm, store, now_ms)
-    return effects + _own_experience(swarm, store, now_ms)
+    for found in tasks:
+        effects += swarm.handle(now_ms(), found)
+    return effects + _own_log(swarm, store, now_ms, tasks)
+
+
+def _pages(store: Store, kind: int, after: int) -> Iterator[tuple[Entry, ...]]:
+    while page := store.by_kind(kind, after_rowid=after, limit=limits.RESTORE_PAGE):
+        yield tuple(entry for _, entry in page)
+        after = page[-1][0]
 
 
 def _evidence(swarm: Swarm, store: Store, now_ms: Callable[[], int]) -> list[Effect]:
@@ -43,18 +57,22 @@ def _evidence(swarm: Swarm, store: Store, now_ms: Callable[[], int]) -> list[Eff
     effects: list[Effect] = []
     for kind in EVIDENCE:
         after = max(0, (row or 0) - limits.EVIDENCE_ROWS)
-        while page := store.by_kind(kind, after_rowid=after, limit=limits.RESTORE_PAGE):
-            told = (e for _, e in page if kind == Kind.PROBE or e.author != swarm.me)
+        for entries in _pages(store, kind, after):
+            told = (e for e in entries if kind == Kind.PROBE or e.author != swarm.me)
             effects += swarm.handle(now_ms(), EntriesStored(tuple(told)))
-            after = page[-1][0]
     return effects
 
 
-def _own_experience(swarm: Swarm, store: Store, now_ms: Callable[[], int]) -> list[Effect]:
-    """What the last tasks of this node taught it about agents: the end of its own log."""
+def _own_log(
+    swarm: Swarm, store: Store, now_ms: Callable[[], int], tasks: Sequence[TaskFound]
+) -> list[Effect]:
+    """The end of the own log: what the last tasks taught about agents, and what was written since
+    the oldest task that had not ended.
+    """
     head = swarm.journal.book.head(swarm.me)
     last = head.seq if head is not None else 0
-    first = max(1, last + 1 - limits.OWN_ENTRIES_RELEARNED)
+    begun = [note.seq for found in tasks for note in found.notes if isinstance(note, TaskBegun)]
+    first = min(max(1, last + 1 - limits.OWN_ENTRIES_RELEARNED), *begun, last + 1)
     effects: list[Effect] = []
     while first <= last:
         page = store.range(swarm.me, first, last, limits.RESTORE_PAGE_BYTES)

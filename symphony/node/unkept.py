@@ -10,17 +10,29 @@ long as this node has claimed to nobody that it holds it. So it waits here until
     `limits.UNKEPT_MS` have passed, or `limits.BATCH` of them have gathered.
 
 Work is therefore begun, and votes are counted, without waiting for a disk.
+
+The notes of a conductor about its own tasks wait with them: they go to the disk with the next
+commit, and what is said never rests on them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ledger import Entry
-from symphony.core.effects import Append, Effect, KeepReceipt, Send
+from symphony.core.effects import Append, Effect, KeepReceipt, Note, Send
 from symphony.core.ids import NodeId
 from symphony.core.messages import Heads, HeadTold, Reconcile
 from symphony.node import limits
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """What is to be committed together."""
+
+    entries: Sequence[Entry] = ()
+    notes: Sequence[Note] = ()
 
 
 class Unkept:
@@ -29,19 +41,34 @@ class Unkept:
     def __init__(self, me: NodeId) -> None:
         self._me = me
         self._entries: list[Entry] = []
+        self._notes: list[Note] = []
         self.due_ms: int | None = None
         """When they have waited long enough; None if there are none."""
 
     def add(self, entries: Sequence[Entry], now_ms: int) -> None:
-        if entries and not self._entries:
-            self.due_ms = now_ms + limits.UNKEPT_MS
-        self._entries += entries
+        if entries:
+            self._wait(now_ms)
+            self._entries += entries
 
-    def take(self) -> Sequence[Entry]:
+    @property
+    def entries(self) -> int:
+        """How many entries wait."""
+        return len(self._entries)
+
+    def note(self, note: Note, now_ms: int) -> None:
+        self._wait(now_ms)
+        self._notes.append(note)
+
+    def _wait(self, now_ms: int) -> None:
+        if self.due_ms is None:
+            self.due_ms = now_ms + limits.UNKEPT_MS
+
+    def take(self) -> Pile:
         """All of them, for somebody who commits them now."""
-        entries, self._entries = self._entries, []
+        pile = Pile(self._entries, self._notes)
+        self._entries, self._notes = [], []
         self.due_ms = None
-        return entries
+        return pile
 
     def must_go(self, effects: Sequence[Effect]) -> bool:
         """Does anything in these effects rest on what is unkept? Their entries were added."""

@@ -2,14 +2,16 @@
 
 Safety, checked as it happens:
 
-- one verdict entry per task; one `TaskEnded` per task, within its deadline;
+- one verdict entry per task; one `TaskEnded` per task, within its deadline, or as soon as its
+  conductor is back;
+- what was done and written down is not done again after a restart;
 - every receipt holds, and says what the task's last event said;
 - tokens: never more used than the budget, and nothing stays reserved when a task ends;
 - an agent never runs more than its slots, nor one award twice;
 - a lease that the conductor gave up is no longer worked on by its owner;
 - among honest nodes nobody is ever rejected.
 
-Liveness, checked after healing: every task whose conductor lived has ended, all ledgers and
+Liveness, checked after healing: every task that was written down has ended, all ledgers and
 directories are equal, and nobody works any more. What must hold of the ledger is in
 `ledger_checks`.
 """
@@ -27,9 +29,12 @@ from symphony.core.events import (
     FailedOver,
     PlanMade,
     TaskEnded,
+    TaskResumed,
     UnitAwarded,
+    UnitDone,
+    UnitHedged,
 )
-from symphony.core.ids import TaskId
+from symphony.core.ids import NodeId, TaskId, UnitId, unit_id
 from symphony.core.receipt import verify_receipt
 from symphony.core.records import VERDICT
 from symphony.core.task_run import TaskRun
@@ -50,10 +55,14 @@ class Watch:
     ended: list[TaskEnded] = field(default_factory=list)
     verdicts: set[bytes] = field(default_factory=set)
     receipts: list[bytes] = field(default_factory=list)
-    lost: bool = False  # its conductor crashed
+    lost: bool = False  # its conductor crashed, and what it had written down is gone
+    rolled_back: bool = False  # its conductor's home became an old copy of itself
+    late_ms: int = 0  # how long after the deadline its conductor came back
+    kept: set[UnitId] = field(default_factory=set)  # steps whose results were there at a restart
     slack_ms: int = SLACK_MS
     called_ms: dict[str, int] = field(default_factory=dict)
     awarded_ms: dict[tuple[str, int], int] = field(default_factory=dict)
+    hedged: dict[UnitId, NodeId] = field(default_factory=dict)  # units with rivals: the stragglers
     refused_plans: set[str] = field(default_factory=set)
 
 
@@ -76,7 +85,7 @@ class Checks:
         if own and entry.kind == Kind.VERDICT and entry.body is not None:
             watch = self.tasks[TaskId(VERDICT.decode(entry.body).task)]
             watch.verdicts.add(entry.id)
-            if len(watch.verdicts) > 1:
+            if len(watch.verdicts) > 1 and not watch.rolled_back:
                 self.violate(f"a second verdict for task {_name(watch)}")
 
     def told(self, now_ms: int, event: Event) -> None:
@@ -88,12 +97,26 @@ class Checks:
                     if unit in called:
                         self.marks.add("called again")
                     called.setdefault(unit, at_ms)
+            case TaskResumed():
+                self._resumed(now_ms, event)
             case UnitAwarded():
+                if unit_id(event.task, event.unit) in self.tasks[event.task].kept:
+                    self.violate(f"{event.unit} was done already, and is awarded again")
                 self.tasks[event.task].awarded_ms[event.unit, event.epoch] = now_ms
                 called_ms = self.tasks[event.task].called_ms.pop(event.unit, event.at_ms)
                 self.award_ms.append(event.at_ms - called_ms)
                 self.counts["awards"] += 1
                 self.counts["bids"] += event.bids
+            case UnitHedged():
+                self.marks.add("hedged")
+                self.counts["hedges"] += 1
+                hedged = self.tasks[event.task].hedged
+                hedged[unit_id(event.task, event.unit)] = event.straggler
+            case UnitDone():
+                straggler = self.tasks[event.task].hedged.get(unit_id(event.task, event.unit))
+                if straggler is not None:
+                    won = "straggler" if straggler == event.owner else "rival"
+                    self.marks.add(f"hedge won by the {won}")
             case FailedOver():
                 self.tasks[event.task].called_ms.setdefault(event.unit, event.at_ms)
                 if event.reason.startswith("bad plan"):
@@ -108,6 +131,25 @@ class Checks:
                     self.marks.add("plan mended")
             case _:
                 pass
+
+    def crashed(self, watch: Watch, steps: set[UnitId] | None) -> None:
+        """The conductor of a task died; `steps` are those whose results are on its disk, None if
+        nothing is there of the task at all.
+        """
+        watch.run = None
+        watch.lost = watch.lost or steps is None
+        watch.kept = steps or set()
+        watch.called_ms.clear()
+
+    def _resumed(self, now_ms: int, event: TaskResumed) -> None:
+        watch = self.tasks[event.task]
+        deadline_ms = watch.submitted_ms + watch.script.spec.deadline_ms
+        watch.late_ms = max(watch.late_ms, now_ms - deadline_ms)
+        self.marks.add("task resumed")
+        if event.done:
+            self.marks.add("task resumed with steps done")
+        if event.running:
+            self.marks.add("task resumed with owners at work")
 
     def _mark_failover(self, reason: str) -> None:
         for part, mark in (
@@ -124,22 +166,22 @@ class Checks:
         watch = self.tasks[event.task]
         watch.ended.append(event)
         name = _name(watch)
-        if len(watch.ended) > 1:
+        if len(watch.ended) > 1 and not watch.rolled_back:
             self.violate(f"task {name} ended twice")
         late_ms = now_ms - watch.submitted_ms - watch.script.spec.deadline_ms
-        if late_ms > watch.slack_ms:
+        if late_ms > watch.slack_ms + watch.late_ms:
             self.violate(f"task {name} ended {late_ms} ms after its deadline")
         self._mark_end(event)
         if event.error == "ledger_invalid":
             watch.run = None  # its conductor's log is over: there is no verdict
-        run = watch.run
-        if run is None:
-            return
-        if run.tokens_reserved != 0:
-            self.violate(f"task {name} ended with {run.tokens_reserved} tokens reserved")
-        if run.tokens_used > watch.script.spec.budget_tokens:
-            self.violate(f"task {name} used {run.tokens_used} tokens, more than its budget")
-        self._check_receipt(watch, event)
+        if watch.run is not None and watch.run.tokens_reserved != 0:
+            self.violate(f"task {name} ended with {watch.run.tokens_reserved} tokens reserved")
+        if event.tokens > watch.script.spec.budget_tokens:
+            self.violate(f"task {name} used {event.tokens} tokens, more than its budget")
+        if event.receipt and not watch.rolled_back:
+            self._check_receipt(watch, event)
+        if event.outcome == "answered" and "task resumed" in self.marks and watch.kept:
+            self.marks.add("task resumed and answered")
 
     def _mark_end(self, event: TaskEnded) -> None:
         self.counts[f"tasks {event.outcome}"] += 1
@@ -180,7 +222,8 @@ class Checks:
         for watch in self.tasks.values():
             if not watch.ended and not watch.lost:
                 self.violate(f"task {_name(watch)} never ended")
-            if watch.ended and watch.run is not None and len(watch.verdicts) != 1:
+            said = watch.ended and watch.ended[-1].receipt and not watch.rolled_back
+            if said and len(watch.verdicts) != 1:
                 self.violate(f"task {_name(watch)} ended with {len(watch.verdicts)} verdicts")
 
 

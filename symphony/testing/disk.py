@@ -4,6 +4,9 @@ What is committed survives a crash; what waits in `Unkept`, the very class of th
 not. Beside the store lies the high-water mark of the own log, and whether it is the file that was
 written here or a copy of it; and the addresses of the peers that were ever met.
 
+The notes of a conductor lie in a file of their own, so they never tear with the ledger, and are a
+part of every copy.
+
 Disks also do worse than lose what was never synced. A *torn* database comes back without its
 last transactions, while the mark beside it stays. A *restored copy* is the whole directory as it
 was some time ago, mark and all: then only peers can know what is missing. So each disk keeps its
@@ -15,8 +18,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ledger import Entry, ForkProof, MemoryStore
-from symphony.core.ids import NodeId
+from ledger import Entry, ForkProof, MemoryStore, parse_entry
+from symphony.core.ids import NodeId, TaskId, UnitId, unit_id
+from symphony.core.inputs import TaskFound
+from symphony.core.limits import MAX_CHAINS
+from symphony.core.notes import ResultKept, TaskNote
+from symphony.core.records import RESULT
 from symphony.node.unkept import Unkept
 
 
@@ -27,6 +34,7 @@ class Copy:
     commits: tuple[Sequence[Entry] | ForkProof, ...]
     mark: int
     met: frozenset[NodeId]
+    notes: dict[TaskId, tuple[TaskNote, ...]]
 
 
 class Disk:
@@ -38,6 +46,7 @@ class Disk:
         self._commits: list[Sequence[Entry] | ForkProof] = []
         self.store = MemoryStore(swarm_id)
         self.unkept = Unkept(me)
+        self.notes: dict[TaskId, tuple[TaskNote, ...]] = {}
         self.mark = 0
         self.in_place = True
         """Whether the mark was written here, and is not a copy."""
@@ -50,7 +59,10 @@ class Disk:
         for proof in proofs:
             self.store.add_fork(proof)
             self._commits.append(proof)
-        entries = self.unkept.take()
+        pile = self.unkept.take()
+        for note in pile.notes:
+            self.notes[note.task] = (*self.notes.get(note.task, ()), note.note)
+        entries = pile.entries
         if not entries:
             return
         self.store.append(entries)
@@ -61,11 +73,24 @@ class Disk:
 
     def crash(self) -> int:
         """Lose what was not committed; how many entries that were."""
-        return len(self.unkept.take())
+        return len(self.unkept.take().entries)
+
+    def tasks(self) -> list[TaskFound]:
+        """The notes about tasks that had not ended."""
+        return [TaskFound(task, notes) for task, notes in self.notes.items()]
+
+    def steps_kept(self, task: TaskId) -> set[UnitId] | None:
+        """The steps of a task whose results are in the notes; None without any notes of it."""
+        if task not in self.notes:
+            return None
+        results = [note for note in self.notes[task] if isinstance(note, ResultKept)]
+        records = [RESULT.decode(parse_entry(note.entry).body or b"") for note in results]
+        plans = {unit_id(task, f"plan/{chain}") for chain in range(MAX_CHAINS)}
+        return {UnitId(r.unit) for r in records if r.status == "ok"} - plans
 
     def copy(self) -> Copy:
         """A backup, as the files are now."""
-        return Copy(tuple(self._commits), self.mark, frozenset(self.met))
+        return Copy(tuple(self._commits), self.mark, frozenset(self.met), dict(self.notes))
 
     def tear(self, commits: int) -> list[Entry]:
         """Lose the last transactions, but not the mark. The entries that are gone."""
@@ -73,7 +98,7 @@ class Disk:
 
     def restore(self, copy: Copy, *, in_place: bool) -> list[Entry]:
         """Become the copy; `in_place`: written over the living files. The entries that are gone."""
-        self.mark, self.met = copy.mark, set(copy.met)
+        self.mark, self.met, self.notes = copy.mark, set(copy.met), dict(copy.notes)
         self.in_place, self.copied = in_place, True
         return self._become(copy.commits)
 

@@ -7,7 +7,7 @@ engine whose every answer is known beforehand. Neither pretends to think.
 The script: the text after `ANSWER:` in the last user message, up to the end of its line, or
 else a fixed answer. Under a JSON schema it gives the smallest value that the schema accepts,
 with the answer in string properties called `answer`; under a schema of plans it gives three
-sequential steps.
+sequential steps. A question that holds the word SLOWLY takes fifty times as long.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from symphony.engines.base import (
     Event,
     Feature,
     Finished,
+    FinishReason,
     Grammar,
     Health,
     JsonSchema,
@@ -37,9 +38,14 @@ from symphony.engines.base import (
     Regex,
     Request,
 )
+from symphony.engines.constraints import check_constraint, check_output
+from symphony.engines.openai import check_prompt
+from symphony.engines.slots import Slots
 from symphony.errors import EngineError
 
 PLAN_STEPS = 3
+SLOWLY = "SLOWLY"
+SLOWLY_TIMES = 50
 MOST_PIECES = 4  # each costs the server 0.8 ms of a core that it shares with five nodes
 FEATURES = frozenset({Feature.JSON_SCHEMA, Feature.CHOICE})
 
@@ -78,6 +84,22 @@ def pieces(text: str) -> list[str]:
     words = re.findall(r"\s*\S+\s*$|\s*\S+", text) or ([text] if text else [])
     at_once = max(1, -(-len(words) // MOST_PIECES))
     return ["".join(words[at : at + at_once]) for at in range(0, len(words), at_once)]
+
+
+def pace(messages: Sequence[Message], latency_ms: float) -> float:
+    """How long the answer takes, in milliseconds."""
+    slow = any(SLOWLY in message.content for message in messages)
+    return latency_ms * SLOWLY_TIMES if slow else latency_ms
+
+
+def limited(text: str, stop: Sequence[str], max_tokens: int) -> tuple[str, FinishReason]:
+    """The text up to the first stop, and to as many words as there may be tokens."""
+    ends = [text.index(one) for one in stop if one in text]
+    kept = text[: min(ends)].rstrip() if ends else text
+    words = re.findall(r"\s*\S+\s*$|\s*\S+", kept)
+    if len(words) > max_tokens:
+        return "".join(words[:max_tokens]), "length"
+    return kept, "stop"
 
 
 def _instance(schema: Mapping[str, Any], answer: str, question: str) -> Any:
@@ -164,19 +186,27 @@ class EchoEngine:
     concurrency: int = 64
     active: int = 0
     aborted: int = 0
+    slots: Slots = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = Slots(self.concurrency)
 
     async def describe(self) -> Description:
         return Description("echo", self.model, "echo", 8192, self.concurrency, FEATURES)
 
     @asynccontextmanager
     async def generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
-        stream = _EchoStream(self, request)
-        self.active += 1
-        try:
-            yield stream
-        finally:
-            self.active -= 1
-            self.aborted += not stream.complete
+        check_prompt(request)
+        check_constraint(request.constraint)
+        deadline = trio.current_time() + request.deadline_ms / 1000
+        async with self.slots.take(deadline, own=request.own):
+            stream = _EchoStream(self, request, deadline)
+            self.active += 1
+            try:
+                yield stream
+            finally:
+                self.active -= 1
+                self.aborted += not stream.complete
 
     async def health(self) -> Health:
         return Health(ok=True, detail="scripted")
@@ -186,14 +216,17 @@ class EchoEngine:
 
 
 class _EchoStream:
-    def __init__(self, engine: EchoEngine, request: Request) -> None:
-        text = engine.script.reply(request.messages, request.constraint)
+    def __init__(self, engine: EchoEngine, request: Request, deadline: float) -> None:
+        whole = engine.script.reply(request.messages, request.constraint)
+        text, reason = limited(whole, request.stop, request.max_tokens)
+        if reason == "length":
+            check_output(request.constraint, text)
         words = pieces(text)
         self._events: list[Event] = [Chunk(word) for word in words]
         prompt_tokens = sum(len(m.content.split()) for m in request.messages)
-        self._events.append(Finished("stop", prompt_tokens, len(words), None, engine.model, "echo"))
-        self._due = trio.current_time() + engine.latency_ms / 1000
-        self._deadline = trio.current_time() + request.deadline_ms / 1000
+        self._events.append(Finished(reason, prompt_tokens, len(words), None, engine.model, "echo"))
+        self._due = trio.current_time() + pace(request.messages, engine.latency_ms) / 1000
+        self._deadline = deadline
         self._next = 0
 
     @property

@@ -37,9 +37,16 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Send
 
-from symphony.engines.base import Choice, Constraint, JsonSchema, Message, NoConstraint
+from symphony.engines.base import (
+    Choice,
+    Constraint,
+    FinishReason,
+    JsonSchema,
+    Message,
+    NoConstraint,
+)
 from symphony.errors import EngineError
-from symphony.testing.echo import Script, pieces
+from symphony.testing.echo import Script, limited, pace, pieces
 
 MODEL = "echo"
 FAULTS = {
@@ -121,7 +128,8 @@ class Echo:
                 return Response(b"\x00\xff<html>data: {]", media_type="text/event-stream")
             case _:
                 pass
-        deadline = started + max(0.0, self.latency_ms - self.own_ms) / 1000
+        own_ms = max(0.0, self.latency_ms * call.times - self.own_ms)
+        deadline = started + own_ms / 1000
         if call.stream:
             events = self._counted(call.events(started, deadline))
             return _Stream(events, media_type="text/event-stream")
@@ -151,6 +159,8 @@ class _Call:
     stream: bool
     text: str
     prompt_tokens: int
+    reason: FinishReason = "stop"
+    times: float = 1.0
 
     @classmethod
     def parse(cls, raw: bytes, script: Script) -> _Call:
@@ -167,8 +177,9 @@ class _Call:
                 text = ""
             case _:
                 pass
+        text, reason = limited(text, body.get("stop") or (), int(body.get("max_tokens") or 65_536))
         tokens = sum(len(message.content.split()) for message in messages)
-        return cls(model, bool(body.get("stream")), text, tokens)
+        return cls(model, bool(body.get("stream")), text, tokens, reason, pace(messages, 1.0))
 
     async def events(self, started: float, deadline: float) -> AsyncGenerator[bytes]:
         """The stream, its pieces evenly spread up to `deadline`; or the fault asked for."""
@@ -205,7 +216,7 @@ class _Call:
                     pass
         if not words:
             await trio.sleep_until(deadline)
-        said += self._event({}, "length" if self.model == "echo-cut" else "stop")
+        said += self._event({}, "length" if self.model == "echo-cut" else self.reason)
         if self.model != "echo-no-usage":
             counted = {"choices": [], "usage": self._usage}
             said += _sse({**self._head("chat.completion.chunk"), **counted})
@@ -213,7 +224,7 @@ class _Call:
 
     def whole(self) -> dict[str, Any]:
         message = {"role": "assistant", "content": self.text}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        choice = {"index": 0, "message": message, "finish_reason": self.reason}
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage}
 
     def _event(self, delta: dict[str, Any], reason: str | None = None) -> bytes:

@@ -118,7 +118,7 @@ class LedgerChecks:
         head = book.head(source.id)
         if head is not None and head.seq > disk.mark:
             self.checks.violate(f"{name} spoke before its entry {head.seq} was on the disk")
-        if isinstance(message, Heads | HeadTold | Reconcile) and disk.unkept.due_ms is not None:
+        if isinstance(message, Heads | HeadTold | Reconcile) and disk.unkept.entries:
             self.checks.violate(f"{name} claims to hold what is not on its disk")
         if isinstance(message, HeadTold) and book.frozen_at(target.id) is None:
             held = len(disk.store.ids(target.id, 1, limits.MAX_WITNESSED))

@@ -27,11 +27,13 @@ from symphony.core.effects import (
     Effect,
     Embed,
     Expel,
+    Forget,
     HashLog,
     KeepFork,
     KeepReceipt,
     LookUp,
     Meet,
+    Note,
     Publish,
     Reject,
     Send,
@@ -47,6 +49,7 @@ from symphony.core.events import (
     OwnLogShort,
     OwnLogUnconfirmed,
     TaskEnded,
+    TaskResumed,
 )
 from symphony.core.ids import NodeId
 from symphony.core.inputs import (
@@ -117,7 +120,7 @@ class Machine:
         swarm = Swarm(
             self.signer, verify, self.world.swarm_id, chance, store.heads(), store.forks()
         )
-        restore(swarm, store, self._local_now_ms, self._wall_ms)
+        restore(swarm, store, self._local_now_ms, self._wall_ms, disk.tasks())
         self.swarm = swarm
         known = set(disk.met)
         if self.index:  # the first node founded the swarm; it invited the others
@@ -241,6 +244,8 @@ class Machine:
                 unkept.add(effect.entries, now_ms)
                 for entry in effect.entries:
                     self.world.appended(self, entry)
+            elif isinstance(effect, Note):
+                unkept.note(effect, now_ms)
             elif isinstance(effect, KeepFork):
                 proofs.append(effect.proof)
                 author = self.world.machines[self.world.index_of[NodeId(effect.proof.author)]]
@@ -279,8 +284,10 @@ class Machine:
     def _do(self, effect: Effect) -> None:
         world = self.world
         match effect:
-            case Append() | KeepFork():
+            case Append() | KeepFork() | Note():
                 pass  # done already
+            case Forget(task):
+                self.disk.notes.pop(task, None)
             case Send(peer, message):
                 world.send(self, world.index_of[peer], message)
             case Publish(_, message):
@@ -334,6 +341,8 @@ class Machine:
             case TaskEnded(error="ledger_invalid") if self.equivocator is None:
                 if not self.disk.copied:
                     world.checks.violate(f"node {self.index} gave up a log that is all right")
+            case TaskResumed(task=task) if self.swarm is not None:
+                world.checks.tasks[task].run = self.swarm.conductor.runs.get(task)
             case OwnLogUnconfirmed():
                 world.checks.marks.add("own log unconfirmed")
             case OwnLogShort():

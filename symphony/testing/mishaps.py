@@ -77,10 +77,10 @@ def crash(world: World, machine: Machine, down_ms: int) -> bool:
 
 def stop(world: World, machine: Machine, why: str) -> None:
     """The process ends; its peers notice."""
-    for watch in world.checks.tasks.values():
-        if watch.script.node == machine.index and not watch.ended:
-            watch.lost = True
     lost = machine.crash()
+    for task, watch in world.checks.tasks.items():
+        if watch.script.node == machine.index and not watch.ended:
+            world.checks.crashed(watch, machine.disk.steps_kept(task))
     if lost:
         world.checks.marks.add("crash with a lost tail")
         why += f", and forgets {lost} entries"
@@ -111,6 +111,7 @@ def stopped_short(world: World, machine: Machine) -> None:
 def _tear(world: World, tear: Tear) -> None:
     machine = world.machines[tear.node]
     if crash(world, machine, tear.down_ms):
+        _rolled_back(world, machine, copied=False)
         gone = machine.disk.tear(tear.commits)
         if gone:
             world.checks.marks.add("torn database")
@@ -118,9 +119,19 @@ def _tear(world: World, tear: Tear) -> None:
         world.ledger.rolled_back(gone, world.machines)
 
 
+def _rolled_back(world: World, machine: Machine, *, copied: bool) -> None:
+    """What this node had written down of its tasks may be gone, and so may be a verdict."""
+    for watch in world.checks.tasks.values():
+        if watch.script.node == machine.index:
+            watch.lost = True
+            watch.kept.clear()
+            watch.rolled_back = watch.rolled_back or copied
+
+
 def _restore(world: World, restore: Restore, copies: list[Copy]) -> None:
     machine = world.machines[restore.node]
     if copies and crash(world, machine, restore.down_ms):
+        _rolled_back(world, machine, copied=True)
         gone = machine.disk.restore(copies[0], in_place=restore.in_place)
         if gone:
             mark = "copy over the living files" if restore.in_place else "restored copy"

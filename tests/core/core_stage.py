@@ -15,7 +15,9 @@ from symphony.core.effects import (
     CancelWork,
     Effect,
     Embed,
+    Forget,
     KeepReceipt,
+    Note,
     Publish,
     Reject,
     Send,
@@ -248,7 +250,7 @@ class Stage:
             case Send(peer, message):
                 epoch = f" epoch {message.epoch}" if hasattr(message, "epoch") else ""
                 return f"send {message.type}{epoch} to {self.name(peer)}"
-            case SetTimer(PublishDue()) | Publish():
+            case SetTimer(PublishDue()) | Publish() | Note() | Forget():
                 return None
             case SetTimer(timer, at_ms):
                 return f"timer {type(timer).__name__} in {at_ms - self.now_ms} ms"

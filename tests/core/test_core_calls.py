@@ -158,7 +158,7 @@ def test_work_with_many_long_quotes_still_fits_a_frame():
         unit.output, unit.award = "€" * (limits.MAX_OUTPUT_BYTES // 3), award
     final = Unit(run.task, "step/0/s8", 0, "solve", "math", Step("s8", "q", ids, "math"))
     run.chains[0].final = run.add_unit(final)
-    order = order_for(run, final, ())
+    order = order_for(run, final)
     work = Work(bytes(16 * 1024), final.id, 1, order, b"s" * 16, 1000)
     assert messages.decode(messages.encode(work)) == work
 

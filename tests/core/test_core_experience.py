@@ -51,9 +51,13 @@ def task(answer_type="number", task=TASK):
 
 def verdict(*votes: Any, winner="x", blank=(), outcome="answered"):
     """Votes are (chain, owner, class)."""
-    ballots = tuple(Ballot(c, bytes(32), o, k.encode() * 32, 1_000_000) for c, o, k in votes)
+    ballots = tuple(
+        Ballot(chain, bytes(32), owner, "solver", MATH.skill, key.encode() * 32, 1_000_000)
+        for chain, owner, key in votes
+    )
     digest = None if winner is None else winner.encode() * 32
-    return VerdictRecord(TASK, outcome, "match", ballots, "", 0, 0, digest, blank)
+    settled = ("exact", 0, len(votes) + len(blank), "", 0, 0)
+    return VerdictRecord(TASK, outcome, "match", 1, ballots, *settled, winner=digest, blank=blank)
 
 
 def conducted(*votes: Any, answer_type="number", **changes: Any):

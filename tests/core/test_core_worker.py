@@ -130,6 +130,23 @@ def test_the_same_award_repeated_changes_nothing():
     assert len(stage.effects) == before
 
 
+def test_an_award_asked_about_again_is_answered_with_how_it_stands():
+    stage = stage_with()
+    work = work_for(stage, "ada")
+    give(stage, "ada", work)
+    finish(stage, work)
+    give(stage, "ada", work)
+    first, again = stage.sent("ada", Done)
+    assert first == again
+    other = work_for(stage, "ada", name="step/0/s2")
+    give(stage, "ada", other)
+    stage.heard("ada", Stop(other.unit, other.epoch))
+    give(stage, "ada", other)
+    assert [refused.reason for refused in stage.sent("ada", Refused)] == [
+        "this award was let go of"
+    ]
+
+
 def test_nobody_can_fence_off_a_unit_of_somebody_elses_task():
     stage = stage_with()
     give(stage, "bob", work_for(stage, "bob", epoch=2**31))

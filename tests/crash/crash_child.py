@@ -27,6 +27,7 @@ from symphony.core.swarm import Swarm
 from symphony.node.high_water import HighWater
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
+from symphony.node.notebook import Notebook
 
 SWARM = SwarmId(b"a swarm that crashes".ljust(32, b"."))
 KEY = PrivateKey(b"k" * 32)
@@ -63,7 +64,7 @@ async def main(home: Path, known_peers: int) -> None:
     me = NodeId(KEY.public)
     swarm = Swarm(KEY, verify, SWARM, SystemRandom(), store.heads(), store.forks(), me)
     mark = HighWater(home)
-    loop = Loop(swarm, store, Hub(), now_ms, home, mark)
+    loop = Loop(swarm, store, Hub(), now_ms, home, mark, Notebook(home))
     loop.air = PipeAir()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(loop.run)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
-import httpx2
 import pytest
 import trio
+import trio.testing
+from trio.testing import MockClock
 
 from symphony.core.plan import parse_plan
 from symphony.core.plan_forms import plan_schema
 from symphony.engines import limits
-from symphony.engines.base import Choice, Chunk, Feature, Finished, Grammar, JsonSchema
+from symphony.engines.base import Feature, Finished, Grammar, JsonSchema
+from symphony.engines.load import Load, read_counters
 from symphony.engines.openai import OpenAIEngine
+from symphony.engines.slots import Slots
 from symphony.errors import (
     ConfigError,
     ConstraintViolated,
@@ -22,7 +23,7 @@ from symphony.errors import (
 )
 from symphony.testing.echo_server import FAULTS
 
-from .conftest import EchoServer, ask, run, until
+from .conftest import EchoServer, ask, run
 
 
 async def test_a_whole_generation(echo: EchoServer):
@@ -33,28 +34,10 @@ async def test_a_whole_generation(echo: EchoServer):
     await engine.aclose()
 
 
-async def test_it_streams(echo: EchoServer):
-    engine = echo.engine()
-    async with engine.generate(ask()) as stream:
-        assert await anext(stream) == Chunk("three")
-        assert echo.echo.stats.active == 1
-    await engine.aclose()
-
-
 @pytest.mark.parametrize("text", ["é", "你好 world 😀", "tab\there", "e\u0301 \u200b."])
 async def test_unicode_comes_back_as_it_went(echo: EchoServer, text: str):
     engine = echo.engine()
     assert (await run(engine, ask(f"ANSWER: {text}")))[0] == text
-    await engine.aclose()
-
-
-async def test_the_empty_prompt_and_the_huge_one(echo: EchoServer):
-    engine = echo.engine()
-    assert (await run(engine, ask("")))[0] == "42"
-    room = limits.PROMPT_BYTES
-    assert (await run(engine, ask("x" * room)))[0] == "42"
-    with pytest.raises(EngineError, match="prompt"):
-        await run(engine, ask("x" * (room + 1)))
     await engine.aclose()
 
 
@@ -84,47 +67,10 @@ async def test_a_plan_is_forced_by_its_schema(echo: EchoServer):
     await engine.aclose()
 
 
-async def test_a_choice_is_forced(echo: EchoServer):
-    engine = echo.engine()
-    assert (await run(engine, ask("?", constraint=Choice(("B", "A")))))[0] == "B"
-    assert (await run(engine, ask("ANSWER: A", constraint=Choice(("B", "A")))))[0] == "A"
-    await engine.aclose()
-
-
 async def test_what_the_server_ignores_is_refused(echo: EchoServer):
     engine = echo.engine()
     with pytest.raises(EngineError, match="does not honour a grammar"):
         await run(engine, ask(constraint=Grammar('root ::= "a"')))
-    await engine.aclose()
-
-
-async def test_leaving_aborts_in_the_server(echo: EchoServer):
-    engine = echo.engine("echo-stall", dialect=None)
-
-    async def aborted() -> bool:
-        async with httpx2.AsyncClient() as client:
-            counted = json.loads((await client.get(echo.url + "/stats")).content)
-        return bool(counted["aborted"] == 1 and counted["active"] == 0)
-
-    async with engine.generate(ask()) as stream:
-        await anext(stream)
-    await until(aborted)
-    await engine.aclose()
-
-
-async def test_cancelling_aborts_in_the_server(echo: EchoServer):
-    engine = echo.engine("echo-hang")
-
-    async def counted(name: str, wanted: int) -> bool:
-        async with httpx2.AsyncClient() as client:
-            stats = json.loads((await client.get(echo.url + "/stats")).content)
-        return bool(stats[name] == wanted)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(run, engine, ask())
-        await until(lambda: counted("active", 1))
-        nursery.cancel_scope.cancel()
-    await until(lambda: counted("aborted", 1))
     await engine.aclose()
 
 
@@ -191,27 +137,6 @@ async def test_a_cut_answer_says_so(echo: EchoServer):
     await engine.aclose()
 
 
-async def test_the_queue_is_bounded(echo: EchoServer):
-    engine = echo.engine("echo-hang", concurrency=1)
-    refused = 0
-
-    async def one() -> None:
-        nonlocal refused
-        try:
-            await run(engine, ask())
-        except EngineOverloaded as error:
-            refused += error.retry_after_ms == limits.RETRY_AFTER_MS
-            if refused == 3:
-                nursery.cancel_scope.cancel()
-
-    with trio.fail_after(10):
-        async with trio.open_nursery() as nursery:
-            for _ in range(1 + limits.WAITING_PER_SLOT + 3):
-                nursery.start_soon(one)
-    assert refused == 3
-    await engine.aclose()
-
-
 async def test_waiting_for_a_slot_is_under_the_deadline(echo: EchoServer):
     engine = echo.engine("echo-hang", concurrency=1)
     with pytest.raises(EngineError, match="deadline"):
@@ -229,22 +154,9 @@ async def test_nobody_there():
     await engine.aclose()
 
 
-async def test_a_model_that_is_not_served_is_named(echo: EchoServer):
-    engine = echo.engine("gpt-7")
-    with pytest.raises(EngineUnavailable, match="gpt-7"):
-        await engine.describe()
-    await engine.aclose()
-
-
 def test_an_address_must_be_http():
     with pytest.raises(ConfigError):
         OpenAIEngine("localhost:8000")
-
-
-async def test_health(echo: EchoServer):
-    engine = echo.engine()
-    assert (await engine.health()).ok
-    await engine.aclose()
 
 
 async def test_five_nodes_at_once_keep_the_latency(echo: EchoServer):
@@ -262,3 +174,51 @@ async def test_five_nodes_at_once_keep_the_latency(echo: EchoServer):
     assert echo.echo.stats.completed == 40
     for engine in engines:
         await engine.aclose()
+
+
+async def test_the_owner_goes_first_and_the_swarm_is_not_starved(autojump_clock: MockClock):
+    slots, order = Slots(1), []
+
+    async def one(name: str, own: bool, started: trio.Event) -> None:
+        async with slots.take(trio.current_time() + 60, own=own):
+            started.set()
+            order.append(name)
+            await trio.sleep(1)
+
+    async with trio.open_nursery() as nursery:
+        for name in ("s1", "s2", "s3", "o1", "o2", "o3", "o4", "o5"):
+            nursery.start_soon(one, name, name.startswith("o"), started := trio.Event())
+            if name == "s1":
+                await started.wait()
+            await trio.testing.wait_all_tasks_blocked()
+        assert slots.waiting == 7
+    assert order == ["s1", "o1", "o2", "o3", "s2", "o4", "o5", "s3"]
+
+
+async def test_strangers_can_not_fill_the_queue_of_the_owner(autojump_clock: MockClock):
+    slots = Slots(1)
+
+    async def one(own: bool) -> None:
+        async with slots.take(trio.current_time() + 60, own=own):
+            await trio.sleep(5)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(1 + limits.WAITING_PER_SLOT):
+            nursery.start_soon(one, False)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(EngineOverloaded):
+            await one(False)
+        await one(True)
+        assert slots.waiting >= limits.WAITING_PER_SLOT - 1, "it went first"
+        nursery.cancel_scope.cancel()
+    assert slots.waiting == 0
+    await one(False)  # no slot was lost by giving up
+
+
+def test_counters_of_both_servers_are_read():
+    page = (
+        "# HELP nonsense\nllamacpp:requests_processing 2\nllamacpp:prompt_tokens_total 7\n"
+        'vllm:kv_cache_usage_perc{engine="0"} 0.25\nvllm:num_requests_waiting{engine="0"} 1.0\n'
+        'vllm:num_requests_waiting{engine="1"} 2.0\nllamacpp:tokens_predicted_total nan\nbroken'
+    )
+    assert read_counters(page, 3) == Load(3, 2, 3, 250_000, 7)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from symphony.engines import EngineSpec, explain_choice, models, open_engine, vllm
-from symphony.errors import ConfigError, ModelError
+from symphony.engines.converting import folder_of, weights_for_vllm
+from symphony.errors import ConfigError, EngineUnavailable, ModelError
 
 from .conftest import EchoServer, ask, run
 
@@ -40,9 +41,8 @@ async def test_vllm_is_attached_by_url(echo: EchoServer):
         assert (await run(engine, ask()))[1].engine == "vllm"
 
 
-@pytest.mark.parametrize("kind", ["vllm", "openai"])
-async def test_a_server_needs_its_url(kind: str):
-    spec = EngineSpec(kind)  # type: ignore[arg-type]
+async def test_a_server_needs_its_url():
+    spec = EngineSpec("openai")
     choice = explain_choice(spec)
     assert not choice.usable
     with pytest.raises(ConfigError, match="URL"):
@@ -70,20 +70,53 @@ async def test_an_encoder_writes_no_text(minilm: Path):
             pass
 
 
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty folders for models and engines, and no vLLM beside the interpreter."""
+    monkeypatch.setenv(models.ENV_MODELS, str(tmp_path))
+    monkeypatch.setenv(vllm.ENV_ENGINES, str(tmp_path / "engines"))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    return tmp_path
+
+
+async def test_vllm_that_is_not_here_is_told_with_the_next_step(shelf: Path):
+    choice = explain_choice(EngineSpec("vllm", model="qwen2.5-7b"))
+    assert (choice.kind, choice.usable) == ("vllm", False)
+    assert "symphony engine install vllm" in choice.reasons[-1]
+    with pytest.raises(EngineUnavailable, match="not installed"):
+        async with open_engine(EngineSpec("vllm", model="qwen2.5-7b")):
+            pass
+
+
 @pytest.mark.parametrize(
-    ("gpu", "installed", "words"),
+    ("model", "kind", "words"),
     [
-        (None, True, "no CUDA or ROCm GPU"),
-        ("ROCm", False, "not vLLM"),
-        ("CUDA", True, "vllm serve"),
+        ("qwen2.5-7b", "vllm", "it serves qwen2.5-7b from Qwen/Qwen2.5-7B-Instruct"),
+        ("smollm2-135m", "llamacpp", "symphony model pull smollm2-135m"),
     ],
 )
-def test_the_explanation_speaks_of_gpus(
-    monkeypatch: pytest.MonkeyPatch, gpu: str | None, installed: bool, words: str
+def test_auto_takes_vllm_on_a_gpu_where_it_can_serve_the_model(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch, model: str, kind: str, words: str
 ):
-    monkeypatch.setattr(vllm, "gpu", lambda: gpu)
-    monkeypatch.setattr(vllm, "installed", lambda: installed)
-    assert words in explain_choice(EngineSpec()).reasons[0]
+    monkeypatch.setattr(vllm, "gpu", lambda: "CUDA")
+    (vllm.environment()).mkdir(parents=True)
+    (vllm.environment() / vllm.MARKER).write_text('{"version": "0.32", "cpu": false}')
+    choice = explain_choice(EngineSpec(model=model))
+    assert choice.kind == kind
+    assert words in choice.reasons[-1]
+
+
+def test_what_vllm_is_given(shelf: Path):
+    assert weights_for_vllm("qwen2.5-7b") == "Qwen/Qwen2.5-7B-Instruct"
+    assert weights_for_vllm("somebody/their-model") == "somebody/their-model"
+    with pytest.raises(ModelError, match="symphony model convert smollm2-135m"):
+        weights_for_vllm("smollm2-135m")
+    folder = folder_of("smollm2-135m")
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert weights_for_vllm("SmolLM2-135M-Instruct") == str(folder)
+    with pytest.raises(ModelError, match="can't serve"):
+        weights_for_vllm("minilm-l6-int8")
 
 
 def test_a_key_is_not_shown():

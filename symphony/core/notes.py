@@ -1,0 +1,78 @@
+"""What a conductor writes down for itself, so that after a restart it can go on with its tasks.
+
+The ledger says who was asked and who answered, but never what: it holds digests. So beside every
+entry about one of its tasks a conductor keeps a *note* in its own home, told to nobody:
+
+    TaskBegun     with the task entry: the question and the bounds
+    BiddersKept   with an award: the capabilities behind its bids, which the receipt will show
+    ResultKept    with a result: the signed entry, and the text that it commits to
+    ChainTurned   a chain has fallen back to a direct step, or has failed
+
+Awards and verdicts are read from the own log itself, so that the log alone decides who owns what.
+Everything else follows from these (`remains`). The salts of units are derived from a secret of the
+task, and orders from what came before; work that was sent is known again to the byte without being
+noted. Notes may be written later than what they speak of, by a moment: what a crash takes then is
+asked for again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Interval, Len
+from pydantic import Discriminator
+
+from symphony.core import limits
+from symphony.core.inputs import TaskSpec
+from symphony.core.wire import Codec, Count, Line, Millis, Salt
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBegun:
+    """A task was written down, as entry `seq` of the own log. `skills` are what its planners may
+    ask for.
+    """
+
+    seq: Annotated[int, Interval(ge=1, le=2**48)]
+    salt: Salt
+    secret: Salt
+    spec: TaskSpec
+    wall_ms: Millis
+    skills: Annotated[tuple[str, ...], Len(0, 64)] = ()
+    type: Literal["begun"] = "begun"
+
+
+@dataclass(frozen=True, slots=True)
+class BiddersKept:
+    """Capability entries that an award refers to, and no award of this task did before."""
+
+    entries: Annotated[tuple[bytes, ...], Len(1, limits.MAX_LISTINGS_PER_NOTE)]
+    type: Literal["bidders"] = "bidders"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultKept:
+    """A result that was taken, and what it cost of the budget."""
+
+    entry: Annotated[bytes, Len(1, 20_000)]
+    output: Annotated[str, Len(0, limits.MAX_OUTPUT_BYTES)]
+    tokens: Count
+    type: Literal["result"] = "result"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTurned:
+    """A chain goes on with a direct step; or, with a `code`, it has failed."""
+
+    chain: Count
+    why: Line
+    code: Annotated[str, Len(0, 64)] = ""
+    type: Literal["turned"] = "turned"
+
+
+TaskNote = TaskBegun | BiddersKept | ResultKept | ChainTurned
+
+NOTE: Codec[TaskNote] = Codec(
+    Annotated[TaskNote, Discriminator("type")], max_bytes=limits.MAX_NOTE_BYTES
+)

@@ -1,0 +1,211 @@
+"""What is left of a task after its conductor died: notes and log entries, and the run made of them.
+
+The own log says which awards were made, in which epochs, and whether there is a verdict; the notes
+say what was asked, and what came back. From both a `TaskRun` is made as it was, with one
+difference: who may still be at work is not known. So a unit whose last award has no result counts
+as *working*, and its owner has a whole lease to say so; work that ran in this very process died
+with it (`resuming`).
+
+Notes and log are two files, so either may be a moment ahead of the other. A result without its
+award is passed over. An award whose bidders are unknown can't be shown in a receipt; then the task
+is `Lost`, and ends as failed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from ledger import Entry, Kind, parse_entry
+from ledger.clock import physical_ms
+from symphony.core.awards import salt_for, tokens_needed
+from symphony.core.chains import Chains
+from symphony.core.directory import Listing
+from symphony.core.election import chain_of
+from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId
+from symphony.core.lease import conductor_until_ms
+from symphony.core.notes import BiddersKept, ChainTurned, ResultKept, TaskBegun, TaskNote
+from symphony.core.orders import order_for
+from symphony.core.plan import BadPlan, parse_plan
+from symphony.core.prompts import PLAN_SKILL
+from symphony.core.records import AWARD, CAPABILITY, RESULT, Award, AwardRecord
+from symphony.core.task_run import Chain, TaskRun, Unit
+
+Made = tuple[Award, EntryId]
+
+
+class Lost(Exception):
+    """Too little is left of a task to go on with it; the text says what is missing."""
+
+
+class Remains:
+    """One task of an earlier life of this node."""
+
+    def __init__(self, task: TaskId, begun: TaskBegun, notes: Iterable[TaskNote]) -> None:
+        self.task = task
+        self.begun = begun
+        self.notes = tuple(notes)
+        self.own: dict[int, Entry] = {}
+        """The entries of the own log about this task, by number."""
+
+    def entry(self, kind: Kind) -> Entry | None:
+        """The one entry of this kind: the task, or its verdict."""
+        return next((entry for entry in self.own.values() if entry.kind == kind), None)
+
+    def awards(self) -> list[tuple[Entry, AwardRecord]]:
+        """All award entries in the order of the log."""
+        found = [self.own[seq] for seq in sorted(self.own)]
+        return [(e, AWARD.decode(e.body or b"")) for e in found if e.kind == Kind.AWARD]
+
+    def bare(self, now_ms: int, wall_ms: int) -> TaskRun:
+        """The run as it began. `wall_ms` is the time of day now."""
+        begun = self.begun
+        started_ms = now_ms - max(0, wall_ms - begun.wall_ms)
+        chains = [Chain(index) for index in range(begun.spec.chains)]
+        run = TaskRun(self.task, begun.salt, begun.spec, started_ms, chains)
+        run.secret, run.skills = begun.secret, begun.skills
+        task = self.entry(Kind.TASK)
+        if task is not None:
+            run.entries.append(task)
+        return run
+
+
+class Rebuilding:
+    """Makes one run from its remains. Chains tell their plans and results once more."""
+
+    def __init__(self, remains: Remains, run: TaskRun, chains: Chains, now_ms: int) -> None:
+        self._remains = remains
+        self._run = run
+        self._chains = chains
+        self._now_ms = now_ms
+        self._made: dict[UnitId, dict[Epoch, Made]] = defaultdict(dict)
+        self._answered: dict[UnitId, dict[Epoch, bool]] = defaultdict(dict)
+        """Which epochs have a result, and whether it was a good one."""
+
+    def rebuild(self) -> None:
+        """Fill the run. Raises `Lost`."""
+        self._bidders()
+        self._awards()
+        for note in self._remains.notes:
+            match note:
+                case ResultKept():
+                    self._result(note)
+                case ChainTurned():
+                    self._turned(note)
+                case BiddersKept() | TaskBegun():
+                    pass
+        for awards in self._made.values():
+            self._placed(awards)
+        for unit in self._run.units.values():
+            if unit.id in self._made:
+                self._owner(unit, self._made[unit.id])
+
+    def _bidders(self) -> None:
+        for note in self._remains.notes:
+            for raw in note.entries if isinstance(note, BiddersKept) else ():
+                entry = parse_entry(raw)
+                capability = CAPABILITY.decode(entry.body or b"")
+                until_ms = physical_ms(entry.expires or 0)
+                listing = Listing(NodeId(entry.author), capability, entry, until_ms)
+                self._run.listings[listing.id] = listing
+
+    def _awards(self) -> None:
+        run = self._run
+        for entry, record in self._remains.awards():
+            run.entries.append(entry)
+            for award in record.awards:
+                for bidder in award.candidates:
+                    if bidder.capability not in run.listings:
+                        raise Lost("the bidders of an award")
+                self._made[UnitId(award.unit)][Epoch(award.epoch)] = award, EntryId(entry.id)
+                lineage = run.listings[EntryId(award.capability)].capability.lineage
+                run.latest[chain_of(award.name)] = lineage, award.owner
+
+    def _result(self, note: ResultKept) -> None:
+        run, entry = self._run, parse_entry(note.entry)
+        record = RESULT.decode(entry.body or b"")
+        made = self._made.get(UnitId(record.unit), {}).get(Epoch(record.epoch))
+        unit = self._placed({Epoch(record.epoch): made}) if made is not None else None
+        if made is None or unit is None or unit.state == "done":
+            return
+        good = record.status == "ok"
+        self._answered[unit.id][Epoch(record.epoch)] = good
+        run.entries.append(entry)
+        run.tokens_used += note.tokens
+        if not good:
+            run.failovers += 1
+            return
+        unit.award, unit.award_id = made
+        unit.salt = salt_for(run, unit.id, Epoch(record.epoch))
+        unit.output, unit.result, unit.record = note.output, entry, record
+        if unit.role == "plan":
+            self._planned(unit)
+        else:
+            self._chains.accept(run, unit)
+
+    def _planned(self, unit: Unit) -> None:
+        run = self._run
+        try:
+            plan = parse_plan(unit.output)
+        except BadPlan as error:
+            if unit.complaint:
+                self._chains.accept(run, unit)  # what came instead is in the next note
+            unit.complaint = str(error)
+            return
+        self._chains.accept(run, unit)
+        self._chains.adopt(run, run.chains[unit.chain], plan)
+
+    def _turned(self, note: ChainTurned) -> None:
+        chain = self._run.chains[note.chain]
+        if note.code:
+            chain.failure = (note.code, note.why)
+        else:
+            self._chains.adopt_direct(self._run, chain, note.why)
+
+    def _placed(self, awards: Mapping[Epoch, Made]) -> Unit | None:
+        """The unit that was awarded; made, if it is a plan, or the direct step of its chain."""
+        run = self._run
+        award = next(iter(awards.values()))[0]
+        unit = run.units.get(UnitId(award.unit))
+        chain = run.chains[chain_of(award.name)]
+        if unit is None and award.requirement.role == "plan":
+            return run.add_unit(Unit(run.task, award.name, chain.index, "plan", PLAN_SKILL))
+        if unit is None and chain.plan is None:
+            self._chains.adopt_direct(run, chain)
+            unit = run.units.get(UnitId(award.unit))
+        return unit
+
+    def _owner(self, unit: Unit, made: Mapping[Epoch, Made]) -> None:
+        """Who owned a unit last, and whether it may be at work still."""
+        answered = self._answered[unit.id]
+        unit.epoch = unit.highest = max(made)
+        unit.attempts = len(made)
+        last, award_id = made[unit.epoch]
+        tried = (award.owner for epoch, (award, _) in made.items() if epoch != unit.epoch)
+        unit.avoided = [NodeId(owner) for owner in dict.fromkeys((*tried, *last.avoided))]
+        chain = self._run.chains[unit.chain]
+        if unit.state == "done":
+            return
+        if chain.ended or (unit.role == "plan" and chain.plan is not None):
+            unit.state = "failed"
+        elif unit.epoch in answered:
+            unit.state, unit.lapse = "calling", "bad_plan"
+            if not answered[unit.epoch]:
+                unit.avoided.append(NodeId(last.owner))
+                unit.lapse = "failed"
+        elif all(step.state == "done" for step in self._run.steps_before(unit)):
+            self._working(unit, last, award_id)
+        else:
+            unit.attempts -= 1  # awarded ahead: its turn never came
+            unit.lapse = "unused"
+
+    def _working(self, unit: Unit, award: Award, award_id: EntryId) -> None:
+        run = self._run
+        unit.state, unit.unsure = "working", True
+        unit.award, unit.award_id, unit.requirement = award, award_id, award.requirement
+        unit.salt = salt_for(run, unit.id, unit.epoch)
+        unit.order = order_for(run, unit)
+        unit.reserved_tokens = tokens_needed(unit.order)
+        run.tokens_reserved += unit.reserved_tokens
+        unit.answered_ms = unit.awarded_ms = self._now_ms
+        unit.lease_until_ms = conductor_until_ms(self._now_ms, award.lease_ms)

@@ -1,0 +1,113 @@
+"""vLLM in a child process of the node: which command, with which flags, and why.
+
+The command comes from vLLM's own environment (`symphony engine install vllm`) or from this one,
+whichever has it. On a machine without a GPU the flags work around what was met with vLLM 0.32:
+sampling with a seed crashes the server when a prompt is prefilled in pieces, so a whole prompt
+must fit into one batch; compiling takes longer there than it ever gives back; and the memory of
+the key-value cache has to be named. Cores are left to vLLM, which is three times slower when it
+is bound to all of them.
+
+LoRA adapters are named at the start and served beside the model under names of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from symphony.engines import limits, vllm
+from symphony.engines.audit import Scored, score
+from symphony.engines.base import Description, Message
+from symphony.engines.dialect import VLLM
+from symphony.engines.openai import OpenAIEngine
+from symphony.engines.supervised import ServerPlan, SupervisedEngine
+from symphony.errors import EngineUnavailable
+
+_SCRIPT = Path(__file__).with_name("vllm_child.py")
+
+
+@dataclass(frozen=True, slots=True)
+class VllmOptions:
+    """How the server is run. `weights` is a folder in Hugging Face's format, or the name of a
+    repository of the hub. `adapters` maps names to LoRA folders; `adapter` is the one this
+    engine speaks to, None for the model itself.
+    """
+
+    weights: str
+    model: str
+    lineage: str
+    context_tokens: int = limits.CONTEXT_TOKENS
+    concurrency: int = limits.VLLM_CONCURRENCY
+    adapters: dict[str, Path] = field(default_factory=dict)
+    adapter: str | None = None
+    cpu: bool = False
+
+
+class VllmEngine(SupervisedEngine):
+    """A vLLM server with one model, owned by this process."""
+
+    def __init__(self, options: VllmOptions) -> None:
+        description = Description(
+            engine=vllm.KIND,
+            model=options.adapter or options.model,
+            lineage=options.lineage,
+            context_tokens=options.context_tokens,
+            concurrency=options.concurrency,
+            features=VLLM.features,
+        )
+        super().__init__(
+            ServerPlan(
+                description,
+                _SCRIPT,
+                partial(_orders, options),
+                partial(_connect, options),
+                limits.VLLM_START_SECONDS,
+            )
+        )
+
+    async def score(self, messages: tuple[Message, ...], output: str) -> Scored:
+        """How likely the model finds an output that somebody claims it wrote."""
+        return await score(await self._ensure(), messages, output)
+
+
+def _orders(options: VllmOptions, key: str) -> dict[str, Any]:
+    command = vllm.command()
+    if command is None:
+        raise EngineUnavailable("vLLM is not installed", hint="run: symphony engine install vllm")
+    env = {"VLLM_API_KEY": key, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    if Path(options.weights).is_dir():
+        env["HF_HUB_OFFLINE"] = "1"
+    if options.cpu:
+        env["VLLM_CPU_KVCACHE_SPACE"] = str(limits.VLLM_CPU_CACHE_GIB)
+    return {
+        "command": [command, "serve", options.weights, *_flags(options)],
+        "env": env,
+        "grace_s": limits.VLLM_GRACE_SECONDS,
+    }
+
+
+def _flags(options: VllmOptions) -> list[str]:
+    flags = ["--served-model-name", options.model]
+    flags += ["--max-model-len", str(options.context_tokens)]
+    flags += ["--max-num-seqs", str(options.concurrency)]
+    if options.cpu:
+        whole = max(options.context_tokens, limits.VLLM_BATCHED_TOKENS)
+        flags += ["--dtype", "bfloat16", "--enforce-eager"]
+        flags += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(whole)]
+    if options.adapters:
+        named = [f"{name}={path}" for name, path in sorted(options.adapters.items())]
+        flags += ["--enable-lora", "--lora-modules", *named]
+    return flags
+
+
+def _connect(options: VllmOptions, url: str, key: str) -> OpenAIEngine:
+    return vllm.attach(
+        url,
+        model=options.adapter or options.model,
+        lineage=options.lineage,
+        context_tokens=options.context_tokens,
+        concurrency=options.concurrency,
+        api_key=key,
+    )
