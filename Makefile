@@ -6,7 +6,7 @@ SEEDS  ?= 1000
 Q      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fmt sim bench clean
+.PHONY: help install demo test test-vllm check fmt sim bench clean
 
 help:            ## list the verbs
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,6 +28,14 @@ demo: $(VENV)/.installed  ## five real nodes answer a question: make demo [Q="â€
 
 test: $(VENV)/.installed  ## the whole test suite
 	$(BIN)/python -m pytest -m "not slow" -n 2
+
+# SYMPHONY_ENGINES and SYMPHONY_MODELS say where vLLM and the models are put (4 and 5 GB).
+VLLM_MODELS ?= smollm2-135m qwen2.5-coder-1.5b
+test-vllm: $(VENV)/.installed  ## install vLLM, convert the models, hold it to the contract
+	$(BIN)/symphony engine install vllm
+	for model in $(VLLM_MODELS); do \
+	  $(BIN)/symphony model pull $$model && $(BIN)/symphony model convert $$model || exit 1; done
+	$(BIN)/python -m pytest -m slow tests/engines/test_vllm.py
 
 check: $(VENV)/.installed  ## ruff, mypy --strict, import-linter, file lengths
 	$(BIN)/ruff check .

@@ -239,7 +239,8 @@ def test_a_node_hosts_a_bounded_number(agent: Path, tmp_path: Path) -> None:
 
 def test_the_shipped_agents_are_useful() -> None:
     shipped = find_manifests()
-    assert len(shipped) >= 6
+    assert len(shipped) >= 9
+    assert [agent.name for agent in shipped if agent.tools] == ["calculator"]
     assert {role for agent in shipped for role in agent.roles} == {"plan", "solve", "judge"}
     assert len({lineage_of(agent.engine.model) for agent in shipped}) >= 2
     for agent in shipped:

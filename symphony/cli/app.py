@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from symphony.cli import authoring, home, join, ledger_horizon, ledger_rebuild, look, model, submit
 from symphony.cli.doctor import doctor
+from symphony.cli.engine import engine
 from symphony.cli.exits import EXIT_CODES
 from symphony.cli.invite import invite
 from symphony.cli.key import key
@@ -115,7 +116,7 @@ app.command(rich_help_panel=MAKE)(look.agents)
 app.command(rich_help_panel=MAKE)(authoring.validate)
 app.add_typer(authoring.schema, name="schema", rich_help_panel=MAKE)
 app.add_typer(model.model, name="model", rich_help_panel=MAKE)
-app.add_typer(model.engine, name="engine", rich_help_panel=MAKE)
+app.add_typer(engine, name="engine", rich_help_panel=MAKE)
 app.command(rich_help_panel=MORE)(version)
 
 LAZY = {

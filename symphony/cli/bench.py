@@ -63,3 +63,52 @@ def ledger(
         return
     for name, value in report.items():
         print(f"{name:24} {value}")
+
+
+@bench.command()
+def matching(
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line")] = False,
+) -> None:
+    """Whether needs find the right one of twelve agents: by meaning, and by words alone."""
+    from symphony.testing.matching import measure_matching
+
+    report = measure_matching()
+    if as_json:
+        print(json.dumps(report))
+        return
+    for judge in ("minilm", "bm25"):
+        found = report[judge]
+        print(f"{judge:8} top-1 {found['top_1']} of {report['needs']}, top-3 {found['top_3']}")
+
+
+@bench.command()
+def engines(
+    only: Annotated[str, typer.Option(help="engines, by comma; vllm if installed")] = "",
+    concurrency: Annotated[str, typer.Option(help="calls at once, by comma")] = "1,8,32",
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line")] = False,
+) -> None:
+    """Tokens per second through a node beside the engine asked directly; co-located engines."""
+    from symphony.engines.vllm import installed
+    from symphony.testing.engine_bench import measure_co_located, measure_start, measure_through
+
+    usual = ["echo", "llamacpp", *(["vllm"] if installed() else [])]
+    names = [name.strip() for name in only.split(",") if name.strip()] or usual
+    calls = tuple(int(part) for part in concurrency.split(","))
+    report: dict[str, Any] = {"bench": "engines", "engines": {}}
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="symphony-bench-") as root:
+            report["engines"][name] = measure_through(name, calls, Path(root))
+    report["through_ratio"] = {
+        name: {at: row["through_ratio"] for at, row in rows.items()}
+        for name, rows in report["engines"].items()
+    }
+    if "llamacpp" in names:
+        report |= {"co_located": measure_co_located(), **measure_start()}
+    if as_json:
+        print(json.dumps(report))
+        return
+    for name, rows in report["engines"].items():
+        for at, row in rows.items():
+            print(f"{name:9} x{at:3} {json.dumps(row)}")
+    for key in ("co_located", "node_ready_s", "first_token_from_nothing_s"):
+        print(f"{key:28} {report.get(key)}")

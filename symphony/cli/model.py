@@ -1,15 +1,15 @@
-"""`symphony model` and `symphony engine`: the weights on this machine, and what serves them."""
+"""`symphony model`: the weights on this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from symphony.cli.options import HomeOption, JsonOption, global_home
+from symphony.cli.options import JsonOption
 from symphony.cli.show import note, out, out_json, table
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 model = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Models on this machine: list, pull, remove."
-)
-engine = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="What serves the models on this machine."
 )
 NameArgument = Annotated[str, typer.Argument(help="A name of `symphony model list`.")]
 
@@ -107,40 +104,13 @@ def remove(name: NameArgument) -> None:
     out(f"removed {name}" if models.remove(name) else f"{name} was not here")
 
 
-@engine.command("list")
-def engines(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """The engines there are, which of them can be used here, and why."""
-    from symphony.config import load_settings
-    from symphony.engines.registry import EngineSpec, explain_choice
+@model.command()
+def convert(name: NameArgument) -> None:
+    """Make of a model here the folder that vLLM serves. Needs `symphony engine install vllm`."""
+    from symphony.engines.converting import convert as made
 
-    settings = load_settings(home=home or global_home()).settings.engine
-    rows: list[dict[str, Any]] = []
-    for kind in ("auto", "vllm", "llamacpp", "openai"):
-        choice = explain_choice(EngineSpec(kind=kind, url=settings.url, model=settings.model))
-        rows.append(
-            {
-                "engine": kind,
-                "serves": choice.kind,
-                "usable": choice.usable,
-                "reasons": list(choice.reasons),
-            }
-        )
-    if as_json:
-        out_json(rows)
-        return
-    table(
-        ("engine", "usable", "serves through", "why"),
-        (
-            (
-                row["engine"],
-                "yes" if row["usable"] else "no",
-                row["serves"],
-                "; ".join(row["reasons"]),
-            )
-            for row in rows
-        ),
-        empty="no engines",
-    )
+    note(f"convert {name} …")
+    out(made(name))
 
 
 @contextmanager

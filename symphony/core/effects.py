@@ -109,13 +109,16 @@ class Embed:
 
 @dataclass(frozen=True, slots=True)
 class StartWork:
-    """Run a hosted agent; `WorkMoved`, then `WorkDone` or `WorkFailed`, come back."""
+    """Run a hosted agent; `WorkMoved`, then `WorkDone` or `WorkFailed`, come back. `own`: for a
+    task of this node's own user.
+    """
 
     unit: UnitId
     epoch: Epoch
     agent: str
     order: Order
     deadline_ms: int
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,8 @@ class Worker:
                 continue
             job.running = True
             busy += 1
-            self._out.do(StartWork(job.unit, job.epoch, agent, job.order, job.deadline_ms))
+            own = job.conductor == self._me
+            self._out.do(StartWork(job.unit, job.epoch, agent, job.order, job.deadline_ms, own))
 
     def moved(self, moved: WorkMoved) -> None:
         """New text: it travels with the next renewal, or soon after the last one."""

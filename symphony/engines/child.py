@@ -120,7 +120,18 @@ async def _end(process: trio.Process) -> None:
                 await pipe.aclose()
         with trio.CancelScope(deadline=deadline):
             await process.wait()
-        # The child leads a group of its own; whatever it started may have outlived it.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        await _end_group(process.pid)
         await process.wait()
+
+
+async def _end_group(leader: int) -> None:
+    """End what is left of a group whose leader was our child: a leash that was killed leaves the
+    processes of its server behind. They are asked first, so that they remove shared memory.
+    """
+    deadline = trio.current_time() + limits.STOP_SECONDS
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGTERM)
+        while trio.current_time() < deadline:
+            await trio.sleep(limits.GONE_POLL_SECONDS)
+            os.killpg(leader, 0)  # raises once nobody is left
+        os.killpg(leader, signal.SIGKILL)

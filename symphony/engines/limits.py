@@ -122,6 +122,9 @@ RUN_OUT_SECONDS = 0.05  # the end of a chunked body arrives with its last chunk,
 STOP_SECONDS: Final = 5.0
 """From closing the child's standard input to killing it."""
 
+GONE_POLL_SECONDS: Final = 0.05
+"""How often it is looked whether all processes of a server are gone."""
+
 DYING_SECONDS: Final = 1.0
 """From a refused connection to the death of the process behind it; the kernel frees a few
 hundred MB in between."""
@@ -189,3 +192,12 @@ INSTALL_SECONDS: Final = 3600.0
 
 CONVERT_SECONDS: Final = 1800.0
 """The longest a conversion may take: 130 s for 1.5 G parameters on two busy cores."""
+
+SELF_TEST_TOKENS: Final = 64
+"""Tokens of one measured request: a second on a laptop, and the prefill is a small part of it."""
+
+SELF_TEST_REQUESTS: Final = 8
+"""Requests at once in a self-test; more tell little about a laptop."""
+
+SELF_TEST_MS: Final = 600_000
+"""How long a measured request may take: a server may have to load its model first."""

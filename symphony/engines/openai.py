@@ -81,6 +81,11 @@ class OpenAIEngine:
         self._metrics_path = metrics_path
         self._slots = Slots(concurrency)
 
+    @property
+    def url(self) -> str:
+        """The server's root."""
+        return str(self._client.base_url).rstrip("/")
+
     async def describe(self) -> Description:
         listed = await self._find_model()
         context = self._context_tokens or _context_of(listed) or limits.CONTEXT_TOKENS

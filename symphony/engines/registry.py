@@ -116,7 +116,8 @@ def _make(spec: EngineSpec) -> OpenAIEngine | SupervisedEngine:
         model=spec.model,
         lineage=known.lineage if known else None,
         context_tokens=spec.context_tokens,
-        concurrency=spec.concurrency or limits.CONCURRENCY,
+        concurrency=spec.concurrency
+        or (limits.VLLM_CONCURRENCY if choice.kind == "vllm" else limits.CONCURRENCY),
         api_key=key,
     )
 

@@ -34,7 +34,8 @@ class ServerPlan:
 
     `script` runs it, with the orders that `orders` makes for a key; `connect` makes the way to
     it from its URL and that key. `orders` raises `EngineUnavailable` where it can't run here.
-    `start_seconds` is from spawning to ready.
+    `start_seconds` is from spawning to ready, `dying_seconds` from a refused connection to the
+    end of the child.
     """
 
     description: Description
@@ -42,6 +43,7 @@ class ServerPlan:
     orders: Callable[[str], dict[str, Any]]
     connect: Callable[[str, str], OpenAIEngine]
     start_seconds: float = limits.START_SECONDS
+    dying_seconds: float = limits.DYING_SECONDS
 
 
 class SupervisedEngine:
@@ -62,6 +64,12 @@ class SupervisedEngine:
         """The child process, for those who measure it."""
         return self._child.pid if self._child else None
 
+    def address(self) -> tuple[str, str]:
+        """The URL of the running server and its key, for a second client on this machine."""
+        if self._client is None:
+            raise EngineUnavailable("the model server is not running", hint="start it first")
+        return self._client.url, self._key
+
     async def start(self) -> None:
         """Return when the server answers. Raises `EngineUnavailable`."""
         await self._ensure()
@@ -81,7 +89,8 @@ class SupervisedEngine:
             except EngineUnavailable:
                 # A killed process closes its sockets a moment before it is seen to be dead.
                 # Nothing was answered, so the request may go to its successor.
-                if self._child is None or not await self._child.dies_within(limits.DYING_SECONDS):
+                patience = self._plan.dying_seconds
+                if self._child is None or not await self._child.dies_within(patience):
                     raise
                 stream = await self._enter(stack, request, deadline)
             yield stream

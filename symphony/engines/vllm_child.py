@@ -16,6 +16,7 @@ by its environment, which only its own user can read, never by arguments.
 from __future__ import annotations
 
 import collections
+import contextlib
 import ctypes
 import json
 import os
@@ -74,7 +75,7 @@ def _start(orders: dict[str, Any], port: int) -> subprocess.Popen[str]:
         errors="replace",
         env={**os.environ, **orders["env"]},
         # Should this leash be killed, the kernel ends the server for it.
-        preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - no thread yet
+        preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - no thread yet
     )
 
 
@@ -107,32 +108,48 @@ def _watch_leash(server: subprocess.Popen[str], grace_s: float) -> None:
 
 
 def _end(server: subprocess.Popen[str], grace_s: float) -> NoReturn:
-    """Ask all processes of the group to go, then kill those that are left, ourselves included.
-
-    The trackers among them remove shared memory once the others are gone, so they get the time.
+    """Ask all other processes of the group to go, kill those that are left, and remove the shared
+    memory that they had and did not remove themselves.
     """
+    segments = {segment for pid in _others() for segment in _segments(pid)}
     os.killpg(os.getpgrp(), signal.SIGTERM)
     deadline = time.monotonic() + grace_s
     while time.monotonic() < deadline and _others():
         server.poll()
         time.sleep(GONE_EVERY_S)
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+    for pid in _others():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for segment in segments:
+        with contextlib.suppress(OSError):
+            os.unlink(segment)  # noqa: PTH108 - nothing of Path's is needed
     os._exit(1)
 
 
-def _others() -> bool:
-    """Whether anybody else of our process group is alive."""
+def _others() -> list[int]:
+    """Whoever else of our process group is alive."""
+    found: list[int] = []
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            with open(f"/proc/{entry.name}/stat") as file:  # noqa: PTH123 - nothing of Path's is needed
+            with open(f"/proc/{entry.name}/stat") as file:  # noqa: PTH123 - as above
                 state, _, group = file.read().rpartition(")")[2].split()[:3]
         except OSError:
             continue
         if int(group) == os.getpgrp() and state != "Z":
-            return True
-    return False
+            found.append(int(entry.name))
+    return found
+
+
+def _segments(pid: int) -> set[str]:
+    """The shared memory that a process has mapped, as far as it has a name of vLLM's kind."""
+    try:
+        with open(f"/proc/{pid}/maps") as file:  # noqa: PTH123 - as above
+            words = {line.split()[-1] for line in file if "/dev/shm/psm_" in line}  # noqa: S108
+    except OSError:
+        return set()
+    return {word for word in words if word.startswith("/dev/shm/psm_")}  # noqa: S108
 
 
 def _say(line: dict[str, str]) -> None:

@@ -64,6 +64,7 @@ class VllmEngine(SupervisedEngine):
                 partial(_orders, options),
                 partial(_connect, options),
                 limits.VLLM_START_SECONDS,
+                limits.VLLM_GRACE_SECONDS + limits.DYING_SECONDS,
             )
         )
 

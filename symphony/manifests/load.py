@@ -35,6 +35,7 @@ from symphony.manifests.schema import (
     Role,
     Sampling,
     SkillSpec,
+    Tool,
 )
 from symphony.spelling import keys_at, suggestion
 
@@ -56,6 +57,7 @@ class AgentManifest:
     instructions: str
     sampling: Sampling
     limits: Limits
+    tools: tuple[Tool, ...]
     probes: tuple[Probe, ...]
     digest: bytes
 
@@ -89,6 +91,7 @@ def load_manifest(path: Path) -> AgentManifest:
         instructions=instructions,
         sampling=spec.sampling,
         limits=spec.limits,
+        tools=spec.tools,
         probes=probes,
         digest=manifest_digest(data, prompt, probes_data),
     )

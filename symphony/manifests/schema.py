@@ -28,6 +28,7 @@ ENV_REFERENCE = r"^\$\{env:[A-Za-z_][A-Za-z0-9_]{0,63}\}$"
 
 Role = Literal["plan", "solve", "judge"]
 Privacy = Literal["local", "swarm", "open"]
+Tool = Literal["arithmetic"]
 FileName = Annotated[str, Len(1, 200)]
 
 
@@ -148,6 +149,11 @@ class Spec(_Table):
     )
     sampling: Sampling = Field(default=Sampling(), description="How the model draws its words.")
     limits: Limits = Field(default=Limits(), description="What the agent takes on, at most.")
+    tools: Annotated[tuple[Tool, ...], Len(0, 1)] = Field(
+        default=(),
+        description="What its model may use: `arithmetic` computes exactly what the model writes "
+        "in double square brackets. None by default.",
+    )
     probes: FileName | None = Field(
         default=None,
         description="A file of JSON lines inside the manifest's folder: questions with known "

@@ -233,6 +233,7 @@ def _chat_request(
         stop=options.stop or sampling.stop,
         constraint=constraint,
         deadline_ms=options.deadline_ms,
+        own=True,
     )
 
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 import structlog
+import trio
 
 from symphony.core.records import Capability
 from symphony.engines.base import Description, Engine
@@ -52,39 +53,57 @@ def engine_spec(manifest: AgentManifest, machine: EngineSettings) -> EngineSpec:
 async def move_in(
     settings: NodeSettings, encoder: Encoder | None, stack: AsyncExitStack
 ) -> Household:
-    """Open an engine for every manifest that can have one. Engines close with `stack`.
+    """Open an engine for every manifest that can have one, all at once: the slowest decides how
+    long the node takes to be ready. Engines close with `stack`.
 
     Raises `ManifestError` for a manifest that does not validate.
     """
     household = Household()
-    engines: dict[tuple[object, ...], tuple[Engine, Description] | None] = {}
     manifests = find_manifests(settings.agents)
+    specs = {manifest.name: engine_spec(manifest, settings.engine) for manifest in manifests}
+    wanted = {_served(specs[manifest.name]): manifest for manifest in reversed(manifests)}
+    opened: dict[_Served, tuple[Engine, Description]] = {}
+
+    async def open_one(served: _Served, manifest: AgentManifest) -> None:
+        widest = _widest(specs[manifest.name], manifests, settings.engine)
+        found = await _open(widest, manifest.name, household, stack)
+        if found is not None:
+            opened[served] = found
+
+    async with trio.open_nursery() as nursery:
+        for served, manifest in wanted.items():
+            nursery.start_soon(open_one, served, manifest)
     for manifest in manifests:
-        spec = engine_spec(manifest, settings.engine)
-        key = (spec.kind, spec.model, spec.url, spec.api_key)
-        if key not in engines:
-            widest = _widest(spec, manifests, settings.engine)
-            engines[key] = await _open(widest, manifest.name, household, stack)
-        opened = engines[key]
-        if opened is not None:
-            engine, description = opened
-            household.agents[manifest.name] = HostedAgent(manifest, engine, description)
+        found = opened.get(_served(specs[manifest.name]))
+        if found is not None:
+            household.agents[manifest.name] = HostedAgent(manifest, *found)
     household.capabilities = await _records(household.agents.values(), encoder)
     return household
+
+
+_Served = tuple[object, ...]
+
+
+def _served(spec: EngineSpec) -> _Served:
+    """What agents share an engine by."""
+    return spec.kind, spec.model, spec.url, spec.api_key
 
 
 def _widest(
     spec: EngineSpec, manifests: Iterable[AgentManifest], machine: EngineSettings
 ) -> EngineSpec:
-    """The spec with the largest context that any agent of the same engine asks for."""
-    same = [engine_spec(other, machine) for other in manifests]
-    wanted = [
-        other.context_tokens
-        for other in same
-        if (other.kind, other.model, other.url) == (spec.kind, spec.model, spec.url)
-        and other.context_tokens is not None
-    ]
-    return replace(spec, context_tokens=max(wanted, default=None))
+    """The spec with the largest context that any agent of the same engine asks for, and for a
+    server of somebody else with the most steps at once that any takes on. (The slots of a server
+    of ours are bounded by memory, not by wishes.)
+    """
+    same = [other for other in manifests if _served(engine_spec(other, machine)) == _served(spec)]
+    contexts = [other.limits.context_tokens for other in same]
+    steps = [other.limits.concurrency for other in same] if spec.url else []
+    return replace(
+        spec,
+        context_tokens=max((one for one in contexts if one is not None), default=None),
+        concurrency=max((one for one in steps if one is not None), default=None),
+    )
 
 
 async def _open(

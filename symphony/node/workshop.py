@@ -37,6 +37,7 @@ from symphony.engines.base import (
 )
 from symphony.errors import EngineError, SymphonyError
 from symphony.manifests import AgentManifest
+from symphony.tools import generate_with_tools
 
 _log = structlog.get_logger("symphony.work")
 
@@ -112,11 +113,12 @@ class Workshop:
         agent = self._agents.get(work.agent)
         if agent is None:
             raise EngineError(f"no agent {work.agent} here")
-        request = request_for(agent, work.order, work.deadline_ms - started_ms)
+        request = request_for(agent, work.order, work.deadline_ms - started_ms, own=work.own)
         parts: list[str] = []
         unsaid = 0  # parts that were not reported yet: a report per token would cost more than it
         said_ms = self._now_ms()  # shows, to this node and to the conductor
-        async with agent.engine.generate(request) as stream:
+        tools = agent.manifest.tools
+        async with generate_with_tools(agent.engine, request, tools) as stream:
             async for event in stream:
                 match event:
                     case Chunk(text=text):
@@ -152,7 +154,7 @@ def _done(work: StartWork, output: str, end: Finished, elapsed_ms: int) -> WorkD
     )
 
 
-def request_for(agent: HostedAgent, order: Order, left_ms: int) -> Request:
+def request_for(agent: HostedAgent, order: Order, left_ms: int, *, own: bool = False) -> Request:
     """The engine request for an order. Raises `UsageError` for one that can't be made."""
     sampling = agent.manifest.sampling
     return Request(
@@ -167,6 +169,7 @@ def request_for(agent: HostedAgent, order: Order, left_ms: int) -> Request:
         seed=order.seed,
         constraint=_constraint(order, agent.description),
         deadline_ms=max(1, left_ms),
+        own=own,
     )
 
 

@@ -1,0 +1,80 @@
+"""What an engine really does on this machine: measured on start or on demand, never declared.
+
+Tokens per second of one request and of many at once, the time to the first token, and which
+constraints hold: `Measured` is what a person compares machines by. Only tokens that the server
+counted are counted here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import trio
+
+from symphony.engines import limits
+from symphony.engines.base import Chunk, Engine, Finished, Message, Request
+
+PROMPT: Final = "Write down the numbers from one to two hundred as English words."
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`many` requests were run at once for `many_tokens_per_s`."""
+
+    first_token_ms: int
+    one_tokens_per_s: float
+    many_tokens_per_s: float
+    many: int
+    context_tokens: int
+    features: tuple[str, ...]
+
+
+async def measure(engine: Engine) -> Measured:
+    """Ask for texts of `SELF_TEST_TOKENS`, one first, then as many as the engine serves at once.
+
+    Raises `EngineError`. The first request is not counted: it warms the server up.
+    """
+    described = await engine.describe()
+    many = min(described.concurrency, limits.SELF_TEST_REQUESTS)
+    await _one(engine, 4)
+    first_s, alone = await _rate(engine, 1)
+    _, together = await _rate(engine, many)
+    return Measured(
+        first_token_ms=round(first_s * 1000),
+        one_tokens_per_s=round(alone, 1),
+        many_tokens_per_s=round(together, 1),
+        many=many,
+        context_tokens=described.context_tokens,
+        features=tuple(sorted(feature.value for feature in described.features)),
+    )
+
+
+async def _rate(engine: Engine, requests: int) -> tuple[float, float]:
+    """The first token's delay of the slowest, and the tokens per second of all together."""
+    found: list[tuple[float, int]] = []
+
+    async def run() -> None:
+        found.append(await _one(engine, limits.SELF_TEST_TOKENS))
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for _ in range(requests):
+            nursery.start_soon(run)
+    took = trio.current_time() - began
+    return max(first for first, _ in found), sum(tokens for _, tokens in found) / took
+
+
+async def _one(engine: Engine, max_tokens: int) -> tuple[float, int]:
+    messages = (Message("user", PROMPT),)
+    request = Request(messages, max_tokens, 0.0, limits.SELF_TEST_MS)
+    began, first = trio.current_time(), 0.0
+    tokens = 0
+    async with engine.generate(replace(request, seed=1)) as stream:
+        async for event in stream:
+            match event:
+                case Chunk():
+                    first = first or trio.current_time() - began
+                case Finished():
+                    tokens = event.completion_tokens
+    return first, tokens

@@ -1,0 +1,248 @@
+"""What a node costs the engine behind it, and what engines cost one another on one machine.
+
+`through_ratio` is tokens per second through a node's gateway over tokens per second of the same
+server asked directly, by the same plain client, with the same requests, in turns: first one way,
+then the other, several rounds, so that a machine that changes its speed changes both. For the
+echo, which sends its words at a fixed pace, it shows what the node adds; for a real model it
+also shows what the node takes away from the cores that the model needs.
+
+`co_located` runs five embedded engines at once, each with the threads that a node would give it,
+and compares the slowest with a fifth of what one engine alone does with all cores.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import trio
+
+from symphony.engines import EngineSpec, models, open_engine
+from symphony.engines.llamacpp import LlamaCppEngine, LlamaCppOptions, threads_for
+from symphony.engines.measuring import measure
+from symphony.engines.supervised import SupervisedEngine
+from symphony.testing.local_swarm import NodePlan, local_swarm
+from symphony.testing.overhead import echo_server
+
+MODEL: Final = "smollm2-135m"
+ECHO_MS: Final = 400
+ECHO_WORDS: Final = " ".join(["word"] * 32)
+STORY: Final = "Tell a long story about a fox and a crow."
+TOKENS: Final = 96
+ROUNDS: Final = 3
+NODES: Final = 5
+CLIENT_S: Final = 600.0
+
+_MANIFEST: Final = """\
+apiVersion: symphony/v1alpha1
+kind: Agent
+metadata: {{name: solver}}
+spec:
+  skills: [{{name: echo, description: "answers"}}]
+  engine: {{kind: {kind}, model: {model}, url: "{url}"}}
+  instructions: prompt.md
+  sampling: {{max_tokens: 1024}}
+  limits: {{concurrency: 32}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where to ask: a server or a node. `prompt` and `tokens` are the work of one call."""
+
+    url: str
+    key: str
+    model: str
+    prompt: str
+    tokens: int
+
+
+def measure_through(engine: str, concurrencies: tuple[int, ...], root: Path) -> dict[str, Any]:
+    """Tokens per second, directly and through a node, for one engine."""
+    if engine == "echo":
+        with echo_server(ECHO_MS) as url:
+            direct = Door(url, "", "echo", f"ANSWER: {ECHO_WORDS}", 64)
+            return trio.run(_compare, "openai", direct, concurrencies, root)
+
+    async def with_server() -> dict[str, Any]:
+        async with AsyncExitStack() as stack:
+            spec = EngineSpec(kind=engine, model=MODEL)  # type: ignore[arg-type]
+            owner = await stack.enter_async_context(open_engine(spec))
+            assert isinstance(owner, SupervisedEngine)
+            url, key = owner.address()
+            direct = Door(url, key, MODEL, STORY, TOKENS)
+            kind = "vllm" if engine == "vllm" else "openai"
+            return await _compare(kind, direct, concurrencies, root)
+
+    return trio.run(with_server)
+
+
+async def _compare(
+    kind: str, direct: Door, concurrencies: tuple[int, ...], root: Path
+) -> dict[str, Any]:
+    folder = root / "agent"
+    folder.mkdir(parents=True)
+    manifest = _MANIFEST.format(kind=kind, model=direct.model, url=direct.url)
+    (folder / "agent.yaml").write_text(manifest)
+    (folder / "prompt.md").write_text("Answer.\n")
+    environment = {
+        "SYMPHONY_AGENTS": str(folder),
+        "SYMPHONY_LOG_LEVEL": "warning",
+        "SYMPHONY_ENGINE_API_KEY": direct.key,
+    }
+    found: dict[str, Any] = {}
+    async with _node(root, NodePlan("n1", environment)) as node:
+        through = Door(node.url, node.api_key, direct.model, direct.prompt, direct.tokens)
+        for door in (direct, through):
+            await _burst(door, 1)  # opens connections, fills caches
+        for concurrency in concurrencies:
+            rates: dict[Door, list[float]] = {direct: [], through: []}
+            for number in range(ROUNDS):
+                order = (direct, through) if number % 2 == 0 else (through, direct)
+                for door in order:
+                    rates[door].append(await _burst(door, concurrency))
+            one, other = (statistics.median(rates[door]) for door in (direct, through))
+            found[str(concurrency)] = {
+                "direct_tokens_per_s": round(one, 1),
+                "node_tokens_per_s": round(other, 1),
+                "through_ratio": round(other / one, 3),
+            }
+    return found
+
+
+@asynccontextmanager
+async def _node(root: Path, plan: NodePlan) -> AsyncIterator[Any]:
+    swarm = local_swarm(root / "homes", [plan])
+    (node,) = await trio.to_thread.run_sync(swarm.__enter__)
+    try:
+        yield node
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(partial(swarm.__exit__, None, None, None))
+
+
+async def _burst(door: Door, concurrency: int) -> float:
+    """Tokens per second of that many calls at once."""
+    tokens: list[int] = []
+
+    async def one() -> None:
+        tokens.append(await _call(door))
+
+    began = time.perf_counter()
+    with trio.fail_after(CLIENT_S):
+        async with trio.open_nursery() as nursery:
+            for _ in range(concurrency):
+                nursery.start_soon(one)
+    return sum(tokens) / (time.perf_counter() - began)
+
+
+async def _call(door: Door) -> int:
+    """One streamed completion over a bare socket; the tokens that the server counted."""
+    parts = urlsplit(door.url)
+    body = json.dumps(
+        {
+            "model": door.model,
+            "messages": [{"role": "user", "content": door.prompt}],
+            "max_tokens": door.tokens,
+            "temperature": 0,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+    ).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\nconnection: close\r\n"
+        f"authorization: Bearer {door.key}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    stream = await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
+    async with stream:
+        await stream.send_all(head.encode() + body)
+        tail = b""
+        while block := await stream.receive_some(65_536):
+            tail = (tail + block)[-4096:]
+    found = tail.rpartition(b'"completion_tokens":')[2].strip()
+    digits = found[: len(found) - len(found.lstrip(b"0123456789"))]
+    if not digits:
+        raise RuntimeError(f"{door.url} did not count its tokens: {tail[-300:]!r}")
+    return int(digits)
+
+
+def measure_co_located() -> dict[str, Any]:
+    """Five embedded engines at once beside one alone."""
+    alone = trio.run(_rates, 1)[0]
+    together = trio.run(_rates, NODES)
+    fair = alone / NODES
+    return {
+        "alone_tokens_per_s": round(alone, 1),
+        "each_tokens_per_s": [round(rate, 1) for rate in together],
+        "share_ratio": round(min(together) / fair, 3),
+    }
+
+
+async def _rates(nodes: int) -> list[float]:
+    weights = models.path(MODEL)
+    threads = threads_for(nodes)
+    options = LlamaCppOptions(weights, MODEL, "smollm2", slots=2, threads=threads)
+    engines = [LlamaCppEngine(options) for _ in range(nodes)]
+    rates: list[float] = []
+
+    async def one(engine: LlamaCppEngine) -> None:
+        rates.append((await measure(engine)).one_tokens_per_s)
+
+    try:
+        async with trio.open_nursery() as nursery:
+            for engine in engines:
+                nursery.start_soon(engine.start)
+        async with trio.open_nursery() as nursery:
+            for engine in engines:
+                nursery.start_soon(one, engine)
+    finally:
+        for engine in engines:
+            await engine.aclose()
+    return rates
+
+
+def measure_start() -> dict[str, Any]:
+    """A node with a local model until it is ready; and from nothing to a first token."""
+    with tempfile.TemporaryDirectory(prefix="symphony-bench-") as scratch:
+        root = Path(scratch)
+        folder = root / "agent"
+        folder.mkdir()
+        (folder / "agent.yaml").write_text(
+            _MANIFEST.format(kind="llamacpp", model=MODEL, url="").replace(', url: ""', "")
+        )
+        (folder / "prompt.md").write_text("Answer.\n")
+        environment = {"SYMPHONY_AGENTS": str(folder), "SYMPHONY_LOG_LEVEL": "warning"}
+        began = time.perf_counter()
+        with local_swarm(root / "homes", [NodePlan("n1", environment)]):
+            ready_s = time.perf_counter() - began
+        command = [sys.executable, "-c", _FROM_NOTHING, str(root / "models")]
+        began = time.perf_counter()
+        subprocess.run(command, check=True, timeout=CLIENT_S)  # noqa: S603 - our own interpreter
+        first_s = time.perf_counter() - began
+    return {"node_ready_s": round(ready_s, 2), "first_token_from_nothing_s": round(first_s, 2)}
+
+
+_FROM_NOTHING: Final = """
+import os, sys
+os.environ["SYMPHONY_MODELS"] = sys.argv[1]
+import trio
+from symphony.engines import EngineSpec, Message, Request, models, open_engine
+models.pull("smollm2-135m")
+async def main():
+    async with open_engine(EngineSpec("llamacpp", model="smollm2-135m")) as engine:
+        async with engine.generate(Request((Message("user", "Hi"),), 4, 0.0, 60_000)) as stream:
+            await anext(stream)
+trio.run(main)
+"""
