@@ -76,13 +76,15 @@ class Book:
         self._unknown = 0
         self._pending_bytes = 0
 
-    def restore(self, heads: Iterable[Head], forks: Iterable[ForkProof]) -> None:
-        """Take over what a store holds; a book that is restored must be new."""
+    def restore(self, heads: Iterable[Head] | Roster, forks: Iterable[ForkProof]) -> None:
+        """Take over what a store holds; a book that is restored must be new. A log gets its notes
+        when something comes of it: most logs of a large swarm rest.
+        """
         assert not self._logs
+        assert not self._roster
         assert not self._forks
-        self._roster = Roster(heads)
-        for author in self._roster:
-            self._open(author)
+        self._roster = heads.share() if isinstance(heads, Roster) else Roster(heads)
+        self._unknown = len(self._roster) - sum(author in self._roster for author in self._vouched)
         for proof in forks:
             self._forks[proof.author] = fork.merge(self._forks.get(proof.author), proof)
 
@@ -91,7 +93,7 @@ class Book:
         return self._roster.get(author)
 
     def heads(self) -> Mapping[bytes, Head]:
-        """The ends of all logs, by author; a live view."""
+        """The ends of all logs, by author; to be asked for again after a change."""
         return self._roster.by_author()
 
     @property
@@ -135,7 +137,7 @@ class Book:
         if len(self._vouched) >= self.limits.known_authors:
             return False
         self._vouched.add(author)
-        self._unknown -= author in self._logs
+        self._unknown -= self._is_known(author)
         return True
 
     def admit(
@@ -211,9 +213,13 @@ class Book:
         self._freeze(proof, head)
         return True
 
+    def _is_known(self, author: bytes) -> bool:
+        """Is anything of this author's log here?"""
+        return author in self._logs or self._roster.get(author) is not None
+
     def _open(self, author: bytes) -> Log:
         """Start the notes on an author's log."""
-        self._unknown += author not in self._vouched
+        self._unknown += author not in self._vouched and not self._is_known(author)
         log = self._logs[author] = Log(self.limits)
         return log
 
@@ -225,7 +231,8 @@ class Book:
             if free or log.bucket.has_token(now_ms):
                 return None
             return Refused(Reason.RATE_LIMIT, "the author publishes too fast")
-        if author in self._vouched or self._unknown < self.limits.unknown_authors:
+        known = author in self._vouched or self._roster.get(author) is not None
+        if known or self._unknown < self.limits.unknown_authors:
             return None
         return Refused(Reason.AUTHOR_LIMIT, f"{self._unknown} logs that nobody vouched for")
 
@@ -321,9 +328,9 @@ class Book:
         author = proof.author
         self._forks[author] = fork.merge(self._forks.get(author), proof)
         frozen_at = self._forks[author].frozen_at
-        log = self._logs.get(author)
-        if log is None:
+        if not self._is_known(author):
             return
+        log = self._logs.get(author) or self._open(author)
         self._pending_bytes -= log.pending_bytes
         log.forget_after(frozen_at)
         self._pending_bytes += log.pending_bytes

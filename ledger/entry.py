@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ledger import codec
 from ledger.errors import InvalidEntry, Reason
 from ledger.header import VERSION, Header, entry_id, parse_header
 from ledger.keys import SIGNATURE_BYTES, Signer, Verifier
-from ledger.limits import MAX_ENTRY_BYTES
+from ledger.limits import MAX_ENTRY_BYTES, MAX_PARSED_ENTRIES
 
 SIGN_CONTEXT = "entry"
 
@@ -48,6 +49,9 @@ class Entry:
     signature: bytes
     body: bytes | None
     id: bytes
+    _head: Head | None = field(default=None, init=False, compare=False)
+    _bare: Entry | None = field(default=None, init=False, compare=False)
+    """What follows from the rest, made when it is first asked for and kept."""
 
     @property
     def author(self) -> bytes:
@@ -84,7 +88,11 @@ class Entry:
     @property
     def head(self) -> Head:
         """The entry as the end of its log."""
-        return Head(self.author, self.seq, self.id, self.hlc)
+        if self._head is None:
+            head = Head(self.header.author, self.header.seq, self.id, self.header.hlc)
+            object.__setattr__(self, "_head", head)
+            return head
+        return self._head
 
     def __repr__(self) -> str:
         """Short, because entries stand in messages and in failed tests."""
@@ -98,7 +106,11 @@ class Entry:
 
     def without_body(self) -> Entry:
         """Header and signature only: all that chains and fork proofs need."""
-        return Entry(self.header, self.header_bytes, self.signature, None, self.id)
+        if self._bare is None:
+            bare = Entry(self.header, self.header_bytes, self.signature, None, self.id)
+            object.__setattr__(self, "_bare", bare)
+            return bare
+        return self._bare
 
 
 def seal(
@@ -136,8 +148,10 @@ def seal(
     return assemble(header_bytes, signer.sign(SIGN_CONTEXT, swarm_id + header_bytes), body)
 
 
+@lru_cache(maxsize=MAX_PARSED_ENTRIES)
 def parse_entry(raw: bytes) -> Entry:
-    """The entry in these bytes, if its structure is right; the signature is not looked at.
+    """The entry in these bytes, if its structure is right; the signature is not looked at. The
+    same bytes come by gossip, with work and with its result; the last few are remembered.
 
     Raises `DecodeError` for bytes that are not strict CBOR, `InvalidEntry` for a broken rule.
     """

@@ -79,6 +79,10 @@ MAX_SUCCESSIONS = 64
 MAX_CACHED_KEYS = 4096
 """Parsed public keys kept: one per author that speaks; about 1 MiB."""
 
+MAX_PARSED_ENTRIES = 1024
+"""Entries whose parsed form is kept for when the same bytes come again, in one process: 1 MiB for
+usual entries, 17 MiB if all are as large as can be."""
+
 MAX_HEADS_PER_FRAME = 512
 """A head takes at most 89 bytes, so a page of heads stays below 48 KiB."""
 

@@ -7,7 +7,7 @@ compared with.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ledger import fork
 from ledger.entry import Entry, Head
@@ -28,13 +28,17 @@ from ledger.store import (
 
 
 @dataclass(slots=True)
-class _Log:
+class Log:
     """The entries of one author that are here, by number, and where the log ends."""
 
     number: int
     entries: dict[int, Entry] = field(default_factory=dict)
     end: Head | None = None
     horizon: Horizon | None = None
+
+    def copy(self) -> Log:
+        """One that may change."""
+        return replace(self, entries=dict(self.entries))
 
     @property
     def seq(self) -> int:
@@ -60,7 +64,7 @@ class MemoryStore:
         self._swarm_id = swarm_id
         self._rows: list[tuple[bytes, int]] = []
         self._places: dict[tuple[bytes, int], int] = {}
-        self._logs: dict[bytes, _Log] = {}
+        self._logs: dict[bytes, Log] = {}
         self._forks: dict[bytes, ForkProof] = {}
         self._frontiers: dict[bytes, Frontier] = {}
 
@@ -84,7 +88,7 @@ class MemoryStore:
         for entry in entries:
             if fresh[entry.author].pop(entry.seq, None) is not None:
                 self._arrived(entry)
-                log = self._logs.setdefault(entry.author, _Log(len(self._logs)))
+                log = self._logs.setdefault(entry.author, Log(len(self._logs)))
                 log.entries[entry.seq] = entry
                 log.end = entry.head
 
@@ -155,7 +159,7 @@ class MemoryStore:
         return frontier
 
     def begin(self, horizon: Horizon) -> bool:
-        log = self._logs.get(horizon.author) or _Log(len(self._logs))
+        log = self._logs.get(horizon.author) or Log(len(self._logs))
         if log.base >= horizon.size:
             return True
         if log.seq >= horizon.size:

@@ -8,6 +8,8 @@ for a head in a fingerprint:
     row = author ‖ seq, 8 bytes big-endian ‖ id
 
 A head that moves costs a binary search, a new log in addition the shift of a list.
+
+Rosters that begin alike may share their views (`share`); whichever changes first makes its own.
 """
 
 from __future__ import annotations
@@ -29,12 +31,26 @@ def row_of(head: Head) -> bytes:
 class Roster:
     """Heads by author, in the order of the authors."""
 
-    __slots__ = ("_authors", "_heads", "_rows")
+    __slots__ = ("_authors", "_heads", "_rows", "_shared")
 
     def __init__(self, heads: Iterable[Head] = ()) -> None:
         self._heads = {head.author: head for head in heads}
         self._authors = sorted(self._heads)
         self._rows = [row_of(self._heads[author]) for author in self._authors]
+        self._shared = False
+
+    def share(self) -> Roster:
+        """Another roster with the same heads, at no cost until one of the two changes."""
+        other = Roster()
+        other._heads, other._authors, other._rows = self._heads, self._authors, self._rows
+        self._shared = other._shared = True
+        return other
+
+    def _own(self) -> None:
+        """Before a change: what is shared is copied."""
+        if self._shared:
+            self._heads, self._authors = dict(self._heads), list(self._authors)
+            self._rows, self._shared = list(self._rows), False
 
     def __len__(self) -> int:
         return len(self._authors)
@@ -42,16 +58,20 @@ class Roster:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._authors)
 
+    def __contains__(self, author: object) -> bool:
+        return author in self._heads
+
     def get(self, author: bytes) -> Head | None:
         """The head of a log, None if there is none."""
         return self._heads.get(author)
 
     def by_author(self) -> Mapping[bytes, Head]:
-        """A live view."""
+        """The heads as they are now; to be asked for again after a change."""
         return MappingProxyType(self._heads)
 
     def put(self, head: Head) -> None:
         """Set the head of a log, new or known."""
+        self._own()
         at = bisect_left(self._authors, head.author)
         if head.author in self._heads:
             self._rows[at] = row_of(head)
@@ -62,6 +82,7 @@ class Roster:
 
     def drop(self, author: bytes) -> None:
         """Forget a log that is there."""
+        self._own()
         at = bisect_left(self._authors, author)
         del self._heads[author]
         del self._authors[at]

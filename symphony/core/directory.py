@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ledger import Entry
 from ledger.clock import physical_ms
@@ -31,18 +32,39 @@ class Listing:
         return EntryId(self.entry.id)
 
 
+@lru_cache(maxsize=limits.MAX_READ_CAPABILITIES)
+def _read(body: bytes) -> Capability:
+    """A capability record; many nodes host the same agents."""
+    return CAPABILITY.decode(body)
+
+
 class Directory:
     """All known agents, by node and name."""
 
     def __init__(self) -> None:
         self._listings: dict[tuple[NodeId, str], Listing] = {}
         self._by_entry: dict[EntryId, Listing] = {}
+        self._shared = False
+
+    def begin_as(self, other: Directory) -> None:
+        """Know what another directory knows, at no cost until one of the two changes: so the
+        nodes of a large simulated swarm begin with one picture. This one must be empty.
+        """
+        assert not self._listings
+        self._listings, self._by_entry = other._listings, other._by_entry
+        self._shared = other._shared = True
+
+    def _own(self) -> None:
+        """Before a change: what is shared is copied."""
+        if self._shared:
+            self._listings, self._by_entry = dict(self._listings), dict(self._by_entry)
+            self._shared = False
 
     def add(self, entry: Entry) -> Listing | None:
         """Take a capability entry in. None if it is unreadable, or older than what is known."""
         if entry.body is None or entry.expires is None:
             return None
-        capability = CAPABILITY.decode(entry.body)
+        capability = _read(entry.body)
         node = NodeId(entry.author)
         key = (node, capability.agent)
         known = self._listings.get(key)
@@ -50,6 +72,7 @@ class Directory:
             return None
         if known is None and len(self._listings) >= limits.MAX_DIRECTORY:
             return None
+        self._own()
         if known is not None:
             self._by_entry.pop(known.id, None)
         listing = Listing(node, capability, entry, physical_ms(entry.expires))
@@ -72,6 +95,7 @@ class Directory:
 
     def drop(self, node: NodeId) -> None:
         """Forget an author whose log is frozen by a fork proof."""
+        self._own()
         for key in [key for key in self._listings if key[0] == node]:
             self._by_entry.pop(self._listings.pop(key).id, None)
 

@@ -37,6 +37,7 @@ from ledger import (
 )
 from ledger.errors import LedgerError, Reason
 from ledger.limits import FIRST_OWN_KIND, MAX_WANT_ENTRIES
+from ledger.roster import Roster
 from symphony.core import limits
 from symphony.core.effects import BeginLog, Publish, Reject
 from symphony.core.ids import NodeId, SwarmId
@@ -83,14 +84,13 @@ class Journal:
     def me(self) -> NodeId:
         return NodeId(self._signer.public)
 
-    def restore(self, heads: Iterable[Head], forks: Iterable[ForkProof] = ()) -> None:
+    def restore(self, heads: Iterable[Head] | Roster, forks: Iterable[ForkProof] = ()) -> None:
         """Take over the heads that the store holds; the clock goes on from the latest own entry."""
-        heads = list(heads)
         self.book.restore(heads, forks)
         self.book.vouch(self.me)
-        for head in heads:
-            if head.author == self.me:
-                self._clock = HybridClock(head.hlc)
+        head = self.book.head(self.me)
+        if head is not None:
+            self._clock = HybridClock(head.hlc)
 
     def write(
         self,

@@ -21,6 +21,7 @@ from typing import assert_never
 
 from ledger import Entry, ForkProof, Head, Kind, Signer, Verifier
 from ledger.errors import DecodeError
+from ledger.roster import Roster
 from symphony.core import limits
 from symphony.core.chance import Chance, jittered
 from symphony.core.conductor import Conductor
@@ -117,7 +118,7 @@ class Swarm:
         verify: Verifier,
         swarm_id: SwarmId,
         chance: Chance,
-        heads: Iterable[Head] = (),
+        heads: Iterable[Head] | Roster = (),
         forks: Iterable[ForkProof] = (),
         founder: NodeId | None = None,
         anchors: Mapping[bytes, bytes] = MappingProxyType({}),

@@ -15,7 +15,7 @@ from symphony.testing.scenario import draw as draw
 from symphony.testing.scenario_file import read_scenario as read_scenario
 from symphony.testing.sim import Report as Report
 from symphony.testing.sim import World as World
-from symphony.testing.sim import simulate as simulate
 from symphony.testing.storm import draw_storm as draw_storm
 from symphony.testing.story import tell as tell
 from symphony.testing.wish import Wish as Wish
+from symphony.testing.worlds import simulate as simulate

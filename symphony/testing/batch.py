@@ -20,8 +20,9 @@ from typing import Protocol
 
 from symphony.testing.faults import MARKS
 from symphony.testing.scenario import Scenario
-from symphony.testing.sim import Report, simulate
+from symphony.testing.sim import Report
 from symphony.testing.wish import Wish
+from symphony.testing.worlds import simulate
 
 AHEAD = 4
 """Seeds under way for each process: enough that none waits, few enough to end soon."""

@@ -63,6 +63,8 @@ class Watch:
     called_ms: dict[str, int] = field(default_factory=dict)
     awarded_ms: dict[tuple[str, int], int] = field(default_factory=dict)
     hedged: dict[UnitId, NodeId] = field(default_factory=dict)  # units with rivals: the stragglers
+    awards: int = 0
+    """How many of its awards were seen."""
     refused_plans: set[str] = field(default_factory=set)
 
 
@@ -103,10 +105,7 @@ class Checks:
                 if unit_id(event.task, event.unit) in self.tasks[event.task].kept:
                     self.violate(f"{event.unit} was done already, and is awarded again")
                 self.tasks[event.task].awarded_ms[event.unit, event.epoch] = now_ms
-                called_ms = self.tasks[event.task].called_ms.pop(event.unit, event.at_ms)
-                self.award_ms.append(event.at_ms - called_ms)
-                self.counts["awards"] += 1
-                self.counts["bids"] += event.bids
+                self._measure(self.tasks[event.task], event)
             case UnitHedged():
                 self.marks.add("hedged")
                 self.counts["hedges"] += 1
@@ -140,6 +139,7 @@ class Checks:
         watch.lost = watch.lost or steps is None
         watch.kept = steps or set()
         watch.called_ms.clear()
+        watch.awards = 0
 
     def _resumed(self, now_ms: int, event: TaskResumed) -> None:
         watch = self.tasks[event.task]
@@ -150,6 +150,24 @@ class Checks:
             self.marks.add("task resumed with steps done")
         if event.running:
             self.marks.add("task resumed with owners at work")
+
+    def _measure(self, watch: Watch, event: UnitAwarded) -> None:
+        """How long did the unit wait for its owner, since it needed one? One that was called for
+        ahead and whose turn came later did not wait, and is not counted.
+        """
+        called_ms = watch.called_ms.pop(event.unit, event.at_ms)
+        waited_ms = event.at_ms - called_ms
+        if watch.run is not None and len(watch.run.award_waits_ms) > watch.awards:
+            needed_ms = watch.run.award_waits_ms[watch.awards]
+            watch.awards += 1
+            ahead = needed_ms == 0 < waited_ms
+            waited_ms = min(waited_ms, needed_ms)
+        else:
+            ahead = False
+        if not ahead:
+            self.award_ms.append(waited_ms)
+        self.counts["awards"] += 1
+        self.counts["bids"] += event.bids
 
     def _mark_failover(self, reason: str) -> None:
         for part, mark in (

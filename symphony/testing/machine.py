@@ -113,22 +113,27 @@ class Machine:
     def boot(self) -> None:
         """Start, or start again, from what is on the disk."""
         self.incarnation += 1
-        scenario, disk = self.world.scenario, self.disk
-        chance = Random(f"{scenario.seed}/{self.index}/{self.incarnation}")
-        verify, store = self.world.keys.verify, disk.store
+        disk = self.disk
         self.extras = ()
-        swarm = Swarm(
-            self.signer, verify, self.world.swarm_id, chance, store.heads(), store.forks()
+        self.swarm = self._new_swarm(
+            Random(f"{self.world.scenario.seed}/{self.index}/{self.incarnation}")
         )
-        restore(swarm, store, self._local_now_ms, self._wall_ms, disk.tasks())
-        self.swarm = swarm
         known = set(disk.met)
         if self.index:  # the first node founded the swarm; it invited the others
             known.add(self.world.machines[0].id)
         alone = disk.in_place or self.equivocator is not None
         self.world.ledger.started(self, known=len(known))
         mark = OwnLogMark(disk.mark, len(known), unasked=alone)
-        self.give(Started(self._agents(), self.incarnation, own_log=mark))
+        self.give(Started(self.agents(), self.incarnation, own_log=mark))
+
+    def _new_swarm(self, chance: Random) -> Swarm:
+        """A core that knows what is on the disk."""
+        verify, store = self.world.keys.verify, self.disk.store
+        swarm = Swarm(
+            self.signer, verify, self.world.swarm_id, chance, store.heads(), store.forks()
+        )
+        restore(swarm, store, self._local_now_ms, self._wall_ms, self.disk.tasks())
+        return swarm
 
     def crash(self) -> int:
         """Lose everything that was not committed; how many entries that were."""
@@ -138,7 +143,8 @@ class Machine:
         self.bench.running.clear()
         return self.disk.crash()
 
-    def _agents(self) -> tuple[Capability, ...]:
+    def agents(self) -> tuple[Capability, ...]:
+        """What it hosts now."""
         encoder = ENCODER if self.world.scenario.encoder else None
         base = tuple(agent.capability(encoder) for agent in self.script.agents)
         extras = (extra.capability(encoder) for extra in self.extras)
@@ -149,7 +155,7 @@ class Machine:
         self._writes += 1
         one = self.script.agents[0]
         self.extras = tuple(replace(one, name=f"extra-{n}", roles=("judge",)) for n in range(count))
-        self.give(AgentsChanged(self._agents()))
+        self.give(AgentsChanged(self.agents()))
 
     def forge(self, forge: Forge) -> bool:
         """Sign entries of numbers that are taken. False if there was nothing to lie about."""
@@ -159,7 +165,7 @@ class Machine:
         store, world = self.disk.store, self.world
         end = len(store.ids(self.id, 1, self.disk.mark))
         first = max(1, end + 1 - forge.back)
-        before, said = store.get(self.id, first - 1), self._agents()[0]
+        before, said = store.get(self.id, first - 1), self.agents()[0]
         branch = self.equivocator.forge(
             before, self._wall_ms(), said, forge.length, hidden=forge.hidden
         )
@@ -291,8 +297,7 @@ class Machine:
             case Send(peer, message):
                 world.send(self, world.index_of[peer], message)
             case Publish(_, message):
-                for index in sorted(self.connected):
-                    world.send(self, index, message)
+                world.publish(self, message)
             case SendRange():
                 self._send_range(effect)
             case Embed(texts):

@@ -85,7 +85,7 @@ def stop(world: World, machine: Machine, why: str) -> None:
         world.checks.marks.add("crash with a lost tail")
         why += f", and forgets {lost} entries"
     world.note(f"node {machine.index} {why}")
-    for other in world.machines:
+    for other in world.neighbours(machine):
         world.link_changed(machine, other)
 
 

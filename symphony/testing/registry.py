@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from symphony.errors import UsageError
-from symphony.testing import faults, scenario, storm
+from symphony.testing import faults, scale, scenario, storm
 from symphony.testing.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def _ledger(seed: int, wish: Wish) -> Scenario:
 SCENARIOS: dict[str, Family | Study] = {
     "swarm": Family("tasks under faults", _swarm, faults.MARKS),
     "ledger": Family("all that is hard on a ledger", _ledger, storm.MARKS),
+    "scale": Family("a hundred tasks in a swarm of any size", scale.draw_large, scale.MARKS),
 }
 
 LARGE = frozenset({"scale"})

@@ -28,6 +28,8 @@ class NodeScript:
     drift_ppm: int = 0
     skew_ms: int = 0
     hostile: bool = False
+    newcomer: bool = False
+    """Whether it begins with nothing where others begin with a common ledger (`scale`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Scenario:
     faults_ms: int = FAULTS_MS
     audit: bool = False
     """Whether every stored byte is checked at the end, and what the nodes said of the ledger."""
+    large: bool = False
+    """Whether the nodes begin with one common ledger and have few neighbours each (`scale`)."""
     expect: tuple[tuple[str, int], ...] = ()
     """Outcomes, and how many tasks must end so at least."""
 

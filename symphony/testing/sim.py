@@ -84,16 +84,25 @@ class World:
         self.checks = Checks(self.keys.verify)
         self.ledger = LedgerChecks(self.checks, self.swarm_id)
         self.network = Network(self.random, scenario.weather)
-        self.machines = [
-            Machine(self, index, script, self.keys.signer(self.random.randbytes(32)))
-            for index, script in enumerate(scenario.nodes)
-        ]
+        self.machines = self._build()
         self.index_of = {machine.id: machine.index for machine in self.machines}
         self._observer = observer
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._events = 0
+        self._most_events = MAX_EVENTS * max(1, len(scenario.nodes) // 64)
         self._digest = hashlib.blake2b(digest_size=16)
         self._link_version: dict[tuple[int, int], int] = {}
+
+    def _build(self) -> list[Machine]:
+        """The machines, none of them started."""
+        return [
+            Machine(self, index, script, self.keys.signer(self.random.randbytes(32)))
+            for index, script in enumerate(self.scenario.nodes)
+        ]
+
+    def neighbours(self, machine: Machine) -> Sequence[Machine]:  # noqa: ARG002
+        """Whom a machine may be connected to: everybody, in order."""
+        return self.machines
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -107,8 +116,9 @@ class World:
         while heap and heap[0][0] <= end_ms:
             self.now_ms, _, act = heapq.heappop(heap)
             act()
-            if self._events > MAX_EVENTS:
-                self.checks.violate(f"more than {MAX_EVENTS} events: something runs in circles")
+            if self._events > self._most_events:
+                text = f"more than {self._most_events} events: something runs in circles"
+                self.checks.violate(text)
                 return
         self.now_ms = end_ms
 
@@ -143,7 +153,7 @@ class World:
             self.checks.marks.add("restart")
             self.note(f"node {machine.index} starts again")
         machine.boot()
-        for other in self.machines:
+        for other in self.neighbours(machine):
             self.link_changed(machine, other)
 
     def _submit(self, script: TaskScript) -> None:
@@ -172,8 +182,9 @@ class World:
 
     def links_changed(self) -> None:
         for machine in self.machines:
-            for other in self.machines[machine.index + 1 :]:
-                self.link_changed(machine, other)
+            for other in self.neighbours(machine):
+                if other.index > machine.index:
+                    self.link_changed(machine, other)
 
     def link_changed(self, one: Machine, other: Machine) -> None:
         """The two learn of it after a time, unless the link has changed again by then."""
@@ -199,6 +210,11 @@ class World:
         if up:
             one.connect(other)
             other.connect(one)
+
+    def publish(self, source: Machine, message: Message) -> None:
+        """Gossip: everybody connected gets it, and in a full mesh that is all of them."""
+        for index in sorted(source.connected):
+            self.send(source, index, message)
 
     def send(self, source: Machine, target: int, message: Message) -> None:
         """Put a message on its way; a sampled share passes through its wire form."""
@@ -280,6 +296,10 @@ class World:
 
     def _unrest(self) -> list[str]:
         """What keeps the swarm from being at rest."""
+        return self._busy() + list(ledger_audit.unrest(self.machines, self.ledger))
+
+    def _busy(self) -> list[str]:
+        """Who still works."""
         found: list[str] = []
         swarms = [machine.swarm for machine in self.machines if machine.swarm is not None]
         if any(len(swarm.conductor) for swarm in swarms):
@@ -288,7 +308,7 @@ class World:
             found.append("owners that still work")
         if any(machine.bench.running for machine in self.machines):
             found.append("engines that still run")
-        return found + list(ledger_audit.unrest(self.machines, self.ledger))
+        return found
 
     def _check_rest(self) -> None:
         for text in self._unrest():
@@ -326,8 +346,3 @@ class World:
             sim_ms=self.now_ms,
             digest=self._digest.hexdigest(),
         )
-
-
-def simulate(scenario: Scenario, observer: Observer | None = None) -> Report:
-    """Run a scenario to its end."""
-    return World(scenario, observer).run()

@@ -31,7 +31,8 @@ from symphony.core.events import (
 from symphony.core.ids import NodeId, TaskId, short
 from symphony.core.inputs import Input
 from symphony.testing.scenario import Scenario
-from symphony.testing.sim import Report, World
+from symphony.testing.sim import Report
+from symphony.testing.worlds import world_of
 
 _CHARS = 70
 
@@ -123,7 +124,7 @@ def _name(task: TaskId) -> str:
 def tell(scenario: Scenario) -> Iterator[str]:
     """Run a scenario and yield its story: the circumstances, the timeline, the findings."""
     story = Story()
-    world = World(scenario, story)
+    world = world_of(scenario, story)
     story.index_of = dict(world.index_of)
     yield f"seed {scenario.seed}: {', '.join(sorted(scenario.kinds)) or 'a clear sky'}"
     report = world.run()

@@ -60,6 +60,11 @@ class Wish:
                 f"scenario {name} checks everything, and is for {MAX_SEEDED_NODES} nodes at most",
                 hint="use --scenario scale, which says what it leaves out",
             )
+        if name in registry.LARGE and (self.byzantine or self.partition):
+            raise UsageError(
+                f"scenario {name} has neither hostile nodes nor partitions",
+                hint=f"use --nodes {MAX_SEEDED_NODES} or fewer, or --loss and --churn",
+            )
         if self.tasks is not None and not 0 <= self.tasks <= 10_000:
             raise UsageError(f"--tasks {self.tasks}", hint="0 to 10000 tasks")
         if self.loss is not None and not 0 <= self.loss <= 1:

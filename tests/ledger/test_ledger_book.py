@@ -273,6 +273,20 @@ def test_the_limit_of_unknown_authors():
     assert admit(book, chain("f", 1)[0]).reason is Reason.AUTHOR_LIMIT
 
 
+def test_a_restored_book_counts_the_logs_that_rest_as_well():
+    book = new_book(unknown_authors=3)
+    book.restore([chain(name, 1)[0].head for name in "abc"], ())
+    assert not book._logs
+    assert admit(book, chain("d", 1)[0]).reason is Reason.AUTHOR_LIMIT
+    assert isinstance(admit(book, chain("a", 2)[1]), Accepted)
+    assert admit(book, chain("d", 1)[0]).reason is Reason.AUTHOR_LIMIT
+    assert book.vouch(chain("a", 1)[0].author)
+    assert isinstance(admit(book, chain("d", 1)[0]), Accepted)
+    assert book.vouch(chain("b", 1)[0].author)
+    assert isinstance(admit(book, chain("e", 1)[0]), Accepted)
+    assert admit(book, chain("f", 1)[0]).reason is Reason.AUTHOR_LIMIT
+
+
 def test_the_limit_of_known_authors():
     book = new_book(known_authors=2)
     assert [book.vouch(name) for name in (b"a", b"b", b"c", b"a")] == [True, True, False, True]

@@ -181,6 +181,21 @@ def test_a_roster_equals_a_sorted_dictionary():
     assert roster.span(roster.author(3), roster.author(5)) == (3, 5)
 
 
+def test_rosters_that_share_go_their_own_ways():
+    chance = random.Random(11)
+    heads = some_heads(20, chance)
+    first = Roster(heads)
+    second, third = first.share(), first.share()
+    news = moved(heads[3], chance)
+    second.put(news)
+    first.drop(heads[5].author)
+    assert first.get(news.author) == heads[3] == third.get(news.author)
+    assert second.get(news.author) == news
+    assert (len(first), len(second), len(third)) == (19, 20, 20)
+    assert heads[5].author not in first
+    assert third.rows(0, 20) == Roster(heads).rows(0, 20)
+
+
 def fp(text: str = "x") -> Compare:
     return Compare(text.encode().ljust(16))
 
