@@ -6,7 +6,7 @@ since logs converge, so does the directory, in whatever order the entries came.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,6 +44,7 @@ class Directory:
     def __init__(self) -> None:
         self._listings: dict[tuple[NodeId, str], Listing] = {}
         self._by_entry: dict[EntryId, Listing] = {}
+        self._names: dict[NodeId, tuple[str, ...]] = {}
         self._shared = False
 
     def begin_as(self, other: Directory) -> None:
@@ -52,13 +53,14 @@ class Directory:
         """
         assert not self._listings
         self._listings, self._by_entry = other._listings, other._by_entry
+        self._names = other._names
         self._shared = other._shared = True
 
     def _own(self) -> None:
         """Before a change: what is shared is copied."""
         if self._shared:
             self._listings, self._by_entry = dict(self._listings), dict(self._by_entry)
-            self._shared = False
+            self._names, self._shared = dict(self._names), False
 
     def add(self, entry: Entry) -> Listing | None:
         """Take a capability entry in. None if it is unreadable, or older than what is known."""
@@ -75,6 +77,8 @@ class Directory:
         self._own()
         if known is not None:
             self._by_entry.pop(known.id, None)
+        else:
+            self._names[node] = (*self._names.get(node, ()), capability.agent)
         listing = Listing(node, capability, entry, physical_ms(entry.expires))
         self._listings[key] = listing
         self._by_entry[listing.id] = listing
@@ -86,6 +90,12 @@ class Directory:
     def __len__(self) -> int:
         return len(self._listings)
 
+    def of(self, nodes: Iterable[NodeId]) -> Iterator[Listing]:
+        """The listings of these nodes; what that takes does not grow with the swarm."""
+        for node in nodes:
+            for name in self._names.get(node, ()):
+                yield self._listings[node, name]
+
     def get(self, node: NodeId, agent: str) -> Listing | None:
         return self._listings.get((node, agent))
 
@@ -96,8 +106,8 @@ class Directory:
     def drop(self, node: NodeId) -> None:
         """Forget an author whose log is frozen by a fork proof."""
         self._own()
-        for key in [key for key in self._listings if key[0] == node]:
-            self._by_entry.pop(self._listings.pop(key).id, None)
+        for name in self._names.pop(node, ()):
+            self._by_entry.pop(self._listings.pop((node, name)).id, None)
 
     def fitting(
         self, requirement: Requirement, alive: Collection[NodeId], wall_ms: int
@@ -105,10 +115,8 @@ class Directory:
         """(φ, listing) of every live agent that may own such a unit, best first."""
         found = [
             (match(listing.capability, requirement), listing)
-            for listing in self._listings.values()
-            if listing.node in alive
-            and listing.expires_ms > wall_ms
-            and eligible(listing.capability, requirement)
+            for listing in self.of(alive)
+            if listing.expires_ms > wall_ms and eligible(listing.capability, requirement)
         ]
         found.sort(key=lambda pair: (-pair[0], pair[1].node, pair[1].capability.agent))
         return found
@@ -116,8 +124,8 @@ class Directory:
     def skill_names(self, alive: Collection[NodeId]) -> tuple[str, ...]:
         """The skills that live solvers offer: what a planner may ask for, most common first."""
         counts: dict[str, int] = {}
-        for listing in self._listings.values():
-            if listing.node in alive and "solve" in listing.capability.roles:
+        for listing in self.of(alive):
+            if "solve" in listing.capability.roles:
                 for skill in listing.capability.skills:
                     counts[skill.name] = counts.get(skill.name, 0) + 1
         return tuple(sorted(counts, key=lambda name: (-counts[name], name))[:64])

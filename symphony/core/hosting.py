@@ -31,7 +31,7 @@ class Hosting:
         """Host exactly these agents; write capability records only for what changed."""
         self.agents = agents
         names = {agent.agent for agent in agents}
-        mine = [listing for listing in self._directory if listing.node == self._journal.me]
+        mine = list(self._directory.of((self._journal.me,)))
         half_life_ms = limits.CAPABILITY_LIFETIME_MS // 4
         for listing in mine:
             gone = listing.capability.agent not in names and not listing.capability.withdrawn
