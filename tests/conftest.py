@@ -3,6 +3,9 @@
 What starts processes of its own goes to one of them, one after the other and from the start: it
 waits more than it computes, and two swarms at once would be in each other's way. Any other file
 goes as a whole to whoever is free, so that what its tests share is made once.
+
+No example of a property test has a deadline: how fast a machine is that somebody shares says
+nothing about the code.
 """
 
 from __future__ import annotations
@@ -10,8 +13,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+settings.register_profile("symphony", deadline=None)
+settings.load_profile("symphony")
 
 FOLDERS_WITH_PROCESSES = {"real", "crash"}
 FILES_WITH_PROCESSES = {

@@ -101,7 +101,13 @@ class _Client:
 
 
 def _run_task(client: _Client) -> tuple[float, dict[str, Any]]:
-    body = {"prompt": "ANSWER: 42", "chains": CHAINS, "plan": "always", "answer_type": "number"}
+    body = {
+        "prompt": "ANSWER: 42",
+        "chains": CHAINS,
+        "plan": "always",
+        "answer_type": "number",
+        "rule": "match",  # see above: all three chains have to vote
+    }
     raw = json.dumps(body).encode()
     began = time.perf_counter()
     answer = client.post("/api/tasks?wait=true", raw)
