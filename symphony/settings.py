@@ -16,7 +16,7 @@ MAX_ADDRESSES = 64  # as many bootstrap or listen addresses as anybody writes by
 LAN_PORT = 4717  # unassigned; fixed, so that an invite's addresses survive a restart
 GATEWAY_PORT = 4718
 
-EngineKind = Literal["auto", "vllm", "llamacpp", "openai"]
+EngineKind = Literal["auto", "vllm", "llamacpp", "openai", "replay"]
 Preset = Literal["local", "lan", "wan"]
 
 _LISTEN: dict[str, tuple[str, ...]] = {
@@ -33,7 +33,7 @@ class _Table(BaseModel):
 class EngineSettings(_Table):
     """What overrides the engine named by the agents' manifests, for this machine."""
 
-    kind: EngineKind = Field(default="auto", description="auto, vllm, llamacpp or openai")
+    kind: EngineKind = Field(default="auto", description="auto, vllm, llamacpp, openai or replay")
     url: str | None = Field(
         default=None, description="an OpenAI-compatible server; implies kind openai"
     )

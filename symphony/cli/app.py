@@ -123,6 +123,7 @@ LAZY = {
     "demo": "Five real nodes on this machine answer a question.",
     "sim": "The whole swarm in a deterministic simulator.",
     "bench": "Benchmarks, printed as tables or JSON.",
+    "eval": "Is a vote better than one good agent? Rules and baselines, measured.",
 }
 
 

@@ -201,3 +201,15 @@ SELF_TEST_REQUESTS: Final = 8
 
 SELF_TEST_MS: Final = 600_000
 """How long a measured request may take: a server may have to load its model first."""
+
+RECORDED_FILE_BYTES: Final = 256 * 1024 * 1024
+"""A compressed file of recorded outputs; the largest known has 8 MiB."""
+
+RECORDED_LINE_BYTES: Final = 1024 * 1024
+"""One recorded output and its question: 4 000 characters, and room for other formats."""
+
+RECORDED_LINES: Final = 2_000_000
+"""60 systems on 30 000 questions."""
+
+CHARS_PER_TOKEN: Final = 4
+"""Where a text was recorded and its tokens were not: the usual ratio of English."""

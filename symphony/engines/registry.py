@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, assert_never
 
-from symphony.engines import converting, limits, llamacpp, models, vllm, vllm_install
+from symphony.engines import converting, limits, llamacpp, models, replay, vllm, vllm_install
 from symphony.engines.base import Engine
 from symphony.engines.catalog import UNKNOWN_LINEAGE, lookup_model
 from symphony.engines.openai import OpenAIEngine
@@ -23,8 +23,8 @@ from symphony.engines.supervised import SupervisedEngine
 from symphony.engines.vllm_server import VllmEngine, VllmOptions
 from symphony.errors import ConfigError, EngineUnavailable, ModelError
 
-Kind = Literal["auto", "vllm", "llamacpp", "openai"]
-Chosen = Literal["vllm", "llamacpp", "openai"]
+Kind = Literal["auto", "vllm", "llamacpp", "openai", "replay"]
+Chosen = Literal["vllm", "llamacpp", "openai", "replay"]
 
 DEFAULT_MODEL = "smollm2-135m"
 _NEEDS_URL = "the engine kind openai needs the URL of a running server"
@@ -33,7 +33,8 @@ ENV_API_KEY = "SYMPHONY_ENGINE_API_KEY"
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """What is asked for. `model` is a catalogue name, a `.gguf` path, or the server's own name.
+    """What is asked for. `model` is a catalogue name, a `.gguf` path, the server's own name, or
+    `FILE#MODEL` for recorded outputs.
 
     `concurrency` None takes the engine's default; for llama.cpp it is the number of slots.
     `nodes_on_machine` divides the cores. `api_key` None reads `SYMPHONY_ENGINE_API_KEY`; it
@@ -69,6 +70,8 @@ def explain_choice(spec: EngineSpec) -> EngineChoice:
             return _own_vllm(("asked for",), spec.model)
         case "llamacpp":
             return _embedded(("asked for",), spec.model)
+        case "replay":
+            return _replayed(spec.model)
         case "auto" if spec.url is not None:
             return EngineChoice("openai", usable=True, reasons=(f"a URL is set: {spec.url}",))
         case "auto":
@@ -98,8 +101,10 @@ async def open_engine(spec: EngineSpec) -> AsyncIterator[Engine]:
         await engine.aclose()
 
 
-def _make(spec: EngineSpec) -> OpenAIEngine | SupervisedEngine:
+def _make(spec: EngineSpec) -> OpenAIEngine | SupervisedEngine | replay.ReplayEngine:
     choice = explain_choice(spec)
+    if choice.kind == "replay":
+        return replay.open_recording(spec.model or "")
     if choice.kind == "llamacpp":
         return llamacpp.LlamaCppEngine(_llamacpp_options(spec))
     if choice.kind == "vllm" and spec.url is None:
@@ -178,3 +183,12 @@ def _own_vllm(reasons: tuple[str, ...], model: str | None) -> EngineChoice:
         return EngineChoice("vllm", usable=False, reasons=(*reasons, str(error)))
     said = (*reasons, "vLLM is installed", f"it serves {wanted} from {weights}")
     return EngineChoice("vllm", usable=True, reasons=said)
+
+
+def _replayed(model: str | None) -> EngineChoice:
+    try:
+        path, name = replay.split_name(model or "")
+    except ConfigError as error:
+        return EngineChoice("replay", usable=False, reasons=(str(error),))
+    found = f"what {name} said is in {path}" if path.is_file() else f"there is no file {path}"
+    return EngineChoice("replay", usable=path.is_file(), reasons=("asked for", found))

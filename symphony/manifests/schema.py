@@ -77,10 +77,10 @@ class SkillSpec(_Table):
 class EngineSpec(_Table):
     """Which model answers, and what serves it."""
 
-    kind: Literal["auto", "vllm", "llamacpp", "openai"] = Field(
+    kind: Literal["auto", "vllm", "llamacpp", "openai", "replay"] = Field(
         default="auto",
         description="What serves the model. `auto`: a configured URL, else vLLM on a GPU, "
-        "else llama.cpp in a child process.",
+        "else llama.cpp in a child process. `replay`: recorded outputs, `model: FILE#MODEL`.",
     )
     model: Annotated[str, Len(1, 200)] = Field(
         description="A name of `symphony model list`, or whatever the server at `url` calls it."

@@ -33,15 +33,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal
 
 WHOLE = 1_000_000
-BETS = ((Fraction(1), Fraction(15, 16)), (Fraction(1, 2), Fraction(1, 16)))
-"""Shares c of the largest bet, and how the stake is divided between them. At nine equal agents four
-ballots alike then certify at 5 % (E = 24.5 against 22.9), where the exact stop needs five."""
+STAKE = 1 << 48  # what the evidence starts with; products are rounded down, never up
+BETS = (((1, 1), STAKE // 16 * 15), ((1, 2), STAKE // 16))
+"""Shares c of the largest bet, as fractions, and how the stake is divided between them.
 
-_FIRST_SHARE = Fraction(7, 8)
+At nine equal agents four ballots alike then certify at 5 % (E = 24.5 against 22.9), where the exact
+stop needs five."""
+
+_FIRST_SHARE = (7, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,10 @@ def certify(draws: Sequence[Draw], left_weight: int | None, alpha_ppm: int) -> C
         return Certificate("open", leader)
     after, share = _tested_from(draws, leader)
     value = _evidence(draws, leader, after, left_weight)
-    needed = WHOLE / (alpha_ppm * share)
-    state: Literal["open", "certified"] = "certified" if value >= needed else "open"
-    return Certificate(state, leader, int(value * 1000), int(needed * 1000))
+    enough = value * alpha_ppm * share[0] >= STAKE * WHOLE * share[1]
+    needed_milli = -(-WHOLE * share[1] * 1000 // (alpha_ppm * share[0]))
+    state: Literal["open", "certified"] = "certified" if enough else "open"
+    return Certificate(state, leader, value * 1000 // STAKE, needed_milli)
 
 
 def _sums(draws: Sequence[Draw]) -> dict[str, int]:
@@ -113,7 +116,7 @@ def _sums(draws: Sequence[Draw]) -> dict[str, int]:
     return sums
 
 
-def _tested_from(draws: Sequence[Draw], leader: str) -> tuple[int, Fraction]:
+def _tested_from(draws: Sequence[Draw], leader: str) -> tuple[int, tuple[int, int]]:
     """After how many draws the present leader first led, and its share of α."""
     sums: dict[str, int] = {}
     leaders: dict[str, int] = {}
@@ -122,14 +125,14 @@ def _tested_from(draws: Sequence[Draw], leader: str) -> tuple[int, Fraction]:
             sums[draw.key] = sums.get(draw.key, 0) + draw.weight
             leaders.setdefault(_heaviest(sums), count)
     place = list(leaders).index(leader)
-    return leaders[leader], _FIRST_SHARE if place == 0 else Fraction(1, 2 ** (3 + place))
+    return leaders[leader], _FIRST_SHARE if place == 0 else (1, 2 ** (3 + place))
 
 
 def _heaviest(sums: Mapping[str, int]) -> str:
     return max(sums, key=lambda key: (sums[key], key))
 
 
-def _evidence(draws: Sequence[Draw], leader: str, after: int, left_weight: int | None) -> Fraction:
+def _evidence(draws: Sequence[Draw], leader: str, after: int, left_weight: int | None) -> int:
     """The least e-value over all rivals; None stands for all that were never seen."""
     rivals = {draw.key for draw in draws if draw.key is not None} - {leader}
     return min(_against(draws, leader, rival, after, left_weight) for rival in (*rivals, None))
@@ -137,21 +140,24 @@ def _evidence(draws: Sequence[Draw], leader: str, after: int, left_weight: int |
 
 def _against(
     draws: Sequence[Draw], leader: str, rival: str | None, after: int, left_weight: int | None
-) -> Fraction:
+) -> int:
+    """M, in units of 1 / STAKE: the sum of the stakes after all bets."""
     stakes = [stake for _, stake in BETS]
     left = None if left_weight is None else left_weight + sum(draw.weight for draw in draws)
     lead = 0
     for count, draw in enumerate(draws):
         step = _step(draw.key, leader, rival)
         if count >= after:
-            g = Fraction(0) if left is None else Fraction(lead, left)
-            stakes = [
-                stake * (1 + share * (step + g) / (1 - g)) if g < 1 else stake
-                for stake, (share, _) in zip(stakes, BETS, strict=True)
-            ]
+            # λ (D + g) as a fraction: c (D · left + lead) / (left − lead); without end, c D.
+            gain, against = (step, 1) if left is None else (step * left + lead, left - lead)
+            if against > 0:
+                stakes = [
+                    stake * (parts * against + share * gain) // (parts * against)
+                    for stake, ((share, parts), _) in zip(stakes, BETS, strict=True)
+                ]
         lead += step * draw.weight
         left = None if left is None else left - draw.weight
-    return sum(stakes, start=Fraction(0))
+    return sum(stakes)
 
 
 def _step(key: str | None, leader: str, rival: str | None) -> int:

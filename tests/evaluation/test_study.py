@@ -1,0 +1,136 @@
+"""A study: its votes, baselines, intervals, attacks, and the command that prints it."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+
+import pytest
+
+from symphony.cli import main
+from symphony.evaluation import as_json, as_lines, load, study
+from symphony.evaluation.bootstrap import Bootstrap
+from symphony.evaluation.casting import ask_until_certain, elect, unique_mode
+from symphony.evaluation.hostile import ATTACKS, attackers, how_many
+from symphony.evaluation.recordings import Reply
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+GOLD, LIE, NOTHING = Reply("g", right=True), Reply("x", right=False), Reply(None, right=False)
+
+
+def test_the_vote_of_recorded_agents():
+    assert elect([GOLD, LIE, LIE], [5, 2, 2]) == "g"
+    assert elect([GOLD, LIE, LIE], [1, 1, 1]) == "x"
+    assert elect([NOTHING, NOTHING], [1, 1]) is None
+    assert unique_mode([GOLD, LIE], [1, 1]) is None
+    assert unique_mode([GOLD, LIE, NOTHING], [1, 2, 9]) == "x"
+
+
+def test_asking_stops_when_the_vote_is_over():
+    asked = ask_until_certain([GOLD] * 9, [10**6] * 9, 50_000, b"seed")
+    assert (asked.answer, len(asked.agents), asked.certified) == ("g", 4, "g")
+    asked = ask_until_certain([GOLD] * 9, [10**6] * 9, 0, b"seed")
+    assert (asked.answer, len(asked.agents), asked.certified) == ("g", 5, None)
+    asked = ask_until_certain([NOTHING] * 3, [1, 1, 1], 50_000, b"seed")
+    assert (asked.answer, len(asked.agents), asked.certified) == (None, 3, None)
+
+
+def test_intervals_have_the_width_of_the_normal_theory():
+    chance = random.Random(3)
+    values = [float(chance.random() < 0.7) for _ in range(400)]
+    low, high = Bootstrap(400).interval(values)
+    mean = sum(values) / 400
+    half = 1.96 * math.sqrt(mean * (1 - mean) / 400)
+    assert low < mean < high
+    assert abs((high - low) / 2 - half) < 0.15 * half
+
+
+def row(report, name):
+    return next(row for row in report.rows if row.rule == name)
+
+
+def test_a_strong_agent_is_not_outvoted_by_weak_ones(folder):
+    report = study(load(folder("toy"), "toy"), "one-strong", 50_000, pools=6)
+    assert report.default_rule == "reliability"
+    assert report.minus_majority.pp > 3
+    assert report.minus_best_single.ci[1] > 0
+    assert row(report, "oracle").accuracy >= max(item.accuracy for item in report.rows)
+    assert row(report, "majority").accuracy == row(report, "match").accuracy
+    assert row(report, "mean_single").accuracy < row(report, "default").accuracy
+    assert row(report, "best_single").calls == 1
+    assert row(report, "certified").calls < row(report, "default").calls == 5
+    assert 0 <= report.false_certified <= 0.05
+
+
+def test_hostile_voters_cost_little_once_they_are_known(folder):
+    report = study(load(folder("toy"), "toy"), "mixed", 50_000, pools=3, hostile=True)
+    assert set(report.attacks) == set(ATTACKS)
+    assert all(loss.ci[1] >= -2 for loss in report.attacks.values())
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_attackers(folder, attack):
+    recording = load(folder("toy"), "toy")
+    pool = recording.agents[:9]
+    found = attackers(recording, pool, attack)
+    assert len(found) == how_many(9) == 4
+    rates = [sum(reply.right for reply in row) / len(row) for row in found]
+    if attack == "collude":
+        assert rates == [0] * 4
+        assert len(set(found)) == 1
+    elif attack == "copy":
+        assert set(found) == {recording.replies["strong" if "strong" in pool else "good"]}
+    else:
+        assert all(0.05 < rate < 0.5 for rate in rates)
+        assert len(set(found)) == 4
+
+
+def test_reports_say_the_same_in_words_and_in_json(folder):
+    report = study(load(folder("toy"), "toy"), "equal", 100_000, pools=2, hostile=True)
+    found = as_json([report], 100_000)
+    (summary,) = found["summary"]
+    assert found["alpha"] == 0.1
+    assert summary["calls_saved_pct"] == round(100 * report.calls_saved, 2)
+    assert {r["rule"] for r in found["rows"]} >= {"majority", "reliability", "best_single"}
+    lines = "\n".join(as_lines(report))
+    assert f"{100 * row(report, 'oracle').accuracy:.1f} %" in lines
+    assert all(attack in lines for attack in ATTACKS)
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_command_prints_one_json_line_last(folder, capsys):
+    data = folder("toy", "other")
+    options = ["--bench", "toy,other", "--questions", "60", "--pool", "mixed", "--json"]
+    code = main(["eval", "--data", str(data), *options])
+    printed = capsys.readouterr()
+    assert code == 0
+    found = json.loads(printed.out.splitlines()[-1])
+    assert [item["bench"] for item in found["summary"]] == ["toy", "other"]
+    assert "certified stop" in printed.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--bench", "missing"],
+        ["--pool", "round"],
+        ["--bench", ","],
+        ["--alpha", "1"],
+        ["--engine", "oracle"],
+    ],
+)
+def test_wrong_options_are_the_callers_fault(folder, options, capsys):
+    assert main(["eval", "--data", str(folder("toy")), "--bench", "toy", *options]) == 2
+    assert capsys.readouterr().err
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no recordings of real models beside the checkout")
+def test_real_recordings_hold_what_is_promised():
+    report = study(load(SHARED, "crux", 300), "mixed", 50_000, pools=4)
+    assert report.minus_best_single.ci[1] >= 0
+    assert report.minus_majority.pp >= 3
+    assert report.calls_saved >= 0.4
+    assert abs(report.certified_minus_default.pp) <= 0.5
+    assert report.false_certified <= 0.05
