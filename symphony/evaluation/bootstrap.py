@@ -9,6 +9,7 @@ not other pools.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from operator import mul
 
@@ -23,12 +24,10 @@ class Bootstrap:
     def __init__(self, questions: int, resamples: int = limits.RESAMPLES) -> None:
         chance = random.Random(questions)  # noqa: S311 - repeatable, not secret
         self._questions = questions
-        self._counts: list[list[int]] = []
+        self._counts: list[tuple[int, ...]] = []
         for _ in range(resamples):
-            counts = [0] * questions
-            for at in chance.choices(range(questions), k=questions):
-                counts[at] += 1
-            self._counts.append(counts)
+            drawn = Counter(chance.choices(range(questions), k=questions))
+            self._counts.append(tuple(drawn[at] for at in range(questions)))
 
     def interval(self, values: Sequence[float]) -> Interval:
         """The middle 95 % of the resampled means of `values`."""

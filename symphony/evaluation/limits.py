@@ -5,7 +5,7 @@ from __future__ import annotations
 MAX_AGENTS = 256  # of one benchmark: more recorded systems than any public set has
 MAX_QUESTIONS = 1_000  # of one benchmark: a CI of ±2 points; the first of a hash order
 MAX_ASKED = 200  # questions put to live models: hours on a laptop
-POOLS = 12  # drawn of each kind: their mean moves by less than the CI of the questions
+POOLS = 8  # drawn of each kind: their mean moves by less than the CI of the questions
 POOL_AGENTS = 9  # as many as MAX_CHAINS leaves room for after a plan, and as the target names
 WEAK_AGENTS = 4  # beside one strong agent
 RESAMPLES = 1_000  # of the bootstrap: the ends of a 95 % CI to about a tenth of its width
