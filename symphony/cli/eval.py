@@ -21,7 +21,13 @@ def eval(
     data: Annotated[
         Path, typer.Option("--data", help="folder with recordings", show_default=False)
     ],
-    engine: Annotated[str, typer.Option("--engine", help="what answers: replay")] = "replay",
+    engine: Annotated[
+        str, typer.Option("--engine", help="replay, or the engine of live models")
+    ] = "replay",
+    model: Annotated[str, typer.Option("--model", help="live models, with commas")] = "",
+    calls: Annotated[
+        int, typer.Option("--calls", help="calls for each question to live models", min=1, max=16)
+    ] = 4,
     bench: Annotated[str, typer.Option("--bench", help="benchmarks, with commas")] = ALL_BENCHES,
     pool: Annotated[
         str, typer.Option("--pool", help="equal, mixed, one-strong, consumer; with commas")
@@ -41,7 +47,11 @@ def eval(
     from symphony import evaluation
 
     if engine != "replay":
-        raise UsageError(f"no evaluation with the engine {engine}", hint="use --engine replay")
+        from symphony.cli.eval_live import LiveStudy, run_live
+
+        study = LiveStudy(engine, _listed(model), data, _listed(bench), questions, calls)
+        run_live(study, as_json=as_json)
+        return
     if not 0 <= alpha < 1:
         raise UsageError(f"the level {alpha} is no probability", hint="try --alpha 0.05")
     alpha_ppm = round(alpha * 1_000_000)

@@ -14,8 +14,8 @@ temperature change nothing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,9 +83,10 @@ class ReplayEngine:
                 f"{self._model} was never recorded with this question",
                 hint="ask one of the recorded questions, word for word",
             )
-        yield self._events(self._outputs[question], request)
+        async with aclosing(self._events(self._outputs[question], request)) as events:
+            yield events
 
-    async def _events(self, output: Recorded, request: Request) -> AsyncIterator[Event]:
+    async def _events(self, output: Recorded, request: Request) -> AsyncGenerator[Event, None]:
         """All of it, whatever `max_tokens` says: a part of an output was never recorded."""
         yield Chunk(output.text)
         prompt = sum(len(message.content) for message in request.messages)
