@@ -80,7 +80,7 @@ def test_calls_are_counted_and_answers_compared_by_class():
 def test_a_node_votes_on_recorded_answers(data, capsys, monkeypatch):
     """Everything but the models is real: a node, elections, awards, the vote, the gateway."""
     record = data / "recorded_gsm8k.jsonl.gz"
-    models = [f"{record}#{name}" for name in ("good-8b", "fine-8b", "bad-8b")]
+    models = [f"{record}#{name}" for name in ("good-8b", "fine-8b")]
     swarm = arms(models, 3)[-2]
     monkeypatch.setattr(live, "arms", lambda models, calls: [swarm])
     run_live(LiveStudy("replay", models, data, ["gsm8k"], 2, 3), as_json=True)
