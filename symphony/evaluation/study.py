@@ -110,14 +110,18 @@ def study(
     kind: PoolKind,
     alpha_ppm: int,
     *,
-    pools: int = limits.POOLS,
+    pools: int | None = None,
     hostile: bool = False,
 ) -> PoolReport:
-    """Vote on all questions in `pools` pools of a kind. Raises `UsageError` if it can't be done."""
+    """Vote on all questions in `pools` pools of a kind; None takes the usual number.
+
+    Raises `UsageError` if it can't be done.
+    """
     halves = folds(recording)
     if not halves:
         raise UsageError(f"{recording.bench} has too few questions", hint="use a larger set")
-    drawn = draw_pools(recording, kind, pools)
+    usual = limits.MIXED_POOLS if kind == "mixed" else limits.POOLS
+    drawn = draw_pools(recording, kind, usual if pools is None else pools)
     sums = _Tally(len(recording.questions))
     for number, names in enumerate(drawn):
         replies = [recording.replies[name] for name in names]

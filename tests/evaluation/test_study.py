@@ -128,7 +128,7 @@ def test_wrong_options_are_the_callers_fault(folder, options, capsys):
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no recordings of real models beside the checkout")
 def test_real_recordings_hold_what_is_promised():
-    report = study(load(SHARED, "crux", 300), "mixed", 50_000, pools=4)
+    report = study(load(SHARED, "math_l5", 300), "mixed", 50_000, pools=4)
     assert report.minus_best_single.ci[1] >= 0
     assert report.minus_majority.pp >= 3
     assert report.calls_saved >= 0.4
