@@ -4,7 +4,8 @@
 
     match × quality × availability
 
-- *match* is φ of what the agent says about itself; it is the only one before there is experience.
+- *match* is φ of what the agent says about itself: all there is before there is experience. A text
+  is easily copied, so what it lacks counts less the more is known: half after 1.5 observations.
 - *quality* is drawn from the Beta distribution of being right that the evidence leaves
   (Thompson sampling): between its lower and its upper bound, by a hash of unit and agent. An agent
   that is little known has a wide distribution, so it is tried now and then; one that is well known
@@ -84,6 +85,8 @@ def drawn(unit: UnitId, node: NodeId, agent: str) -> int:
 def expected_ppm(match_ppm: int, evidence: Evidence, draw: int) -> int:
     """The score under `learned`."""
     fit = max(match_ppm, MIN_FIT_PPM)
+    known = max(0, evidence.right + evidence.wrong - limits.PRIOR_MILLI)
+    fit += (ONE - fit) * known // (known + limits.CLAIM_MILLI)
     return fit * quality_ppm(evidence, draw) // ONE * availability_ppm(evidence) // ONE
 
 

@@ -14,17 +14,16 @@ agents is not believed here: that is the business of reputation.
 fell silent, was refused or lost with its node was missed. Failures, silence and emptiness also
 move the agent's breaker; a broken connection doesn't, for it happens to the honest.
 
-*Quality* counts per agent and skill, from agreement with others: a ballot is right if its class
-won and somebody else's ballot is in it too; wrong if a class of at least two other nodes won, or
-if the same owner also voted for a class with more ballots of its own. A chain's last step counts
-whole, the steps and the plan before it by half. Different texts prove nothing, so text answers
-only ever count as right. Little evidence is filled up to a prior of two observations, at the rate
-that the agent has over all of its skills.
+*Quality* counts per agent and skill, by what the ballots of others say of its own (`judging`): the
+more of the others agree, and the better they are known to be, the more it counts as right; the more
+they contradict it, the more as wrong. A chain's last step counts whole, the steps and the plan
+before it by half. Little evidence is filled up to a prior of two observations, at the rate that the
+agent has over all of its skills; and what was not renewed for long is halved.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -33,8 +32,9 @@ from ledger import Entry, Kind
 from ledger.errors import DecodeError
 from symphony.core import limits
 from symphony.core.breaker import CLOSED, Breaker, BreakerState
-from symphony.core.expectation import Evidence, faded
+from symphony.core.expectation import NO_EVIDENCE, Evidence, faded
 from symphony.core.ids import NodeId
+from symphony.core.judging import judgements
 from symphony.core.records import (
     AWARD,
     TASK,
@@ -94,12 +94,28 @@ class _Agent:
     breaker: Breaker = CLOSED
 
 
+@dataclass(frozen=True, slots=True)
+class _Skill:
+    """One agent at one skill, when it was last seen: at our award number `at`."""
+
+    right: int = 0
+    wrong: int = 0
+    at: int = 0
+
+    def counts(self, now: int) -> tuple[int, int]:
+        """What is left of it: half, each time that so many awards went by without a sight of it.
+        So nobody is written off for ever for a bad start, and a change for the better is found.
+        """
+        halvings = (now - self.at) // limits.FORGET_AWARDS
+        return self.right >> halvings, self.wrong >> halvings
+
+
 class Experience:
     """The record of every agent that this node ever awarded anything to, within bounds."""
 
     def __init__(self) -> None:
         self._agents: OrderedDict[AgentKey, _Agent] = OrderedDict()
-        self._skills: OrderedDict[tuple[AgentKey, str], tuple[int, int]] = OrderedDict()
+        self._skills: OrderedDict[tuple[AgentKey, str], _Skill] = OrderedDict()
         self._open: OrderedDict[bytes, _Open] = OrderedDict()
         self._awards = 0
 
@@ -111,7 +127,8 @@ class Experience:
         known = self._agents.get(key)
         if known is None:
             return None
-        right, wrong = self._skills.get((key, skill_key(requirement)), (0, 0))
+        skill = self._skills.get((key, skill_key(requirement)), _Skill())
+        right, wrong = skill.counts(self._awards)
         total = known.right + known.wrong + limits.PRIOR_MILLI
         prior = limits.PRIOR_MILLI * (known.right + limits.PRIOR_MILLI // 2) // total
         missed = known.missed
@@ -175,9 +192,10 @@ class Experience:
             given = _last(task.units.get(task.final(chain) or "", {}))
             if given is not None:
                 self._lapsed(given, "junk")
-        said = _judgements(record, task.answer_type)
-        for ballot in sorted(record.ballots, key=lambda ballot: ballot.chain):
-            self._voted(task, ballot, said.get(ballot.chain))
+        ballots = sorted(record.ballots, key=lambda ballot: ballot.chain)
+        said = judgements(ballots, task.answer_type, lambda ballot: self._rate(task, ballot))
+        for ballot in ballots:
+            self._voted(task, ballot, said.get(ballot.chain, 0))
 
     def probed(self, node: NodeId, agent: str, requirement: Requirement, *, right: bool) -> None:
         """An answer to a question whose answer was known counts like a ballot."""
@@ -193,8 +211,19 @@ class Experience:
                 self._open.popitem(last=False)
         return found
 
-    def _voted(self, task: _Open, ballot: Ballot, right: bool | None) -> None:
-        """A chain came to its ballot: everybody who worked for it delivered."""
+    def _rate(self, task: _Open, ballot: Ballot) -> int:
+        """How often who cast this ballot is right at what it was asked, as far as is known."""
+        given = _last(task.units.get(task.final(ballot.chain) or "", {}))
+        evidence = NO_EVIDENCE
+        if given is not None:
+            node, agent = NodeId(ballot.owner), ballot.agent
+            evidence = self.evidence(node, agent, given.award.requirement) or NO_EVIDENCE
+        return evidence.right * 1_000_000 // max(1, evidence.right + evidence.wrong)
+
+    def _voted(self, task: _Open, ballot: Ballot, signed: int) -> None:
+        """A chain came to its ballot: everybody who worked for it delivered. `signed` is how right
+        it was (`judging`).
+        """
         chain, final = ballot.chain, task.final(ballot.chain)
         names = [f"plan/{chain}", *(n for n in task.units if n.startswith(f"step/{chain}/"))]
         for name in names:
@@ -205,10 +234,10 @@ class Experience:
             if given is None:
                 continue
             self._delivered(given.agent)
-            if right is not None:
-                weight = 1000 if name == final else 500
+            if signed:
+                weight = abs(signed) if name == final else abs(signed) // 2
                 skill = skill_key(given.award.requirement)
-                self._quality(given.agent, skill, weight, right=right)
+                self._quality(given.agent, skill, weight, right=signed > 0)
 
     def _delivered(self, key: AgentKey) -> None:
         known = self._agents.get(key, _Agent())
@@ -242,8 +271,9 @@ class Experience:
         self._keep(
             key, replace(known, right=faded(known.right) + yes, wrong=faded(known.wrong) + no)
         )
-        before = self._skills.pop((key, skill), (0, 0))
-        self._skills[key, skill] = (faded(before[0]) + yes, faded(before[1]) + no)
+        before = self._skills.pop((key, skill), _Skill()).counts(self._awards)
+        after = _Skill(faded(before[0]) + yes, faded(before[1]) + no, self._awards)
+        self._skills[key, skill] = after
         if len(self._skills) > limits.MAX_EXPERIENCES:
             self._skills.popitem(last=False)
 
@@ -266,21 +296,3 @@ def skill_key(requirement: Requirement) -> str:
 
 def _last(epochs: Mapping[int, Given]) -> Given | None:
     return epochs[max(epochs)] if epochs else None
-
-
-def _judgements(record: VerdictRecord, answer_type: AnswerType) -> dict[int, bool]:
-    """By chain: was its ballot right? Chains of which the verdict says nothing are left out."""
-    if record.winner is None:
-        return {}
-    winners = {b.owner for b in record.ballots if b.answer == record.winner}
-    found: dict[int, bool] = {}
-    for ballot in record.ballots:
-        own = Counter(b.answer for b in record.ballots if b.owner == ballot.owner)
-        if ballot.answer == record.winner and len(winners) > 1:
-            found[ballot.chain] = True
-        elif answer_type != "text" and (
-            (ballot.answer != record.winner and len(winners - {ballot.owner}) > 1)
-            or own[ballot.answer] < max(own.values())
-        ):
-            found[ballot.chain] = False
-    return found

@@ -52,6 +52,8 @@ SCORE_BUCKETS = 16  # takes the prize away from shaving the last percent
 # --- experience -------------------------------------------------------------------------------
 FADE_PPM = 950_000  # of a count, with each new one: some 20 observations count, a shock shows in 5
 PRIOR_MILLI = 2_000  # two observations that nobody made; more would be slow to believe ten probes
+CLAIM_MILLI = 1_500  # observations after which what an agent says of itself counts half
+FORGET_AWARDS = 512  # of ours, without one sight of an agent's skill: then half of it is forgotten
 PRIOR_KEPT_MILLI = 4_000  # deliveries that a newcomer is credited with: one miss costs it a fifth
 MAX_EXPERIENCES = 16_384  # agents, and pairs of agent and skill: some 300 bytes each
 MAX_OPEN_TASKS = 512  # tasks whose awards are remembered until their verdict; twice MAX_TASKS

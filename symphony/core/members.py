@@ -46,23 +46,28 @@ class Members:
     def __init__(self, me: NodeId, out: Outbox) -> None:
         self._me = me
         self._out = out
-        self._alive: frozenset[NodeId] = frozenset({me})
+        self._connected: set[NodeId] = {me}
+        self._alive: frozenset[NodeId] | None = None
         self._seen: dict[NodeId, Seen] = {}
         self._announced_soon = False
         self.addresses: tuple[str, ...] = ()
 
     def alive(self) -> frozenset[NodeId]:
-        """The connected peers, and this node."""
+        """The connected peers, and this node: the same object until that changes."""
+        if self._alive is None:
+            self._alive = frozenset(self._connected)
         return self._alive
 
     def up(self, peer: NodeId) -> None:
-        self._alive |= {peer}
+        self._connected.add(peer)
+        self._alive = None
         if not self._announced_soon:
             self._announced_soon = True
             self._out.timer(PresenceSoon(), limits.PRESENCE_SOON_MS)
 
     def down(self, peer: NodeId) -> None:
-        self._alive -= {peer} - {self._me}
+        self._connected -= {peer} - {self._me}
+        self._alive = None
         self._seen.pop(peer, None)
 
     def presence(self, peer: NodeId, presence: Presence) -> None:
@@ -75,7 +80,7 @@ class Members:
             return
         self._seen[peer] = Seen(presence, self._out.now_ms)
         moved = old is None or old.presence.addresses != presence.addresses
-        if moved and presence.addresses and peer not in self._alive:
+        if moved and presence.addresses and peer not in self._connected:
             self._out.do(Meet(peer, presence.addresses))
         while len(self._seen) > MAX_MENTIONED:
             del self._seen[next(iter(self._seen))]

@@ -104,6 +104,7 @@ from symphony.core.timers import (
     Timer,
     WindowOver,
 )
+from symphony.core.trusted import Trusted
 from symphony.core.vectors import Vectors
 from symphony.core.witness import Witness
 from symphony.core.worker import Worker
@@ -139,6 +140,7 @@ class Swarm:
         self._forks = Forks(self.journal, self._out, self.gate.may_append, self._frozen)
         self.journal.met_fork, self.journal.compare = self._forks.met, self._forks.compare
         self.members = Members(self.me, self._out)
+        self._trusted = Trusted(self.members, self.identities)
         self.evidence = EvidenceBook()
         around = Surroundings(
             self.me,
@@ -193,11 +195,6 @@ class Swarm:
         if self.conductor.resuming and self.gate.may_append():
             self.conductor.resuming.resume()
 
-    def _trusted(self) -> frozenset[NodeId]:
-        """Who may own work: the connected peers whose logs go on, and this node."""
-        alive = self.members.alive()
-        return frozenset(node for node in alive if not self.identities.is_over(node))
-
     @property
     def revoked(self) -> frozenset[bytes]:
         """The invites that the founder has taken back."""
@@ -206,6 +203,7 @@ class Swarm:
     def _retired(self, author: NodeId) -> None:
         """An author handed over to its successor: the agents that count are in the new log."""
         self.directory.drop(author)
+        self._trusted.forget()
         if author != self.me:
             self.conductor.peer_down(author, "the owner's key was retired")
 
@@ -213,6 +211,7 @@ class Swarm:
         """An author signed two histories: its agents and bids mean nothing any more."""
         self.directory.drop(author)
         self.evidence.drop(author)
+        self._trusted.forget()
         self.identities.review()
         if author != self.me:
             self.conductor.peer_down(author, "the owner's log is forked")

@@ -84,6 +84,8 @@ SCENARIOS: dict[str, Family | Study] = {
     "swarm": Family("tasks under faults", _swarm, faults.MARKS),
     "ledger": Family("all that is hard on a ledger", _ledger, storm.MARKS),
     "scale": Family("a hundred tasks in a swarm of any size", scale.draw_large, scale.MARKS),
+    "liars": Study("agents that overstate themselves", "symphony.testing.liars"),
+    "role-shock": Study("the best agent turns bad", "symphony.testing.role_shock"),
 }
 
 LARGE = frozenset({"scale"})

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from symphony.core.effects import StartWork
 from symphony.core.ids import Epoch, UnitId
 from symphony.core.inputs import WorkDone, WorkFailed, WorkMoved
-from symphony.testing.engines import attempt
+from symphony.core.messages import Order
+from symphony.testing.engines import AgentScript, Attempt, attempt
 
 if TYPE_CHECKING:
     from symphony.testing.machine import Machine
@@ -31,6 +32,10 @@ class Workbench:
         if self.running.pop((unit, epoch), None) is not None:
             self._machine.world.checks.marks.add("work cancelled")
 
+    def attempt(self, script: AgentScript, order: Order) -> Attempt:
+        """What an agent makes of an order."""
+        return attempt(script, order, self._machine.world.random)
+
     def start(self, work: StartWork) -> None:
         """Run a scripted agent: text on the way, then an output, a failure, or nothing."""
         machine, world = self._machine, self._machine.world
@@ -43,7 +48,7 @@ class Workbench:
         self.taken_ms[key] = now_ms
         if Counter(self.running.values())[work.agent] > script.concurrency:
             checks.violate(f"node {machine.index} runs more of {work.agent} than it has slots")
-        coming = attempt(script, work.order, world.random)
+        coming = self.attempt(script, work.order)
         end_ms = now_ms + coming.after_ms
         last_ms = max(now_ms, machine.world_ms(work.deadline_ms))
         if coming.hangs or end_ms > last_ms:
