@@ -112,11 +112,10 @@ def parse(words: list[str]) -> None:
                 found = single
             command = typer.main.get_command(found)
         context = command.make_context(name, list(rest))
-        if not hasattr(command, "commands"):
+        left = [*context._protected_args, *context.args]
+        if not hasattr(command, "commands") or not left:
             return
-        name, command, rest = command.resolve_command(
-            context, [*context._protected_args, *context.args]
-        )
+        name, command, rest = command.resolve_command(context, left)
 
 
 @pytest.mark.parametrize("block", of("sh"), ids=str)

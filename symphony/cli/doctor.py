@@ -140,6 +140,31 @@ def _agents(settings: NodeSettings) -> Iterator[Finding]:
         )
 
 
+def _engines(_: NodeSettings) -> Iterator[Finding]:
+    """What could serve models here, and the memory that they would have."""
+    import psutil  # type: ignore[import-untyped]
+
+    from symphony.engines import vllm
+    from symphony.engines.llamacpp import missing_package
+
+    missing = missing_package()
+    if missing is None:
+        yield Finding("llamacpp", "ok", "llama.cpp is installed")
+    else:
+        yield Finding("llamacpp", "warn", missing, "pip install 'symphony-swarm[local]'")
+    gpu, command = vllm.gpu(), vllm.command()
+    if command is not None:
+        yield Finding("vllm", "ok", f"vLLM is installed: {command}")
+    elif gpu is None:
+        yield Finding("vllm", "ok", "vLLM is not installed, and there is no GPU that wants it")
+    else:
+        detail = f"a {gpu} GPU is here, but not vLLM"
+        yield Finding("vllm", "warn", detail, "symphony engine install vllm")
+    memory = psutil.virtual_memory()
+    free, total = memory.available / 1e9, memory.total / 1e9
+    yield Finding("memory", "ok", f"{free:.1f} of {total:.1f} GB are free")
+
+
 def _engine_fix(model: str | None, url: str | None) -> str:
     """The command that makes an agent hostable."""
     from symphony.engines.catalog import lookup_model
@@ -152,7 +177,7 @@ def _engine_fix(model: str | None, url: str | None) -> str:
         return "symphony model list, then correct spec.engine.model; or set engine.url"
     if known.files:
         return f"symphony model pull {known.name}"
-    return f"vllm serve {known.hub_repo}, then symphony join --engine-url http://127.0.0.1:8000"
+    return f"symphony engine install vllm, or set engine.url to a server of {known.hub_repo}"
 
 
 def _encoder(_: NodeSettings) -> Iterator[Finding]:
@@ -216,4 +241,4 @@ def _ledger(settings: NodeSettings) -> Iterator[Finding]:
         store.close()
 
 
-CHECKS = (_home, _key, _swarm, _ledger, _agents, _encoder, _network, _gateway)
+CHECKS = (_home, _key, _swarm, _ledger, _engines, _agents, _encoder, _network, _gateway)

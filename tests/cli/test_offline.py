@@ -213,6 +213,7 @@ def test_the_doctor_is_content_with_a_configured_server(run: Run, home: Path) ->
     assert code == 0
     assert "by openai" in found["agent solver"]["detail"]
     assert found["gateway"]["verdict"] == "ok"
+    assert "GB are free" in found["memory"]["detail"]
 
 
 def test_the_doctor_notices_a_gateway_that_does_not_answer(run: Run, home: Path) -> None:
