@@ -112,3 +112,27 @@ def engines(
             print(f"{name:9} x{at:3} {json.dumps(row)}")
     for key in ("co_located", "node_ready_s", "first_token_from_nothing_s"):
         print(f"{key:28} {report.get(key)}")
+
+
+@bench.command()
+def nemesis(
+    tasks: Annotated[int, typer.Option(help="tasks under faults", min=1, max=10_000)] = 100,
+    kills: Annotated[int, typer.Option(help="owners killed, one by one", min=1, max=1000)] = 12,
+    stops: Annotated[int, typer.Option(help="owners frozen, one by one", min=1, max=100)] = 4,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line")] = False,
+) -> None:
+    """Seven real nodes whose owners are killed, frozen, parted and run out of disk.
+
+    It makes network and mount namespaces of its own where the kernel allows that; without them
+    there are no partitions, and the report says why. Some two minutes.
+    """
+    from symphony.testing.nemesis import Size, run
+
+    report = run(Size(tasks, kills, stops))
+    if as_json:
+        print(json.dumps(report))
+    else:
+        for name, value in report.items():
+            print(f"{name:28} {value}")
+    if report["violations"]:
+        raise typer.Exit(1)

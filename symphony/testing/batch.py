@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import time
 from collections import Counter, deque
@@ -90,11 +91,22 @@ class Summary:
             "failing_seeds": self.failing,
             "marks_hit_pct": round(100 * hit / len(self.wanted), 1) if self.wanted else 100.0,
             "messages_per_unit": round(messages / awards, 2),
+            "bytes_per_unit": round(sum(map(self._bytes, UNIT_MESSAGES)) / awards),
             "bids_per_unit": round(self.counts["bids"] / awards, 2),
             "award_ms_p50": self._percentile(50),
             "award_ms_p99": self._percentile(99),
+            "redundancy": round(
+                self.counts["entries heard"] / (self.counts["entries new"] or 1), 2
+            ),
+            "answered": self.counts["tasks answered"],
+            "peak_mib": peak_mib(),
             "wall_s": round(wall_s, 2),
         }
+
+    def _bytes(self, kind: str) -> float:
+        """Of all messages of a kind, from those that passed through their wire form."""
+        looked_at = self.counts[f"wire {kind}"] or 1
+        return self.counts[f"sent {kind}"] * self.counts[f"wire bytes {kind}"] / looked_at
 
     def _percentile(self, percent: int) -> int:
         waits = sorted(self.award_ms)
@@ -104,6 +116,12 @@ class Summary:
         """In how many of a hundred seeds each mark was hit."""
         seeds = self.seeds or 1
         return {mark: round(100 * self.marks[mark] / seeds, 1) for mark in self.wanted}
+
+
+def peak_mib() -> int:
+    """The most memory that this process, or one that ran seeds for it, ever had."""
+    processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(one).ru_maxrss for one in processes) >> 10
 
 
 def usable_cpus() -> int:

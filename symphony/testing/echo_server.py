@@ -329,11 +329,12 @@ async def serve(
     echo: Echo,
     *,
     port: int = 0,
+    host: str = "127.0.0.1",
     task_status: Any = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on loopback until cancelled; `task_status` gets the URL."""
+    """Serve until cancelled, on loopback if no other host is named; `task_status` gets the URL."""
     config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
+    config.bind = [f"{host}:{port}"]
     config.errorlog = None
     async with trio.open_nursery() as nursery:
         app: Any = echo.app()
@@ -344,6 +345,7 @@ async def serve(
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="an OpenAI-compatible server without a model")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--latency-ms", type=int, default=200)
     parser.add_argument("--answer", default=Script().answer)
     parser.add_argument("--until-stdin-closes", action="store_true")
@@ -352,7 +354,7 @@ def main(arguments: list[str] | None = None) -> None:
     async def run() -> None:
         echo = Echo(options.latency_ms, await own_cost_ms(), Script(options.answer))
         async with trio.open_nursery() as nursery:
-            url = await nursery.start(partial(serve, echo, port=options.port))
+            url = await nursery.start(partial(serve, echo, port=options.port, host=options.host))
             sys.stdout.write(f"ready {url}\n")
             sys.stdout.flush()
             if options.until_stdin_closes:

@@ -41,17 +41,20 @@ INVITE_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """What one node of the swarm is: its name, and its settings as environment variables."""
+    """What one node of the swarm is: its name, its settings as environment variables, and what
+    stands before the command that starts it.
+    """
 
     name: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    prefix: Sequence[str] = ()
 
 
 @dataclass(slots=True)
 class LocalNode:
     """One running node process."""
 
-    name: str
+    plan: NodePlan
     home: Path
     process: subprocess.Popen[str]
     log: Path
@@ -59,6 +62,10 @@ class LocalNode:
     reader: Thread | None = None
     url: str = ""
     api_key: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
 
     @property
     def node(self) -> str:
@@ -142,14 +149,14 @@ def spawn_node(plan: NodePlan, home: Path, peers: Sequence[str] = ()) -> LocalNo
     }
     with log.open("w") as stderr:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "symphony", "join", "--home", str(home), "--json"],
+            [*plan.prefix, sys.executable, "-m", "symphony", "join", "--home", str(home), "--json"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
             env=environment,
         )
-    return LocalNode(plan.name, home, process, log)
+    return LocalNode(plan, home, process, log)
 
 
 def await_ready(node: LocalNode) -> None:

@@ -130,10 +130,11 @@ def _write_agents(folder: Path) -> Path:
 
 
 @contextmanager
-def echo_server(latency_ms: int) -> Iterator[str]:
+def echo_server(latency_ms: int, host: str = "127.0.0.1") -> Iterator[str]:
     """The echo server as a process of its own; yields its base URL."""
     command = [sys.executable, "-m", "symphony.testing.echo_server"]
     command += ["--port", "0", "--latency-ms", str(latency_ms), "--until-stdin-closes"]
+    command += ["--host", host]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -25,7 +25,7 @@ from symphony.core import limits, messages
 from symphony.core.effects import Append, Effect
 from symphony.core.ids import NodeId, SwarmId, TaskId
 from symphony.core.inputs import Cancel, Input, Submit
-from symphony.core.messages import Message
+from symphony.core.messages import Entries, Message
 from symphony.testing import ledger_audit, mishaps
 from symphony.testing.checks import Checks, Watch
 from symphony.testing.ledger_checks import LedgerChecks
@@ -226,6 +226,8 @@ class World:
         if self.random.random() < self.scenario.wire_share:
             self.checks.marks.add("wire form")
             raw = messages.encode(message)
+            self.checks.counts[f"wire {kind}"] += 1
+            self.checks.counts[f"wire bytes {kind}"] += len(raw)
             if len(raw) > limits.MAX_FRAME_BYTES:
                 self.checks.violate(f"a {kind} of {len(raw)} bytes is no frame")
             message = messages.decode(raw)
@@ -239,6 +241,8 @@ class World:
         """Only to the life that it was sent to, over a link that still stands."""
         connected = to.incarnation == incarnation and source.index in to.connected
         if connected and self.network.open(source.index, to.index):
+            if isinstance(message, Entries):
+                self.checks.counts["entries heard"] += len(message.entries)
             self.ledger.heard(to, message)
             to.hear(source.id, message)
 
@@ -263,7 +267,9 @@ class World:
 
     def appended(self, machine: Machine, entry: Entry) -> None:
         """A node has accepted an entry, or signed it."""
-        self.checks.appended(entry, own=entry.author == machine.id)
+        own = entry.author == machine.id
+        self.checks.counts["entries new"] += not own
+        self.checks.appended(entry, own=own)
         self.ledger.appended(machine, entry)
 
     def rejected(self, machine: Machine, peer: NodeId, reason: str) -> None:

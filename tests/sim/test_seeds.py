@@ -1,5 +1,6 @@
 """Whole swarms under faults: no invariant is ever violated, and a seed is a seed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from symphony.testing import Summary, Wish, draw, run_seed, simulate, tell
+from symphony.testing import Summary, Wish, baseline, draw, run_seed, simulate, tell
 
-SEEDS = 60
+SEEDS = baseline.SEEDS
+BASELINE = Path(__file__).with_name("baseline.json")
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
 
 
@@ -31,6 +33,18 @@ def test_no_seed_violates_an_invariant():
     assert said["marks_hit_pct"] >= 90, f"the simulator no longer meets: {summary.missed}"
     assert said["messages_per_unit"] < 25
     assert said["award_ms_p50"] <= 250
+    base = json.loads(BASELINE.read_text())
+    worse = baseline.regressions(base, baseline.numbers(summary))
+    assert not worse, f"python -m symphony.testing.baseline {BASELINE} accepts it: {worse}"
+
+
+def test_a_number_that_got_worse_is_noticed_beyond_its_margin():
+    base = json.loads(BASELINE.read_text())
+    assert baseline.regressions(base, base) == []
+    worse = base | {"messages_per_unit": base["messages_per_unit"] * 1.2}
+    [said] = baseline.regressions(base, worse)
+    assert said.startswith("messages_per_unit: ")
+    assert baseline.regressions(worse, base) == []
 
 
 @pytest.mark.parametrize(("scenario", "seed", "nodes"), regressions())
