@@ -35,6 +35,7 @@ from ledger import (
     parse_entry,
     seal,
 )
+from ledger.clock import physical_ms
 from ledger.errors import LedgerError, Reason
 from ledger.limits import FIRST_OWN_KIND, MAX_WANT_ENTRIES
 from ledger.roster import Roster
@@ -121,7 +122,9 @@ class Journal:
             refs=refs,
             expires=expires,
         )
-        admission = self.book.admit(entry, self._out.wall_ms, verified=True, solicited=True)
+        # A clock that was set back by minutes must not make us hold back our own entries.
+        now_ms = max(self._out.wall_ms, physical_ms(hlc))
+        admission = self.book.admit(entry, now_ms, verified=True, solicited=True)
         assert isinstance(admission, Accepted), f"our own entry was not accepted: {admission}"
         self._out.append(entry)
         self._learn(entry)

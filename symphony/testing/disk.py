@@ -15,7 +15,7 @@ transactions in order, and can be made anew from some of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ledger import Entry, ForkProof, MemoryStore, parse_entry
@@ -118,3 +118,18 @@ class Disk:
         """Is this very entry committed?"""
         stored = self.store.get(entry.author, entry.seq)
         return stored is not None and stored.id == entry.id
+
+
+def in_frames(entries: Sequence[Entry], frame_bytes: int) -> Iterator[tuple[bytes, ...]]:
+    """The wire form of entries, in frames of about this size at most."""
+    frame: list[bytes] = []
+    size_bytes = 0
+    for entry in entries:
+        raw = entry.encode()
+        if frame and size_bytes + len(raw) > frame_bytes:
+            yield tuple(frame)
+            frame, size_bytes = [], 0
+        frame.append(raw)
+        size_bytes += len(raw)
+    if frame:
+        yield tuple(frame)

@@ -184,7 +184,25 @@ class Forge:
     hidden: int = 0
 
 
-Action = Crash | Split | Pause | Write | Tear | Restore | Forge
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """The wall clock of a node is set forward or back; its monotonic clock goes on."""
+
+    at_ms: int
+    node: int
+    by_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """A node sends `count` frames of junk to everybody it is connected to."""
+
+    at_ms: int
+    node: int
+    count: int
+
+
+Action = Crash | Split | Pause | Write | Tear | Restore | Forge | Jump | Flood
 
 
 def draw_kinds(random: Random, *, crash: bool) -> frozenset[str]:

@@ -46,7 +46,11 @@ def picture(swarm: Swarm) -> Picture:
 
 def unrest(machines: Iterable[Machine], ledger: LedgerChecks) -> Iterator[str]:
     """What keeps the ledgers from being at rest."""
-    machines = [machine for machine in machines if machine.equivocator is None]
+    machines = [
+        machine
+        for machine in machines
+        if machine.equivocator is None and machine.script.mischief != "withholder"
+    ]
     pictures = [picture(machine.swarm) for machine in machines if machine.swarm is not None]
     for at, name in enumerate(("ledgers", "directories", "proofs")):
         if len({views[at] for views in pictures}) > 1:

@@ -60,7 +60,8 @@ class LedgerChecks:
     """The entries of second histories, by their wire form."""
 
     def honest(self, machine: Machine) -> bool:
-        return machine.equivocator is None and machine.id not in self.excused
+        hostile = machine.equivocator is not None or machine.script.mischief
+        return not hostile and machine.id not in self.excused
 
     # --- signing ------------------------------------------------------------------------------
 

@@ -65,13 +65,14 @@ from symphony.core.inputs import (
     PeerUp,
     Started,
     TimerFired,
+    WallClock,
 )
 from symphony.core.messages import Entries, Message
 from symphony.core.records import Capability
 from symphony.core.swarm import Swarm
 from symphony.node.restoring import restore
 from symphony.testing import mishaps
-from symphony.testing.disk import Disk
+from symphony.testing.disk import Disk, in_frames
 from symphony.testing.engines import ENCODER, AgentScript, embed
 from symphony.testing.faults import Forge
 from symphony.testing.hostile import Equivocator
@@ -100,6 +101,7 @@ class Machine:
         self.swarm: Swarm | None = None
         self.incarnation = 0
         self.paused_until_ms = 0
+        self.jumped_ms = 0
         self.doomed = False
         """Whether it dies as soon as it holds what is not on its disk."""
         self.connected: set[int] = set()
@@ -181,7 +183,12 @@ class Machine:
         return self.local_ms(self.world.now_ms)
 
     def _wall_ms(self) -> int:
-        return WALL_START_MS + self.world.now_ms + self.script.skew_ms
+        return WALL_START_MS + self.world.now_ms + self.script.skew_ms + self.jumped_ms
+
+    def jump(self, by_ms: int) -> None:
+        """The wall clock is set; the edge sees it and tells the core."""
+        self.jumped_ms += by_ms
+        self.give(WallClock(self._wall_ms()))
 
     @property
     def hosted(self) -> tuple[AgentScript, ...]:
@@ -259,15 +266,23 @@ class Machine:
             elif isinstance(effect, Tell) and isinstance(effect.event, OwnLogChecked):
                 self.world.ledger.checked(self, effect.event.answers)
         overdue = unkept.due_ms is not None and unkept.due_ms <= now_ms
-        if proofs or overdue or unkept.must_go(effects):
+        committed = proofs or overdue or unkept.must_go(effects)
+        if committed:
             self.disk.commit(proofs)
         if unkept.due_ms is not None:
             self._commit_later(unkept.due_ms)
-        life = self.incarnation
+        if committed and self.script.disk_ms:
+            self.world.checks.marks.add("slow disk")
+            self.paused_until_ms = max(self.paused_until_ms, now_ms + self.script.disk_ms)
+            self.world.at(self.paused_until_ms, partial(self._do_all, self.incarnation, effects))
+        else:
+            self._do_all(self.incarnation, effects)
+
+    def _do_all(self, life: int, effects: Sequence[Effect]) -> None:
         for effect in effects:
-            self._do(effect)
             if not self.alive or self.incarnation != life:
                 return  # it has stopped, and says no more
+            self._do(effect)
 
     def _commit_later(self, due_ms: int) -> None:
         if not self._commit_due:
@@ -362,21 +377,9 @@ class Machine:
         )
         if self.equivocator is not None and wanted.author == self.id:
             found = self.equivocator.served(wanted.peer, found, wanted.first, wanted.last)
-        frame: list[bytes] = []
-        size_bytes = 0
-        for entry in found:
-            raw = entry.encode()
-            if frame and size_bytes + len(raw) > RANGE_FRAME_BYTES:
-                self._send_entries(wanted.peer, frame)
-                frame, size_bytes = [], 0
-            frame.append(raw)
-            size_bytes += len(raw)
-        if frame:
-            self._send_entries(wanted.peer, frame)
-
-    def _send_entries(self, peer: NodeId, frame: list[bytes]) -> None:
-        self.world.checks.marks.add("sync by heads")
-        self.world.send(self, self.world.index_of[peer], Entries(tuple(frame), asked=True))
+        for frame in in_frames(found, RANGE_FRAME_BYTES):
+            self.world.checks.marks.add("sync by heads")
+            self.world.send(self, self.world.index_of[wanted.peer], Entries(frame, asked=True))
 
     def _embed(self, texts: tuple[str, ...]) -> None:
         if self.world.scenario.encoder:

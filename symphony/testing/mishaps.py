@@ -12,7 +12,19 @@ from symphony.core import limits
 from symphony.core.events import FailedOver
 from symphony.core.ids import unit_id
 from symphony.testing.disk import Copy
-from symphony.testing.faults import Action, Crash, Forge, Pause, Restore, Split, Tear, Write
+from symphony.testing.faults import (
+    Action,
+    Crash,
+    Flood,
+    Forge,
+    Jump,
+    Pause,
+    Restore,
+    Split,
+    Tear,
+    Write,
+)
+from symphony.testing.mischief import flood
 
 if TYPE_CHECKING:
     from symphony.testing.machine import Machine
@@ -56,6 +68,10 @@ def _befall(world: World, action: Action) -> None:
             _forge(world, action)
         case Restore():
             pass  # prepared with its copy
+        case Jump():
+            _jump(world, world.machines[action.node], action.by_ms)
+        case Flood(_, node, count):
+            flood(world, world.machines[node], count)
         case _:
             assert_never(action)
 
@@ -161,6 +177,12 @@ def _pause(world: World, machine: Machine, for_ms: int) -> None:
     for watch in world.checks.tasks.values():
         if watch.script.node == machine.index:
             watch.slack_ms += for_ms
+
+
+def _jump(world: World, machine: Machine, by_ms: int) -> None:
+    world.checks.marks.add("clock jump")
+    world.note(f"the clock of node {machine.index} jumps by {by_ms} ms")
+    machine.jump(by_ms)
 
 
 def _split(world: World, split: Split) -> None:

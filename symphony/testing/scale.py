@@ -153,13 +153,15 @@ class LargeWorld(World):
 
     def run(self) -> Report:
         """Two nodes that compare equal rosters hash the same rows with the same salt: once here."""
-        plain = reconcile.fingerprint
+        plain = reconcile.fingerprint  # type: ignore[attr-defined]
         remembered = lru_cache(maxsize=SAME_HASHES)(_fingerprint)
-        reconcile.fingerprint = lambda salt, rows: remembered(salt, tuple(rows))
+        reconcile.fingerprint = lambda salt, rows: remembered(  # type: ignore[attr-defined]
+            salt, tuple(rows)
+        )
         try:
             return super().run()
         finally:
-            reconcile.fingerprint = plain
+            reconcile.fingerprint = plain  # type: ignore[attr-defined]
 
     # --- gossip -------------------------------------------------------------------------------
 

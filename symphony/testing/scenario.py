@@ -13,6 +13,7 @@ from symphony.core.inputs import TaskSpec
 from symphony.core.records import AnswerType, Planning, Privacy, Role, Rule, Selection
 from symphony.testing.engines import SKILLS, AgentScript
 from symphony.testing.faults import Action, draw_actions, draw_kinds, draw_weather
+from symphony.testing.mischief import Mischief
 from symphony.testing.network import Weather
 
 FAULTS_MS = 40_000
@@ -28,6 +29,11 @@ class NodeScript:
     drift_ppm: int = 0
     skew_ms: int = 0
     hostile: bool = False
+    mischief: Mischief = ""
+    disk_ms: int = 0
+    """How long a commit holds everything up."""
+    newer: bool = False
+    """Whether it speaks a later version, whose messages have fields that nobody knows."""
     newcomer: bool = False
     """Whether it begins with nothing where others begin with a common ledger (`scale`)."""
 

@@ -28,8 +28,10 @@ from symphony.core.inputs import Cancel, Input, Submit
 from symphony.core.messages import Entries, Message
 from symphony.testing import ledger_audit, mishaps
 from symphony.testing.checks import Checks, Watch
+from symphony.testing.faults import Jump
 from symphony.testing.ledger_checks import LedgerChecks
 from symphony.testing.machine import Machine
+from symphony.testing.mischief import from_the_future, leaves
 from symphony.testing.network import Network
 from symphony.testing.scenario import Scenario, TaskScript
 from symphony.testing.signing import FastKeys, KeyRing, RealKeys
@@ -37,6 +39,8 @@ from symphony.testing.signing import FastKeys, KeyRing, RealKeys
 REST_MS = 180_000
 """After healing, a swarm must have come to rest by then: a dozen rounds of comparing heads."""
 LOOK_EVERY_MS = 1_000
+SLOW_COMMITS = 40
+"""A slow disk may hold up the end of a task by so many commits: each message may cost one."""
 MAX_EVENTS = 2_000_000
 SYNC_KINDS = ("heads", "reconcile", "want", "entries", "head_asked", "head_told", "fork")
 """Messages that make ledgers equal."""
@@ -91,6 +95,9 @@ class World:
         self._events = 0
         self._most_events = MAX_EVENTS * max(1, len(scenario.nodes) // 64)
         self._digest = hashlib.blake2b(digest_size=16)
+        jumps = (act.by_ms for act in scenario.actions if isinstance(act, Jump))
+        self._rest_ms = REST_MS + sum(map(abs, jumps))
+        """An entry of a clock that is minutes ahead is held back until its time has come."""
         self._link_version: dict[tuple[int, int], int] = {}
 
     def _build(self) -> list[Machine]:
@@ -137,7 +144,7 @@ class World:
         self._run_until(self.scenario.faults_ms)
         self._heal()
         healed = self._synced()
-        while self.now_ms < self.scenario.faults_ms + REST_MS and not self._at_rest():
+        while self.now_ms < self.scenario.faults_ms + self._rest_ms and not self._at_rest():
             self._run_until(self.now_ms + LOOK_EVERY_MS)
         self._check_rest()
         self._check_cost(self._synced() - healed)
@@ -164,6 +171,7 @@ class World:
         watch = Watch(script, self.now_ms, None)
         pause_ms = max(0, machine.paused_until_ms - self.now_ms)
         watch.slack_ms += pause_ms + script.spec.deadline_ms * 5 // 100
+        watch.slack_ms += SLOW_COMMITS * machine.script.disk_ms
         self.checks.tasks[task] = watch
         if not machine.swarm.gate.may_append():
             watch.slack_ms += REST_MS  # it is held back, and its time begins when the log is open
@@ -222,7 +230,12 @@ class World:
             self.checks.counts["undeliverable"] += 1
             return
         kind = message.type
+        if source.script.mischief and not leaves(self, source, message):
+            return
         self.checks.counts[f"sent {kind}"] += 1
+        if source.script.newer:
+            self.checks.marks.add("version skew")
+            message = from_the_future(message)
         if self.random.random() < self.scenario.wire_share:
             self.checks.marks.add("wire form")
             raw = messages.encode(message)
@@ -275,6 +288,8 @@ class World:
     def rejected(self, machine: Machine, peer: NodeId, reason: str) -> None:
         """Among honest nodes nobody is ever rejected."""
         other = self.machines[self.index_of[peer]]
+        if other.script.mischief == "flooder":
+            self.checks.marks.add("flood refused")
         if self.ledger.honest(machine) and self.ledger.honest(other):
             self.checks.violate(f"node {machine.index} rejected {other.index}: {reason}")
 
@@ -318,7 +333,7 @@ class World:
 
     def _check_rest(self) -> None:
         for text in self._unrest():
-            self.checks.violate(f"{REST_MS // 1000} s after healing: {text}")
+            self.checks.violate(f"{self._rest_ms // 1000} s after healing: {text}")
         if self.scenario.audit:
             for text in ledger_audit.Audit(self.machines, self.ledger).problems():
                 self.checks.violate(text)

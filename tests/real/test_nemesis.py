@@ -1,4 +1,4 @@
-"""Seven real processes are killed, frozen, parted and filled up: every task ends, and soon enough."""
+"""Seven real processes are killed, frozen, parted and filled up; every task ends in time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from symphony.testing.nemesis import SHORT, Size, run
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 def held(size: Size) -> None:
@@ -25,6 +25,5 @@ def test_a_short_torment() -> None:
     held(SHORT)
 
 
-@pytest.mark.slow
 def test_a_hundred_tasks_under_every_fault() -> None:
     held(Size())
