@@ -23,7 +23,7 @@ from symphony.core.limits import FORCED_STEPS
 from symphony.engines import recorded
 from symphony.errors import UsageError
 from symphony.evaluation import limits
-from symphony.evaluation.bootstrap import Bootstrap
+from symphony.evaluation.proportion import interval
 from symphony.evaluation.recordings import digest
 
 if TYPE_CHECKING:
@@ -128,14 +128,14 @@ def ask(swarm: Symphony, arm: Arm, question: Question, deadline_ms: int) -> Outc
 
 def rows_of(bench: str, arm: Arm, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """One arm as a row: percentages, and means per question."""
-    values = [float(outcome.right) for outcome in outcomes]
-    low, high = Bootstrap(len(values)).interval(values)
     count = len(outcomes)
+    right = sum(outcome.right for outcome in outcomes)
+    low, high = interval(right, count)
     return {
         "bench": bench,
         "arm": arm.name,
         "questions": count,
-        "accuracy": round(100 * sum(values) / count, 1),
+        "accuracy": round(100 * right / count, 1),
         "ci": [round(100 * low, 1), round(100 * high, 1)],
         "calls_per_question": round(sum(o.calls for o in outcomes) / count, 2),
         "tokens_per_question": round(sum(o.tokens for o in outcomes) / count),

@@ -75,6 +75,7 @@ def test_calls_are_counted_and_answers_compared_by_class():
     assert not ask(swarm("1000", outcome="not_certified"), arm, question, 1000).right
     row = rows_of("gsm8k", arm, [good, ask(swarm("7"), arm, question, 1000)])
     assert (row["accuracy"], row["calls_per_question"]) == (50.0, 2.0)
+    assert rows_of("gsm8k", arm, [ask(swarm("7"), arm, question, 1000)] * 10)["ci"] == [0, 27.8]
 
 
 def test_a_node_votes_on_recorded_answers(data, capsys, monkeypatch):
