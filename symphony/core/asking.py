@@ -2,7 +2,8 @@
 
 Asked are the few that promise most, by the very score that an election would give them, and two
 more by chance, so that newcomers and those that once did badly are heard again. Agents whose
-breaker is open are left out, and their bids are not heard, unless nobody else can do the work.
+breaker is open are left out, and their bids are not heard, unless nobody else can do the work; so
+are nodes that seem dead (`suspicion`), as long as others are left.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Asking:
         return frozenset({around.me}) if run.spec.privacy == "local" else around.alive()
 
     def fitting(self, run: TaskRun, unit: Unit, needs: Requirement) -> list[tuple[int, Listing]]:
-        """(φ, listing) of all that may own the unit, best first; those who failed it, or are
-        excluded, only if there is nobody else.
+        """(φ, listing) of all that may own the unit, best first; those who failed it, are
+        excluded or seem dead only if there is nobody else.
         """
         around, wall_ms = self.around, self.around.out.wall_ms
         alive = self.reachable(run)
@@ -43,7 +44,9 @@ class Asking:
             found = around.directory.fitting(needs, alive, wall_ms)
         trusted = [pair for pair in found if not self._excluded(pair[1])]
         unit.last_resort = not trusted
-        return trusted or found
+        suspects = around.suspects()
+        lively = [pair for pair in trusted or found if pair[1].node not in suspects]
+        return lively or trusted or found
 
     def _excluded(self, listing: Listing) -> bool:
         state = self.around.experience.state(listing.node, listing.capability.agent)

@@ -96,6 +96,8 @@ MAX_REPUTATION_BYTES = 16 * 1024 * 1024
 # --- membership and ledger --------------------------------------------------------------------
 PRESENCE_EVERY_MS = 5_000
 PRESENCE_SOON_MS = 1_000  # after a new peer: by then gossip has made it part of the mesh
+SUSPECT_AFTER_MS = 4 * PRESENCE_EVERY_MS  # gossip may lose two words, and periods are ± 20 %
+SUSPECT_EVERY_MS = 1_000  # how often it is looked who fell silent
 PRESENCE_LIFETIME_MS = 30_000
 CAPABILITY_LIFETIME_MS = 24 * 3600 * 1000
 SYNC_EVERY_MS = 15_000

@@ -16,6 +16,7 @@ from symphony.core.effects import Meet, Publish
 from symphony.core.ids import NodeId
 from symphony.core.messages import Presence
 from symphony.core.outbox import Outbox
+from symphony.core.suspicion import Suspicion
 from symphony.core.timers import PresenceSoon
 
 MAX_MENTIONED = 20_000  # nodes of which a presence message is remembered
@@ -50,6 +51,7 @@ class Members:
         self._alive: frozenset[NodeId] | None = None
         self._seen: dict[NodeId, Seen] = {}
         self._announced_soon = False
+        self._suspicion = Suspicion()
         self.addresses: tuple[str, ...] = ()
 
     def alive(self) -> frozenset[NodeId]:
@@ -58,8 +60,18 @@ class Members:
             self._alive = frozenset(self._connected)
         return self._alive
 
+    def suspects(self) -> frozenset[NodeId]:
+        """The connected peers that seem dead."""
+        return self._suspicion.suspects(self._out.now_ms)
+
+    def heard(self, peer: NodeId) -> None:
+        """A peer spoke, whatever it said."""
+        if peer in self._connected and peer != self._me:
+            self._suspicion.heard(peer, self._out.now_ms)
+
     def up(self, peer: NodeId) -> None:
         self._connected.add(peer)
+        self._suspicion.heard(peer, self._out.now_ms)
         self._alive = None
         if not self._announced_soon:
             self._announced_soon = True
@@ -68,6 +80,7 @@ class Members:
     def down(self, peer: NodeId) -> None:
         self._connected -= {peer} - {self._me}
         self._alive = None
+        self._suspicion.gone(peer)
         self._seen.pop(peer, None)
 
     def presence(self, peer: NodeId, presence: Presence) -> None:

@@ -18,7 +18,9 @@ from symphony.core.vectors import Vectors
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The node around a conductor. `alive` gives the connected peers and this node."""
+    """The node around a conductor. `alive` gives the connected peers and this node,
+    `suspects` those of them that seem dead.
+    """
 
     me: NodeId
     journal: Journal
@@ -29,4 +31,5 @@ class Surroundings:
     out: Outbox
     evidence: EvidenceBook
     alive: Callable[[], frozenset[NodeId]]
+    suspects: Callable[[], frozenset[NodeId]]
     pace: Pace = field(default_factory=Pace)

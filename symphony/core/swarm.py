@@ -152,6 +152,7 @@ class Swarm:
             self._out,
             self.evidence,
             self._trusted,
+            self.members.suspects,
         )
         self.conductor = Conductor(around)
         self.worker = Worker(self.me, self.journal, self.directory, self._out)
@@ -295,6 +296,7 @@ class Swarm:
         self._resume()
 
     def _heard(self, peer: NodeId, message: Message) -> None:
+        self.members.heard(peer)
         of_work = isinstance(message, Beacon | Bids | Work | Done | Progress)
         if of_work and self.identities.is_over(peer):
             return
