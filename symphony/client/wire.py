@@ -42,6 +42,7 @@ class TaskOptions(TypedDict, total=False):
     skill: str
     privacy: Literal["local", "swarm", "open"]
     budget_tokens: int
+    max_nodes: int
     deadline_ms: int
     max_tokens: int
     detach: bool

@@ -28,9 +28,13 @@ class Asking:
     around: Surroundings
 
     def reachable(self, run: TaskRun) -> frozenset[NodeId]:
-        """Who may be asked at all: for a local task nobody but this node."""
+        """Who may be asked at all: for a local task nobody but this node, and once as many nodes
+        work on a task as may, nobody but those.
+        """
         around = self.around
-        return frozenset({around.me}) if run.spec.privacy == "local" else around.alive()
+        if run.spec.privacy == "local":
+            return frozenset({around.me})
+        return around.alive() & {around.me, *run.nodes} if run.nodes_spent else around.alive()
 
     def fitting(self, run: TaskRun, unit: Unit, needs: Requirement) -> list[tuple[int, Listing]]:
         """(φ, listing) of all that may own the unit, best first; those who failed it, are

@@ -56,9 +56,14 @@ class Awards:
         for candidate in ranked:
             if NodeId(candidate.owner) not in alive and candidate.owner not in unit.avoided:
                 unit.avoided.append(NodeId(candidate.owner))
+            strange = candidate.owner != self._around.me and candidate.owner not in run.nodes
+            if run.nodes_spent and strange and candidate.owner not in unit.avoided:
+                unit.avoided.append(NodeId(candidate.owner))
         winner = next((c for c in ranked if c.owner not in unit.avoided), None)
         if winner is None or unit.attempts >= limits.MAX_ATTEMPTS:
             return False
+        if winner.owner != self._around.me:
+            run.nodes.add(NodeId(winner.owner))
         unit.attempts += 1
         unit.epoch = unit.highest = Epoch(max(unit.epoch, unit.highest) + 1)
         unit.award = Award(

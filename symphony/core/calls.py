@@ -284,7 +284,10 @@ class Calls:
         owner = NodeId(unit.award.owner)
         told = FailedOver(run.task, self._at(run), unit.name, unit.epoch, owner, reason[:300])
         self._out.tell(told)
-        run.release(unit)
+        if lapse == "unused":
+            run.release(unit)
+        else:
+            run.write_off(unit)
         if avoid_owner:
             unit.avoided.append(owner)
         if unit.rival is not None:
@@ -334,14 +337,14 @@ class Calls:
         """The unit is done, or given up: its rival need not go on."""
         rival, unit.rival = unit.rival, None
         if rival is not None:
-            run.tokens_reserved -= rival.reserved_tokens
+            run.write_off(rival)
             self._out.send(rival.owner, Stop(unit.id, rival.epoch))
 
     def stop(self, run: TaskRun, units: Sequence[Unit]) -> None:
-        """Nobody is to work on these any more; what they had reserved is free again."""
+        """Nobody is to work on these any more; what they had reserved may be spent."""
         for unit in units:
             self.alone(run, unit)
-            run.release(unit)
+            run.write_off(unit)
             if unit.owner is not None:
                 self._out.send(unit.owner, Stop(unit.id, unit.epoch))
             if unit.state in ("waiting", "calling", "working"):

@@ -216,7 +216,9 @@ class Conductor:
             self._out.do(Reject(peer, f"result: {record}"))
             self._fail_over(run, unit, record, "junk")
             return
-        tokens = run.charge(unit, record.prompt_tokens + record.completion_tokens)
+        tokens = 0
+        if record.status == "ok":  # a failure does not say what it cost
+            tokens = run.charge(unit, record.prompt_tokens + record.completion_tokens)
         run.entries.append(entry)
         self._out.do(Note(run.task, ResultKept(done.entry, done.output, tokens)))
         if record.status == "failed":
@@ -232,7 +234,10 @@ class Conductor:
         found = self._owned(peer, UnitId(refused.unit), Epoch(refused.epoch))
         if found is not None:
             self._counts(found[1], peer, Epoch(refused.epoch))
-            self._fail_over(*found, f"refused: {refused.reason}", "refused")
+            run, unit = found
+            if not refused.begun:
+                run.release(unit)
+            self._fail_over(run, unit, f"refused: {refused.reason}", "refused")
 
     def peer_down(self, peer: NodeId, why: str = "the owner's connection broke") -> None:
         """A peer is no owner any more: its units go to the next bidder at once."""

@@ -187,7 +187,9 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """What a user wants to know, and within which bounds."""
+    """What a user wants to know, and within which bounds. `max_nodes` is how many nodes besides the
+    conductor may be asked to work on it; 0 is as many as it takes.
+    """
 
     prompt: str
     chains: int = 3
@@ -201,6 +203,7 @@ class TaskSpec:
     skill: str = ""
     privacy: Privacy = "swarm"
     budget_tokens: int = 50_000
+    max_nodes: int = 0
     deadline_ms: int = 300_000
     max_tokens: int = 512
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 # --- tasks ------------------------------------------------------------------------------------
 MAX_PROMPT_BYTES = 64 * 1024  # a prompt travels in one frame (256 KiB) with its inputs
 MAX_CHAINS = 16  # more ballots than this never changed a vote in the recorded pools
+MAX_NODES = 1_024  # that a task may be limited to: more units than that no task has
 MAX_TASKS = 256  # tasks conducted at once by one node; each holds some 100 KiB of texts
 MAX_DEADLINE_MS = 24 * 3600 * 1000  # a day: a task is an answer, not a service
 DEFAULT_DEADLINE_MS = 300_000  # five minutes: a small model on a busy laptop needs some

@@ -105,11 +105,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The owner can't take the work after all."""
+    """The owner can't take the work after all. `begun`: it had, and some tokens may be spent."""
 
     unit: Id16
     epoch: Count
     reason: Line
+    begun: bool = False
     type: Literal["refused"] = "refused"
 
 

@@ -29,7 +29,7 @@ from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, parse_plan
 from symphony.core.prompts import PLAN_SKILL
 from symphony.core.records import AWARD, CAPABILITY, RESULT, Award, AwardRecord
-from symphony.core.task_run import Chain, TaskRun, Unit
+from symphony.core.task_run import NO_EPOCH, Chain, TaskRun, Unit
 
 Made = tuple[Award, EntryId]
 
@@ -73,8 +73,11 @@ class Remains:
 class Rebuilding:
     """Makes one run from its remains. Chains tell their plans and results once more."""
 
-    def __init__(self, remains: Remains, run: TaskRun, chains: Chains, now_ms: int) -> None:
+    def __init__(
+        self, remains: Remains, run: TaskRun, chains: Chains, me: NodeId, now_ms: int
+    ) -> None:
         self._remains = remains
+        self._me = me
         self._run = run
         self._chains = chains
         self._now_ms = now_ms
@@ -99,6 +102,7 @@ class Rebuilding:
         for unit in self._run.units.values():
             if unit.id in self._made:
                 self._owner(unit, self._made[unit.id])
+                self._spent(unit, self._made[unit.id])
 
     def _bidders(self) -> None:
         for note in self._remains.notes:
@@ -198,6 +202,17 @@ class Rebuilding:
         else:
             unit.attempts -= 1  # awarded ahead: its turn never came
             unit.lapse = "unused"
+
+    def _spent(self, unit: Unit, made: Mapping[Epoch, Made]) -> None:
+        """Nodes that were asked count as asked; calls that gave nothing may have cost all."""
+        run = self._run
+        run.nodes.update(NodeId(a.owner) for a, _ in made.values() if a.owner != self._me)
+        if any(step.state != "done" for step in run.steps_before(unit)):
+            return  # what was awarded ahead was never begun
+        at_work = unit.epoch if unit.state == "working" else NO_EPOCH
+        good = [epoch for epoch, good in self._answered[unit.id].items() if good]
+        lost = len(made.keys() - {at_work, *good})
+        run.tokens_lost += lost * tokens_needed(order_for(run, unit))
 
     def _working(self, unit: Unit, award: Award, award_id: EntryId) -> None:
         run = self._run

@@ -91,7 +91,7 @@ class Resuming:
             return
         verdict = remains.entry(Kind.VERDICT)
         try:
-            Rebuilding(remains, run, self._chains, self._out.now_ms).rebuild()
+            Rebuilding(remains, run, self._chains, self._around.me, self._out.now_ms).rebuild()
         except Lost as error:
             run = remains.bare(self._out.now_ms, self._out.wall_ms)
             if verdict is None:

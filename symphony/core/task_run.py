@@ -218,6 +218,8 @@ class TaskRun:
     opened: dict[str, Opened] = field(default_factory=dict)
     tokens_used: int = 0
     tokens_reserved: int = 0
+    tokens_lost: int = 0  # reserved for calls that never said what they cost
+    nodes: set[NodeId] = field(default_factory=set)  # others that were awarded anything
     failovers: int = 0
     hedges: int = 0
     estimates_ms: dict[tuple[UnitId, NodeId, str], int] = field(default_factory=dict)
@@ -237,12 +239,23 @@ class TaskRun:
 
     def affordable(self, tokens: int) -> bool:
         """Would one more call of so many tokens stay within the budget? Reserved before called."""
-        return self.tokens_used + self.tokens_reserved + tokens <= self.spec.budget_tokens
+        spoken_for = self.tokens_used + self.tokens_reserved + self.tokens_lost
+        return spoken_for + tokens <= self.spec.budget_tokens
 
-    def release(self, unit: Unit) -> None:
-        """Give a unit's reservation back."""
-        self.tokens_reserved -= unit.reserved_tokens
-        unit.reserved_tokens = 0
+    @property
+    def nodes_spent(self) -> bool:
+        """May no other node see anything of the task?"""
+        return 0 < self.spec.max_nodes <= len(self.nodes)
+
+    def release(self, hold: Unit | Tenure) -> None:
+        """Give a reservation back: nothing was done for it."""
+        self.tokens_reserved -= hold.reserved_tokens
+        hold.reserved_tokens = 0
+
+    def write_off(self, hold: Unit | Tenure) -> None:
+        """A call ended without saying what it cost: it may have cost all that was reserved."""
+        self.tokens_lost += hold.reserved_tokens
+        self.release(hold)
 
     def charge(self, unit: Unit, tokens: int) -> int:
         """Pay for a result. An owner can't charge more than was reserved for it."""

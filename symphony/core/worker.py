@@ -183,7 +183,7 @@ class Worker:
         if done is not None:
             self._out.send(peer, done)
         elif self._current(unit, epoch) is None:
-            self._out.send(peer, Refused(unit, epoch, "this award was let go of"))
+            self._out.send(peer, Refused(unit, epoch, "this award was let go of", begun=True))
 
     def _award(self, peer: NodeId, work: Work) -> tuple[Entry, bytes, Award] | str:
         """The award that entitles us, or why there is none."""

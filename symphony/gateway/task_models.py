@@ -39,6 +39,7 @@ class TaskOptions(StrictModel):
     skill: Annotated[str, Len(1, core.MAX_SKILL_CHARS)] | None = None
     privacy: Privacy | None = None
     budget_tokens: Annotated[int, Interval(ge=1, le=2**32 - 1)] | None = None
+    max_nodes: Annotated[int, Interval(ge=0, le=core.MAX_NODES)] | None = None
     deadline_ms: Annotated[int, Interval(ge=1, le=core.MAX_DEADLINE_MS)] | None = None
     max_tokens: Annotated[int, Interval(ge=1, le=limits.MAX_ANSWER_TOKENS)] | None = None
 

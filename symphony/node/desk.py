@@ -255,6 +255,10 @@ def check_spec(spec: TaskSpec) -> None:
             "the deadline is between 1 ms and a day",
         ),
         (1 <= spec.budget_tokens < 2**32, "the budget is at least one token"),
+        (
+            0 <= spec.max_nodes <= core_limits.MAX_NODES,
+            f"a task may be limited to at most {core_limits.MAX_NODES} nodes",
+        ),
         (1 <= spec.max_tokens <= 32_768, "an output has 1 to 32768 tokens"),
         (len(spec.skill) <= core_limits.MAX_SKILL_CHARS, "the skill is too long"),
         (

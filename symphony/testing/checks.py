@@ -34,7 +34,7 @@ from symphony.core.events import (
     UnitDone,
     UnitHedged,
 )
-from symphony.core.ids import NodeId, TaskId, UnitId, unit_id
+from symphony.core.ids import Epoch, NodeId, TaskId, UnitId, unit_id
 from symphony.core.receipt import verify_receipt
 from symphony.core.records import VERDICT
 from symphony.core.task_run import TaskRun
@@ -63,6 +63,9 @@ class Watch:
     called_ms: dict[str, int] = field(default_factory=dict)
     awarded_ms: dict[tuple[str, int], int] = field(default_factory=dict)
     hedged: dict[UnitId, NodeId] = field(default_factory=dict)  # units with rivals: the stragglers
+    ended_ms: int = 0
+    cost: dict[tuple[UnitId, Epoch], int] = field(default_factory=dict)  # of all generations
+    workers: set[int] = field(default_factory=set)  # nodes that worked on it, but its conductor
     awards: int = 0
     """How many of its awards were seen."""
     refused_plans: set[str] = field(default_factory=set)
@@ -78,6 +81,7 @@ class Checks:
     counts: Counter[str] = field(default_factory=Counter)
     award_ms: list[int] = field(default_factory=list)
     tasks: dict[TaskId, Watch] = field(default_factory=dict)
+    task_of: dict[UnitId, TaskId] = field(default_factory=dict)
 
     def violate(self, text: str) -> None:
         self.violations.append(text)
@@ -104,6 +108,7 @@ class Checks:
             case UnitAwarded():
                 if unit_id(event.task, event.unit) in self.tasks[event.task].kept:
                     self.violate(f"{event.unit} was done already, and is awarded again")
+                self.task_of[unit_id(event.task, event.unit)] = event.task
                 self.tasks[event.task].awarded_ms[event.unit, event.epoch] = now_ms
                 self._measure(self.tasks[event.task], event)
             case UnitHedged():
@@ -183,6 +188,7 @@ class Checks:
     def _ended(self, now_ms: int, event: TaskEnded) -> None:
         watch = self.tasks[event.task]
         watch.ended.append(event)
+        watch.ended_ms = now_ms
         name = _name(watch)
         if len(watch.ended) > 1 and not watch.rolled_back:
             self.violate(f"task {name} ended twice")

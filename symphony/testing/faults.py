@@ -51,6 +51,7 @@ NETWORK_MARKS = (
     "overtaking",
     "crash",
     "restart",
+    "as many nodes as may",
     "hedged",
     "hedge won by the rival",
     "hedge won by the straggler",

@@ -134,8 +134,10 @@ def draw_task(random: Random, kinds: frozenset[str], nodes: int, spread_ms: int)
     selection: Selection = random.choice(get_args(Selection))
     planning: Planning = random.choice(get_args(Planning))
     privacy: Privacy = random.choice(("swarm", "swarm", "swarm", "open", "local"))
+    case = random.randrange(10_000)
     spec = TaskSpec(
-        prompt=f"What is the number of case {random.randrange(10_000)}?",
+        prompt=f"What is the number of case {case}?",
+        max_nodes=2 if case % 4 == 0 else 0,
         chains=random.choice((1, 3, 3, 3, 5)),
         rule=rule,
         selection=selection,

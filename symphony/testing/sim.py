@@ -28,6 +28,7 @@ from symphony.core.inputs import Cancel, Input, Submit
 from symphony.core.messages import Entries, Message
 from symphony.testing import ledger_audit, mishaps
 from symphony.testing.checks import Checks, Watch
+from symphony.testing.effort import Effort
 from symphony.testing.faults import Jump
 from symphony.testing.ledger_checks import LedgerChecks
 from symphony.testing.machine import Machine
@@ -87,6 +88,7 @@ class World:
         self.swarm_id = SwarmId(hashlib.sha256(f"swarm/{scenario.seed}".encode()).digest())
         self.checks = Checks(self.keys.verify)
         self.ledger = LedgerChecks(self.checks, self.swarm_id)
+        self.effort = Effort(self)
         self.network = Network(self.random, scenario.weather)
         self.machines = self._build()
         self.index_of = {machine.id: machine.index for machine in self.machines}
@@ -296,6 +298,7 @@ class World:
     def _look(self) -> None:
         for machine in self.machines:
             self.ledger.look(machine)
+        self.effort.look()
         self.at(self.now_ms + LOOK_EVERY_MS, self._look)
 
     def _mark_clock(self, machine: Machine) -> None:

@@ -49,6 +49,8 @@ class Workbench:
         if Counter(self.running.values())[work.agent] > script.concurrency:
             checks.violate(f"node {machine.index} runs more of {work.agent} than it has slots")
         coming = self.attempt(script, work.order)
+        most = len(work.order.question) // 4 + work.order.max_tokens
+        world.effort.began(machine, work.unit, work.epoch, most)
         end_ms = now_ms + coming.after_ms
         last_ms = max(now_ms, machine.world_ms(work.deadline_ms))
         if coming.hangs or end_ms > last_ms:
@@ -80,4 +82,7 @@ class Workbench:
         """The engine is done, unless it was cancelled or its machine crashed."""
         alive = incarnation == self._machine.incarnation and self._machine.alive
         if alive and self.running.pop((result.unit, result.epoch), None) is not None:
+            if isinstance(result, WorkDone):
+                tokens = result.prompt_tokens + result.completion_tokens
+                self._machine.world.effort.done(result.unit, result.epoch, tokens)
             self._machine.give(result)

@@ -4,17 +4,20 @@ Each test breaks one rule of the shipped core and expects the violation that bel
 simulator that finds nothing is worth something only if it would have found these.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from symphony.core import awards, chains, conductor, journal, verdict, worker
+from symphony.core import awards, conductor, journal, remains, verdict, voting, worker
 from symphony.core.inputs import TaskSpec
 from symphony.core.records import VerdictRecord
+from symphony.core.settling import Settlement
 from symphony.core.task_run import TaskRun
+from symphony.core.vote import tally
 from symphony.testing import NodeScript, Scenario, TaskScript, draw, run_seed
 from symphony.testing.engines import AgentScript
-from symphony.testing.faults import Split
+from symphony.testing.faults import Crash, Split
 
 
 def violations(seeds):
@@ -53,7 +56,13 @@ def test_an_engine_that_is_never_cancelled(monkeypatch):
 
 
 def test_a_ballot_that_weighs_what_it_likes(monkeypatch):
-    monkeypatch.setattr(chains, "weigh", lambda rule, scores: 999_999)
+    def settle(*args: Any) -> Settlement:
+        settlement = honest(*args)
+        votes = tuple(replace(vote, weight=999_999) for vote in settlement.votes)
+        return replace(settlement, votes=votes, classes=tuple(tally(votes)))
+
+    honest = voting.settle
+    monkeypatch.setattr(voting, "settle", settle)
     assert "does not hold: ballot" in violations(range(3))
 
 
@@ -89,7 +98,7 @@ def test_gossip_that_is_not_made_good_by_comparing_heads(monkeypatch):
 
 
 def test_an_exception_of_the_core_is_a_finding(monkeypatch):
-    monkeypatch.setattr(chains, "tally", lambda votes: 1 // 0)
+    monkeypatch.setattr(voting, "settle", lambda *args: 1 // 0)
     assert "ZeroDivisionError" in violations(range(2))
 
 
@@ -107,3 +116,37 @@ def test_a_signature_that_is_not_checked_would_be_missed_by_neither_kind_of_key(
     assert not keys.verify(one.public, "beacon", b"text", signature)
     assert not keys.verify(one.public, "bid", b"text!", signature)
     assert not keys.verify(one.public, "bid", b"text", bytes(64))
+
+
+def test_calls_that_are_cut_off_and_forgotten(monkeypatch):
+    """Four owners fail one after the other; what they may have cost passes the budget."""
+    failing = AgentScript("solver", ("solve",), ("math",), "smol", latency_ms=50, fails=1.0)
+    nodes = (NodeScript(()), *(NodeScript((failing,)) for _ in range(4)))
+    spec = TaskSpec("What is 6 x 7?", chains=1, budget_tokens=1_000, max_tokens=256)
+    script = Scenario(1, nodes, (TaskScript(1_500, 0, spec),))
+    report = run_seed(script)
+    assert report.violations == ()
+    assert "budget exhausted" in report.marks
+    monkeypatch.setattr(TaskRun, "write_off", TaskRun.release)
+    assert "more than its budget" in "".join(run_seed(script).violations)
+
+
+def test_a_limit_of_nodes_that_nobody_keeps(monkeypatch):
+    monkeypatch.setattr(TaskRun, "nodes_spent", property(lambda run: False))
+    assert "was worked on by nodes" in violations(range(1))
+
+
+def test_an_owner_that_does_not_stop_when_it_is_told_to(monkeypatch):
+    monkeypatch.setattr(worker.Worker, "stop", lambda self, peer, stop: None)
+    assert "works for a task that ended" in violations([6])
+
+
+def test_a_restarted_conductor_that_has_lost_its_results(monkeypatch):
+    planner = AgentScript("planner", ("plan",), ("planning",), "qwen", latency_ms=100)
+    solver = AgentScript("solver", ("solve",), ("math",), "smol", latency_ms=800)
+    task = TaskScript(1_500, 0, TaskSpec("What is 6 x 7?", chains=1, planning="always"))
+    nodes = (NodeScript((planner,)), NodeScript((solver,)))
+    script = Scenario(1, nodes, (task,), actions=(Crash(3_000, 0, 100),))
+    assert run_seed(script).violations == ()
+    monkeypatch.setattr(remains.Rebuilding, "_result", lambda self, note: None)
+    assert "was done already, and is awarded again" in "".join(run_seed(script).violations)
