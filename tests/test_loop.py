@@ -10,11 +10,13 @@ import trio
 import trio.testing
 
 from ledger import Kind, MemoryStore, PrivateKey, seal, verify
-from symphony.core.ids import SwarmId
+from symphony.core.ids import SwarmId, TaskId
+from symphony.core.inputs import Cancel, Submit, TaskSpec
 from symphony.core.swarm import Swarm
 from symphony.node.high_water import HighWater
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
+from symphony.node.notebook import Notebook
 
 SWARM = SwarmId(bytes(32))
 
@@ -22,7 +24,7 @@ SWARM = SwarmId(bytes(32))
 async def test_the_last_commit_waits_for_the_thread_that_uses_the_store(tmp_path):
     store = MemoryStore(SWARM)
     swarm = Swarm(PrivateKey(bytes(32)), verify, SWARM, Random("loop"))
-    loop = Loop(swarm, store, Hub(), lambda: 0, tmp_path, HighWater(tmp_path))
+    loop = Loop(swarm, store, Hub(), lambda: 0, tmp_path, HighWater(tmp_path), Notebook(tmp_path))
     other = PrivateKey(bytes(31) + b"1")
     entry = seal(other, SWARM, None, kind=Kind.TASK, body=b"accepted", hlc=1)
     busy, done = threading.Event(), threading.Event()
@@ -51,3 +53,32 @@ async def _release(done: threading.Event) -> None:
     with trio.CancelScope(shield=True):
         await trio.testing.wait_all_tasks_blocked(0.01)
         done.set()
+
+
+async def test_who_is_told_of_a_task_finds_it_on_the_disk(tmp_path):
+    """And when it has ended, its notes are gone and its end is kept."""
+    me = PrivateKey(bytes(32))
+    swarm = Swarm(me, verify, SWARM, Random("loop"))
+    store, hub, notebook = MemoryStore(SWARM), Hub(), Notebook(tmp_path)
+    loop = Loop(swarm, store, hub, lambda: 0, tmp_path, HighWater(tmp_path), notebook)
+    loop.embed = lambda effect: None
+    task, spec = TaskId(b"t" * 16), TaskSpec("What is 6 x 7?", planning="never")
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(loop.run)
+            hub.begin(task, spec, 1_000)
+            await loop.feed(Submit(task, b"s" * 16, spec))
+            await hub.begun(task)
+            (found,) = notebook.unfinished()
+            assert found.task == task
+            assert [entry.kind for _, entry in store.entries(limit=9)] == [Kind.TASK]
+            await loop.feed(Cancel(task))
+            story = hub.story(task)
+            assert story is not None
+            await story.ended_event.wait()
+            await trio.testing.wait_all_tasks_blocked()
+            assert notebook.unfinished() == []
+            ((kept, ended),) = notebook.ended(2_000)
+            assert (kept, ended.ended.outcome) == (task, "cancelled")
+            nursery.cancel_scope.cancel()
+    notebook.close()

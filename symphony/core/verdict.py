@@ -37,6 +37,8 @@ def tell_again(run: TaskRun, entry: Entry, journal: Journal, out: Outbox) -> Non
     record = VERDICT.decode(entry.body or b"")
     run.entries.append(entry)
     run.tokens_used, run.failovers = record.tokens, record.failovers
+    known = {cited.id: cited for cited in run.cited}
+    run.cited = tuple(known[cited] for cited in record.evidence if cited in known)
     receipt = bundle(run, journal.swarm_id)
     out.do(KeepReceipt(run.task, receipt))
     out.tell(_ended(run, record.outcome, record.stop, receipt, out.now_ms))

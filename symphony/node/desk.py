@@ -49,6 +49,7 @@ from symphony.gateway.port import (
 )
 from symphony.invites import create_invite
 from symphony.net import PeerInfo
+from symphony.node import limits
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
 from symphony.node.receipts import Receipts
@@ -90,10 +91,13 @@ class Desk:
     # --- tasks --------------------------------------------------------------------------------
 
     async def submit(self, spec: TaskSpec) -> TaskId:
+        """Begin a task. Who is told its id finds it again, whatever happens to this process."""
         check_spec(spec)
         task = TaskId(os.urandom(TASK_ID_BYTES))
         self._hub.begin(task, spec, time.time_ns() // 1_000_000)
         await self._loop.feed(Submit(task, os.urandom(16), spec))
+        with trio.move_on_after(limits.SUBMIT_WAIT_S):  # held back while the own log is shut
+            await self._hub.begun(task)
         return task
 
     def watch(

@@ -33,6 +33,7 @@ class TaskStory:
     events: deque[Event] = field(default_factory=deque)
     ended: TaskEnded | None = None
     ended_event: trio.Event = field(default_factory=trio.Event)
+    begun_event: trio.Event = field(default_factory=trio.Event)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +69,12 @@ class Hub:
         story.ended_event.set()
         self._stories[task] = story
 
+    async def begun(self, task: TaskId) -> None:
+        """Wait until something was said of a task: it is on the disk then, or was refused."""
+        story = self._stories.get(task)
+        if story is not None:
+            await story.begun_event.wait()
+
     def story(self, task: TaskId) -> TaskStory | None:
         return self._stories.get(task)
 
@@ -84,6 +91,7 @@ class Hub:
         story = self._stories.get(task) if task is not None else None
         if story is not None:
             _remember(story, event)
+            story.begun_event.set()
         for watcher in list(self._watchers):
             if watcher.task is None or watcher.task == task:
                 _offer(watcher, event)

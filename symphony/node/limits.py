@@ -5,6 +5,7 @@ from __future__ import annotations
 INBOX = 1024  # inputs waiting for the core; beyond it whoever brings one has to wait
 BATCH = 128  # inputs handled between two commits: bounds how long a commit is put off
 QUICK_APPEND_MS = 5.0  # a mean commit below this is not worth a thread (its switch costs 0.3 ms)
+SUBMIT_WAIT_S = 1.0  # for a new task to be on the disk before its client is told its id
 UNKEPT_MS = 500  # entries of others wait so long for a commit that is needed anyway: each saved one
 # is a sync of the disk that no work has to queue behind
 MARK_SYNC_S = 1.0  # how often the high-water mark is synced while it moves
