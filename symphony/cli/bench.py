@@ -40,6 +40,23 @@ def overhead(
 
 
 @bench.command()
+def receipt(
+    rounds: Annotated[int, typer.Option(help="how often it is verified", min=3)] = 30,
+    probes: Annotated[int, typer.Option(help="entries of evidence", min=0, max=32)] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line")] = False,
+) -> None:
+    """CPU time to verify a receipt with nine ballots of planned chains, weighed by evidence."""
+    from symphony.testing.receipt_bench import measure_receipt
+
+    report = measure_receipt(rounds=rounds, probes=probes)
+    if as_json:
+        print(json.dumps(report))
+        return
+    for name, value in report.items():
+        print(f"{name:24} {value}")
+
+
+@bench.command()
 def ledger(
     entries: Annotated[
         int, typer.Option(help="entries of the large ledger that is started from", min=1000)

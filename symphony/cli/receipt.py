@@ -49,6 +49,7 @@ def verify(file: FileArgument, as_json: JsonOption = False) -> None:
             "question": report["prompt"],
             "outcome": f"{report['outcome']} by {report['rule']} ({report['stop']})",
             "signed": f"{report['signatures']} entries, {report['awards']} awards",
+            "vote": vote_text(report),
             "sealed": sealed_text(report["seal"]),
         }
     )
@@ -107,6 +108,19 @@ def fetch(
     note(f"receipt saved: symphony receipt verify {file}")
 
 
+def vote_text(report: dict[str, Any]) -> str:
+    """How far the vote had come, and what it rests on."""
+    count = len(report["ballots"])
+    worth = f"{count} ballots ≈ {report['effective_milli'] / 1000:.1f} independent"
+    parts = [worth if count > 1 else f"{count} ballot", report["settled"]]
+    if report["settled"] == "certified":
+        level = report["alpha_ppm"] / 10_000
+        parts[-1] += f" at {level:g} %, e-value {report['e_milli'] / 1000:.1f}"
+    if report["evidence"]:
+        parts.append(f"weights from {report['evidence']} entries of evidence")
+    return ", ".join(parts)
+
+
 def sealed_text(seal: dict[str, Any] | None) -> str:
     """Who saw the log that a receipt's entries stand in, for people."""
     if seal is None:
@@ -118,29 +132,21 @@ def sealed_text(seal: dict[str, Any] | None) -> str:
 
 @receipt.command()
 def show(file: FileArgument) -> None:
-    """Print what a receipt says, as JSON, without checking any of it."""
-    from ledger.codec import loads
-    from ledger.errors import DecodeError
-    from symphony.cli.ledger import json_ready
-    from symphony.core.receipt import MAX_RECEIPT_BYTES
-    from symphony.errors import ReceiptInvalid
+    """Print a receipt in its JSON form, unchecked; `verify` takes that form, too."""
+    from symphony.core.receipt_json import to_json
 
-    try:
-        value: Any = loads(read(file), max_bytes=MAX_RECEIPT_BYTES)
-    except DecodeError as error:
-        raise ReceiptInvalid(
-            f"{file}: is no receipt: {error.message}", hint="fetch it again from the node"
-        ) from None
-    out_json(json_ready(value))
+    out(to_json(read(file)))
 
 
 def read(file: Path) -> bytes:
-    """A receipt's bytes. Raises `ReceiptInvalid` for a file larger than any receipt."""
+    """A receipt's bytes, from either form. Raises `ReceiptInvalid` for a file larger than any."""
     from symphony.core.receipt import MAX_RECEIPT_BYTES
+    from symphony.core.receipt_json import MAX_JSON_BYTES, from_json
     from symphony.errors import ReceiptInvalid
 
     with file.open("rb") as stream:
-        data = stream.read(MAX_RECEIPT_BYTES + 1)
-    if len(data) > MAX_RECEIPT_BYTES:
+        data = stream.read(MAX_JSON_BYTES + 1)
+    as_json = data.lstrip()[:1] == b"{"
+    if len(data) > (MAX_JSON_BYTES if as_json else MAX_RECEIPT_BYTES):
         raise ReceiptInvalid(f"{file}: is larger than any receipt", hint="is it the right file?")
-    return data
+    return from_json(data) if as_json else data

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ledger import Entry, Kind
 from ledger.clock import physical_ms
@@ -133,15 +134,20 @@ def _trial(entry: Entry, node: bytes, agent: str, skill: str, *, right: bool) ->
 
 def faded(milli: int, age_ms: int) -> int:
     """What is left of a trial after this time, rounded down."""
-    hours = age_ms // _HOUR_MS
-    halves, hours = divmod(hours, HALF_LIFE_HOURS)
+    halves, hours = divmod(age_ms // _HOUR_MS, HALF_LIFE_HOURS)
+    return (milli * _share(hours) // _SCALE) >> halves
+
+
+@lru_cache(maxsize=HALF_LIFE_HOURS)
+def _share(hours: int) -> int:
+    """2^(-hours/168) in units of 10^-12."""
     share, base = _SCALE, _FADE_OF_AN_HOUR
     while hours:
         if hours & 1:
             share = share * base // _SCALE
         base = base * base // _SCALE
         hours >>= 1
-    return (milli * share // _SCALE) >> halves
+    return share
 
 
 def summed(trials: Iterable[Trial], at_ms: int) -> Mapping[Skilled, Counts]:

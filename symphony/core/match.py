@@ -17,7 +17,7 @@ from operator import mul
 
 from symphony.core.records import Capability, Requirement, Skill
 
-MAX_REMEMBERED = 16_384  # pairs of vectors: every beacon compares the same few again
+MAX_REMEMBERED = 16_384  # of each: every beacon compares the same few again
 _WORD = re.compile(r"[a-z0-9]+")
 _FILLER = frozenset(
     ["a", "an", "and", "by", "for", "from", "in", "into", "of", "on", "or", "the", "to", "with"]
@@ -63,6 +63,7 @@ def cosine_ppm(left: bytes, right: bytes) -> int:
     return min(1_000_000, dot * 1_000_000 // norm)
 
 
+@lru_cache(maxsize=MAX_REMEMBERED)
 def words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.lower())) - _FILLER
 

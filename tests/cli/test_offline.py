@@ -100,10 +100,19 @@ def test_a_bad_receipt_exits_7_with_the_reason(run: Run, tmp_path: Path) -> None
     assert "No such file" in missing.err
 
 
-def test_showing_a_receipt_checks_nothing(run: Run, tmp_path: Path) -> None:
+def test_a_receipt_is_shown_unchecked_and_verified_in_either_form(run: Run, tmp_path: Path) -> None:
+    vectors = Path(__file__).parents[1] / "vectors" / "v1" / "receipt.json"
+    frozen = json.loads(vectors.read_text())
     file = tmp_path / "any.receipt"
+    file.write_bytes(bytes.fromhex(frozen["sealed"]))
+    shown = run("receipt", "show", file)
+    assert shown.json()["prompt"] == "What is 6 x 7?"
+    (tmp_path / "it.json").write_text(json.dumps(shown.json(), indent=2))
+    found = run("receipt", "verify", tmp_path / "it.json", "--json").json()
+    assert (found["ok"], found["digest"]) == (True, frozen["digest"])
+    assert "exact" in run("receipt", "verify", file).out
     file.write_bytes(dumps({"format": "x", "salt": b"\x01"}))
-    assert run("receipt", "show", file).json() == {"format": "x", "salt": "01"}
+    assert run("receipt", "show", file).code == 7
     file.write_bytes(b"\xff")
     assert run("receipt", "show", file).code == 7
     file.write_bytes(bytes(8 * 1024 * 1024 + 1))
