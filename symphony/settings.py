@@ -94,6 +94,9 @@ class NodeSettings(_Table):
         default=False,
         description="append to the own log though no peer confirms its end; a backup would fork",
     )
+    probes_per_hour: Annotated[float, Interval(ge=0, le=60)] = Field(
+        default=2.0, description="questions with known answers asked of others; 0 asks none"
+    )
     engine: EngineSettings = EngineSettings()
     gateway: GatewaySettings = GatewaySettings()
     log: LogSettings = LogSettings()

@@ -26,10 +26,11 @@ from symphony.core.events import (
 )
 from symphony.core.hedging import Hedging
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
-from symphony.core.inputs import Submit
+from symphony.core.inputs import Probe, Submit
 from symphony.core.lease import conductor_until_ms
 from symphony.core.messages import Bids, Done, Progress, Refused, Renewed, Stop
 from symphony.core.notes import ResultKept, TaskBegun
+from symphony.core.probing import Probing
 from symphony.core.records import TASK, Lapse, Outcome
 from symphony.core.results import checked
 from symphony.core.resuming import Resuming
@@ -59,6 +60,7 @@ class Conductor:
         self._calls = self._chains.calls
         self._hedging = Hedging(around, self._calls)
         self._runs: dict[TaskId, TaskRun] = {}
+        self.probing = Probing(around.me, around.journal, around.out)
         self.resuming = Resuming(around, self._chains, self._go_on, self._give_up, self.refuse)
 
     def __len__(self) -> int:
@@ -70,6 +72,14 @@ class Conductor:
         return self._runs
 
     # --- beginning ----------------------------------------------------------------------------
+
+    def asked(self, happened: Submit | Probe) -> None:
+        """A task of a user, or a question whose answer is known."""
+        match happened:
+            case Submit():
+                self.submit(happened)
+            case Probe():
+                self.probe(happened)
 
     def submit(self, submit: Submit) -> None:
         """Write the task down and call for its planners, or for its direct steps."""
@@ -99,6 +109,18 @@ class Conductor:
         accepted = TaskAccepted(run.task, 0, spec.chains, spec.planning, run.rule)
         self._out.tell(accepted)
         self._chains.begin(run)
+
+    def probe(self, probe: Probe) -> None:
+        """Ask others what is known here, if nobody waits for anything better."""
+        alive = self._around.alive()
+        others = sum(
+            item.node in alive and item.node != self._around.me and "solve" in item.capability.roles
+            for item in self._around.directory
+        )
+        if self.probing.begin(probe, busy=bool(self._runs), others=others):
+            self.submit(Submit(probe.task, probe.salt, probe.spec))
+            if probe.task not in self._runs:
+                self.probing.forget(probe.task)
 
     def _go_on(self, run: TaskRun) -> None:
         """A run that was rebuilt after a restart."""
@@ -276,6 +298,7 @@ class Conductor:
 
     def halt(self, why: str) -> None:
         """Our log can't be written to any more: every task ends here, without a verdict."""
+        self.probing.halt()
         for run in list(self._runs.values()):
             run.ended = True
             self._calls.stop(run, list(run.units.values()))
@@ -311,7 +334,9 @@ class Conductor:
         if run.voted:
             resettle(run, self._around.evidence)
         self._calls.stop(run, list(run.units.values()))
-        verdict = conclude(run, outcome, stop, self._around.journal, self._out)
+        keep = not self.probing.known(run)
+        verdict = conclude(run, outcome, stop, self._around.journal, self._out, keep=keep)
+        self.probing.ended(run)
         self._around.experience.judged(verdict)
         self._out.do(Forget(run.task))
         del self._runs[run.task]

@@ -218,6 +218,16 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """A task like any other, but its answer is known here; see `probing`."""
+
+    task: TaskId
+    salt: bytes
+    spec: TaskSpec
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """The client no longer wants the task, or is gone."""
 
@@ -250,6 +260,7 @@ Input = (
     | WorkFailed
     | Embedded
     | Submit
+    | Probe
     | Cancel
     | Revoke
 )

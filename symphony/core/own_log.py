@@ -42,6 +42,7 @@ from symphony.core.inputs import (
     Heard,
     Input,
     OwnLogMark,
+    Probe,
     Revoke,
     Submit,
     TimerFired,
@@ -111,7 +112,7 @@ class Gate:
             case TimerFired(CapabilitiesDue()):
                 self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
                 return True
-            case Heard(_, Beacon() | Work()):
+            case Probe() | Heard(_, Beacon() | Work()):
                 return True
             case _:
                 return False

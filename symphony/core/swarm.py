@@ -46,6 +46,7 @@ from symphony.core.inputs import (
     LookedUp,
     PeerDown,
     PeerUp,
+    Probe,
     Revoke,
     SealWanted,
     Started,
@@ -142,17 +143,11 @@ class Swarm:
         self.members = Members(self.me, self._out)
         self._trusted = Trusted(self.members, self.identities)
         self.evidence = EvidenceBook()
+        journal, out, doubts = self.journal, self._out, self.members.suspects
+        whom = self._vectors, self.experience
+        what = chance, out
         around = Surroundings(
-            self.me,
-            self.journal,
-            self.directory,
-            self._vectors,
-            self.experience,
-            chance,
-            self._out,
-            self.evidence,
-            self._trusted,
-            self.members.suspects,
+            self.me, journal, self.directory, *whom, *what, self.evidence, self._trusted, doubts
         )
         self.conductor = Conductor(around)
         self.worker = Worker(self.me, self.journal, self.directory, self._out)
@@ -250,8 +245,8 @@ class Swarm:
                 self._replication.lost(peer)
                 self._out.tell(PeerSeen(peer, up=False))
                 self.conductor.peer_down(peer)
-            case Submit():
-                self.conductor.submit(happened)
+            case Submit() | Probe():
+                self.conductor.asked(happened)
             case Cancel(task):
                 self.conductor.cancel(task)
             case Revoke(invite):
@@ -357,6 +352,7 @@ class Swarm:
                 self._out.timer(timer, jittered(self._chance, limits.PRESENCE_EVERY_MS))
             case SyncDue():
                 self._replication.compare(self.members.alive())
+                self.conductor.probing.due()
                 self._out.timer(timer, jittered(self._chance, limits.SYNC_EVERY_MS))
             case CapabilitiesDue():
                 self._hosting.host(self._hosting.agents, renew=True)

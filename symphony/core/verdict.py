@@ -18,14 +18,17 @@ from symphony.core.weighing import VERSION
 
 
 def conclude(
-    run: TaskRun, outcome: Outcome, stop: str, journal: Journal, out: Outbox
+    run: TaskRun, outcome: Outcome, stop: str, journal: Journal, out: Outbox, *, keep: bool = True
 ) -> VerdictRecord:
-    """Write the verdict down, bundle the receipt, and tell everybody who waits."""
+    """Write the verdict down, bundle the receipt, and tell everybody who waits. Nobody waits for
+    the receipt of a probe, so it is not kept.
+    """
     record = _record(run, outcome, stop)
     entry = journal.write(Kind.VERDICT, VERDICT.encode(record), refs=(run.entries[0].id,))
     run.entries.append(entry)
     receipt = bundle(run, journal.swarm_id)
-    out.do(KeepReceipt(run.task, receipt))
+    if keep:
+        out.do(KeepReceipt(run.task, receipt))
     out.tell(_ended(run, outcome, stop, receipt, out.now_ms))
     return record
 

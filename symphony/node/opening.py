@@ -56,6 +56,7 @@ from symphony.node.hosting import Household, move_in
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
 from symphony.node.notebook import Notebook
+from symphony.node.prober import probe_others
 from symphony.node.restoring import restore
 from symphony.node.workshop import Workshop
 from symphony.settings import GATEWAY_PORT, NodeSettings
@@ -195,9 +196,8 @@ async def _run(
         nursery.start_soon(air.run_gossip)
         nursery.start_soon(air.listen)
         nursery.start_soon(air.forget_rejects)
-        nursery.start_soon(_read_clock, loop)
-        if swarm_file.genesis.founder == key.public:
-            nursery.start_soon(_watch_invites, settings.home, loop)
+        founder = swarm_file.genesis.founder == key.public
+        _habits(nursery, loop, settings, household, founder=founder)
         incarnation = wall_ms()
         known = known_peers(settings, swarm_file) - {key.public}
         alone = settings.append_unasked or high_water.in_place
@@ -303,6 +303,22 @@ def _embedder(
         await loop.feed(Embedded(name, effect.texts, vectors))
 
     return lambda effect: nursery.start_soon(run, effect)
+
+
+def _habits(
+    nursery: trio.Nursery,
+    loop: Loop,
+    settings: NodeSettings,
+    household: Household,
+    *,
+    founder: bool,
+) -> None:
+    """What a node does again and again, unasked."""
+    nursery.start_soon(_read_clock, loop)
+    if founder:
+        nursery.start_soon(_watch_invites, settings.home, loop)
+    known = [probe for agent in household.agents.values() for probe in agent.manifest.probes]
+    nursery.start_soon(probe_others, known, settings.probes_per_hour, loop.feed)
 
 
 async def _watch_invites(home: Path, loop: Loop) -> None:
