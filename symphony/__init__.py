@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from symphony.errors import EngineError as EngineError
     from symphony.errors import EngineOverloaded as EngineOverloaded
     from symphony.errors import EngineUnavailable as EngineUnavailable
+    from symphony.errors import ExtraMissing as ExtraMissing
     from symphony.errors import LedgerInvalid as LedgerInvalid
     from symphony.errors import ManifestError as ManifestError
     from symphony.errors import ModelError as ModelError
@@ -66,6 +67,7 @@ _ERRORS = (
     "EngineError",
     "EngineOverloaded",
     "EngineUnavailable",
+    "ExtraMissing",
     "LedgerInvalid",
     "ManifestError",
     "ModelError",

@@ -7,7 +7,8 @@ answers that come over HTTP (`code` is the word on the wire).
     SymphonyError                       exit 1
     ├── UsageError                      2    the caller: a flag, an argument or a setting is wrong
     │   ├── ManifestError               2    an agent manifest does not validate
-    │   └── ConfigError                 2    the configuration or a key file does not validate
+    │   ├── ConfigError                 2    the configuration or a key file does not validate
+    │   └── ExtraMissing                2    an optional package is not installed
     ├── ConnectionError                 3    nobody reachable: no local node, no peer
     │   └── ProtocolMismatch            3    the other side speaks another version or swarm
     ├── AuthError                       4    the gateway's key is missing or wrong
@@ -67,6 +68,12 @@ class ConfigError(UsageError):
     """The configuration, the data directory or a key file does not validate."""
 
     code = "config_invalid"
+
+
+class ExtraMissing(UsageError):
+    """What was asked for needs an optional package that is not installed."""
+
+    code = "extra_missing"
 
 
 class ConnectionError(SymphonyError, builtins.ConnectionError):  # noqa: A001

@@ -20,7 +20,13 @@ FileArgument = Annotated[Path, typer.Argument(help="The receipt.", metavar="FILE
 
 
 @receipt.command()
-def verify(file: FileArgument, as_json: JsonOption = False) -> None:
+def verify(
+    file: FileArgument,
+    algebra: Annotated[
+        bool, typer.Option("--algebra", help="Also compare the answers by algebra (extra math).")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Check all signatures, recompute the election and the vote. Exits 7 if one does not hold."""
     from symphony.core.bundle import receipt_digest
     from symphony.core.events import as_json as plain
@@ -35,8 +41,10 @@ def verify(file: FileArgument, as_json: JsonOption = False) -> None:
         if as_json:
             out_json({"ok": False, "digest": digest, "reason": error.message})
         raise
+    equal = equal_answers(report) if algebra else None
     if as_json:
-        out_json({"ok": True, "digest": digest, "report": report})
+        found = {} if equal is None else {"equal_by_algebra": equal}
+        out_json({"ok": True, "digest": digest, "report": report, **found})
         return
     out(f"valid: {file}")
     out()
@@ -61,6 +69,8 @@ def verify(file: FileArgument, as_json: JsonOption = False) -> None:
         ),
         empty="no ballot was counted",
     )
+    for left, right in equal or ():
+        out(f"equal by algebra, though counted apart: {left} and {right}")
     out("proven:")
     for sentence in report["proven"]:
         out(f"  + {sentence}")
@@ -106,6 +116,19 @@ def fetch(
     else:
         note(f"sealed, seen by {count} other nodes")
     note(f"receipt saved: symphony receipt verify {file}")
+
+
+def equal_answers(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """The pairs of different classes that are equal by algebra. Raises `ExtraMissing`."""
+    from itertools import combinations
+
+    from symphony.algebra import equal_by_algebra
+    from symphony.core.expression import normal_form
+
+    answers = {normal_form(ballot["answer"]): ballot["answer"] for ballot in report["ballots"]}
+    pairs = list(combinations(answers.values(), 2))
+    found = equal_by_algebra(pairs)
+    return [pair for pair, same in zip(pairs, found, strict=True) if same]
 
 
 def vote_text(report: dict[str, Any]) -> str:

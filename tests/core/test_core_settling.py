@@ -8,6 +8,7 @@ from core_votes import Panel, Told, witnessed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from symphony.core.effects import KeepReceipt
 from symphony.core.events import TaskEnded
 from symphony.core.receipt import RECEIPT
 from symphony.core.settling import Ballots, Cast, next_wave, settle
@@ -75,14 +76,18 @@ def test_agreement_stops_after_the_first_wave() -> None:
 
 
 def test_without_a_winner_it_is_not_certified() -> None:
+    """Two against two: the best so far is told, and that it is no more than that."""
     panel = Panel()
-    answers = dict(zip(panel.names, "1122", strict=False))
-    receipt = panel.run(answers, rule="majority", chains=4, alpha_ppm=50_000, selection="match")
-    report = panel.verified(receipt)
-    assert len(report.ballots) == 4
-    if report.settled == "tied":
-        assert report.outcome == "not_certified"
-        assert panel.stage.told(TaskEnded)[-1].error == "not_certified"
+    panel.stage.submit(chains=4, rule="majority", alpha_ppm=50_000)
+    for answer in ("1", "2", "2", "1"):
+        panel.bid()
+        name, work = panel.works()[0]
+        panel.answer(name, work, f"Answer: {answer}")
+    report = panel.verified(panel.stage.of(KeepReceipt)[0].receipt)
+    assert (report.outcome, report.settled, len(report.ballots)) == ("not_certified", "tied", 4)
+    ended = panel.stage.told(TaskEnded)[-1]
+    assert (ended.error, ended.answer) == ("not_certified", report.answer)
+    assert "level" in ended.message
 
 
 def test_evidence_lets_few_strong_agents_outvote_many_weak_ones() -> None:
