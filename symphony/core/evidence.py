@@ -100,6 +100,26 @@ def trials_in(entry: Entry) -> tuple[Trial, ...]:
         return ()
 
 
+@dataclass(frozen=True, slots=True)
+class PastVote:
+    """What an agent voted for in a task that is over: the digest of its answer's class."""
+
+    node: NodeId
+    agent: str
+    answer: bytes
+
+
+def votes_in(entry: Entry) -> tuple[PastVote, ...]:
+    """The votes in a verdict entry, the last one of an agent that cast several; none in others."""
+    if entry.kind != Kind.VERDICT or entry.body is None:
+        return ()
+    try:
+        record = VERDICT.decode(entry.body)
+    except DecodeError:
+        return ()
+    return tuple(PastVote(NodeId(b.owner), b.agent, b.answer) for b in record.ballots)
+
+
 def _probed(record: ProbeRecord, entry: Entry) -> Iterator[Trial]:
     for outcome in record.outcomes:
         yield _trial(entry, outcome.node, outcome.agent, outcome.skill, right=outcome.right)

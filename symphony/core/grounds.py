@@ -1,10 +1,14 @@
 """The grounds of a live vote: from entries of the ledger to the evidence on its voters.
 
 The conductor keeps the latest entries of evidence in memory (`EvidenceBook`). For a vote it cites
-those that speak of the voters, probes first, then the newest, at most `MAX_CITED`; the verdict
-names them and the receipt holds them, so that a reader computes the same weights (`grounds_of`).
-Only entries from before the task count, at the age that they had when it was submitted: the
-weights are fixed before the ballots. What the conductor leaves out can't be seen in a receipt.
+those that speak of the voters, the newest `MAX_CITED_PROBES` probes and then verdicts, at most
+`MAX_CITED` in all; the verdict names them and the receipt holds them, so that a reader computes
+the same weights (`grounds_of`). Only entries from before the task count, at the age that they had
+when it was submitted: the weights are fixed before the ballots. What the conductor leaves out
+can't be seen in a receipt.
+
+Verdicts also tell how often two voters agreed when both had voted, whoever was right: that is
+what gives away an echo (`weighing.resemblance`), and how many independent votes there are.
 
 A voter's evidence is that of the skill it was asked for, and half of what is known of it in
 others: models that are good at one thing mostly are at another, and little is known of most.
@@ -14,22 +18,27 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
+from itertools import combinations
 
 from ledger import Entry, Kind
 from ledger.clock import physical_ms
 from symphony.core import limits
 from symphony.core.evidence import (
+    PROBE_MILLI,
     Counts,
     Skilled,
     Trial,
     counts_at,
+    faded,
     is_evidence,
     summed,
     trials_in,
+    votes_in,
 )
 from symphony.core.ids import EntryId, NodeId
 from symphony.core.records import Rule
-from symphony.core.weighing import NO_CAPS, Caps, Evidence, Grounds
+from symphony.core.weighing import NO_CAPS, Agreement, Caps, Evidence, Grounds
+from symphony.core.weighing.resemblance import pair
 
 EVIDENT: frozenset[Rule] = frozenset({"reliability"})
 """Rules that rest on evidence."""
@@ -47,6 +56,7 @@ def grounds_of(
 ) -> Grounds:
     """What is known of these voters from the cited entries at a moment, and the caps."""
     caps = Caps() if rule in _CAPPED else NO_CAPS
+    cited = list(cited)
     counts = summed((t for entry in cited for t in trials_in(entry)), at_ms)
     evidence: dict[str, Evidence] = {}
     for node, agent, skill in voters:
@@ -57,7 +67,26 @@ def grounds_of(
         if found != Counts():
             key = agent_key(node, agent)
             evidence[key] = Evidence(found.right_milli, found.wrong_milli)
-    return Grounds(evidence=evidence, caps=caps)
+    agents = {(node, agent) for node, agent, _ in voters}
+    return Grounds(evidence=evidence, agreement=agreement_of(cited, agents, at_ms), caps=caps)
+
+
+def agreement_of(
+    cited: Iterable[Entry], agents: Collection[tuple[NodeId, str]], at_ms: int
+) -> dict[tuple[str, str], Agreement]:
+    """How often each two of these agents voted in one task, and how often alike; faded like all
+    evidence. What an author says of its own agents does not count.
+    """
+    sums: dict[tuple[str, str], list[int]] = {}
+    for entry in cited:
+        weight = faded(PROBE_MILLI, at_ms - physical_ms(entry.hlc))
+        said = {(v.node, v.agent): v.answer for v in votes_in(entry) if v.node != entry.author}
+        seen = sorted((agent_key(*who), said[who]) for who in said.keys() & agents)
+        for (left, left_said), (right, right_said) in combinations(seen, 2):
+            both = sums.setdefault(pair(left, right), [0, 0])
+            both[0] += weight
+            both[1] += weight if left_said == right_said else 0
+    return {names: Agreement(together, agreed) for names, (together, agreed) in sums.items()}
 
 
 def _half(counts: Counts) -> Counts:
@@ -107,8 +136,10 @@ class EvidenceBook:
         }
         found = [self._entries[key] for key in keys]
         usable = [e for e in found if e.hlc < before and counts_at(e, at_ms)]
-        usable.sort(key=lambda e: (e.kind != Kind.PROBE, -e.hlc, e.id))
-        return tuple(usable[: limits.MAX_CITED])
+        usable.sort(key=lambda e: (-e.hlc, e.id))
+        probes = [e for e in usable if e.kind == Kind.PROBE][: limits.MAX_CITED_PROBES]
+        verdicts = [e for e in usable if e.kind == Kind.VERDICT]
+        return tuple([*probes, *verdicts][: limits.MAX_CITED])
 
     def _read(self) -> None:
         unread, self._unread = self._unread, []

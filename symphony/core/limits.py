@@ -94,6 +94,7 @@ AGREEMENT_WINDOW_MS = 7 * 24 * 3600 * 1000  # verdicts keep their bodies for a d
 MAX_EVIDENCE = 4_096  # entries with evidence held in memory, some 1 KiB each
 MAX_CITED = 32  # of them in one receipt: each costs its reader some 0.5 ms with its signature
 MAX_POOL = 64  # agents that are looked at to choose the rule of a task
+MAX_CITED_PROBES = 20  # of these; the rest is for verdicts, which show who votes like whom
 MAX_STANDINGS = 65_536  # pairs of agent and skill in one reputation, some 150 bytes each
 MAX_REPUTATION_BYTES = 16 * 1024 * 1024
 

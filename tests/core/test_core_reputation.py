@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger import Entry, HybridClock, Kind, seal
 from symphony.core.evidence import MAX_OF_AUTHOR_MILLI, Counts, faded
-from symphony.core.grounds import EvidenceBook, agent_key, grounds_of
+from symphony.core.grounds import EvidenceBook, agent_key, agreement_of, grounds_of
 from symphony.core.ids import SwarmId
 from symphony.core.records import (
     PROBE,
@@ -27,6 +27,8 @@ from symphony.core.reputation import (
     reputation,
     upper_bound_ppm,
 )
+from symphony.core.weighing import Agreement, CastBallot, weigh
+from symphony.core.weighing.resemblance import pair
 from symphony.testing.signing import FastKeys
 
 SWARM = SwarmId(hashlib.sha256(b"a swarm").digest())
@@ -184,6 +186,35 @@ def test_signed_nonsense_means_nothing_and_a_lost_body_is_told() -> None:
     lost = probed("bob", "ada", 1)
     found = reputation([replace(lost, body=None)], T0_MS)
     assert (found.entries, found.missing) == (0, 1)
+
+
+def test_verdicts_show_who_votes_like_whom() -> None:
+    votes = [voted("dan", "ada:x bob:x cid:y dan:x"), voted("dan", "ada:x bob:x cid:x dan:y")]
+    agents = {(node, "solver") for node in NODE.values()}
+    found = agreement_of(votes, agents, T0_MS)
+    key = {name: agent_key(node, "solver") for name, node in NODE.items()}
+    assert found[pair(key["ada"], key["bob"])] == Agreement(2000, 2000)
+    assert found[pair(key["ada"], key["cid"])] == Agreement(2000, 1000)
+    assert not any(key["dan"] in names for names in found), "not in its own verdicts"
+    assert agreement_of(votes, agents, T0_MS + WEEK_MS)[pair(key["ada"], key["bob"])] == Agreement(
+        1000, 1000
+    )
+
+
+def test_copies_weigh_no_more_than_one_of_them() -> None:
+    history = [voted("dan", "ada:x bob:x cid:y", at_ms=T0_MS + at) for at in range(12)]
+    told = [probed("dan", name, 8, 4, at_ms=T0_MS) for name in ("ada", "bob", "cid")]
+    voters = [(NODE[name], "solver", "math") for name in ("ada", "bob", "cid")]
+    grounds = grounds_of("reliability", [*told, *history], voters, T0_MS + 12)
+    ballots = [
+        CastBallot(at, "", agent_key(node, agent), node.hex())
+        for at, (node, agent, _) in enumerate(voters)
+    ]
+    ada, bob, cid = weigh("reliability", ballots, grounds)
+    assert ada == bob
+    assert ada < cid
+    apart = grounds_of("reliability", told, voters, T0_MS + 12)
+    assert len(set(weigh("reliability", ballots, apart))) == 1
 
 
 def test_a_book_cites_what_speaks_of_the_voters() -> None:
