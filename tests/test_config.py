@@ -58,6 +58,7 @@ def test_every_setting_has_a_variable(name: str, tmp_path: Path) -> None:
         "listen": "/ip4/127.0.0.1/tcp/0",
         "peers": "/ip4/127.0.0.1/tcp/1",
         "append_unasked": "true",
+        "probes_per_hour": "1.5",
         "engine.kind": "openai",
         "engine.url": "http://127.0.0.1:1",
         "engine.nodes_on_machine": "2",
