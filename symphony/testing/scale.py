@@ -48,6 +48,8 @@ LOOKED_AT = 64
 SETTLED_MS = 6_000
 """By then all nodes have started, met their neighbours and opened their logs."""
 TASKS_WITHIN_MS = 10_000
+TASK_EVERY_MS = 5_000
+"""For each node: more tasks, and its log grows faster than 20 entries a second, which is refused."""
 SAME_HASHES = 1_024
 HOPS_MS = 40
 """Gossip needs six hops or so to reach ten thousand nodes."""
@@ -64,27 +66,28 @@ def draw_large(seed: int, wish: Wish) -> Scenario:
         replace(draw_node(random, frozenset(), index), newcomer=index in newcomers)
         for index in range(nodes)
     )
+    within_ms = max(TASKS_WITHIN_MS, TASK_EVERY_MS * tasks // nodes)
     old = [index for index in range(nodes) if index not in newcomers]
     news = random.sample(old, min(100, nodes // 100))
     return Scenario(
         seed=seed,
         nodes=scripts,
-        tasks=tuple(_task(random, random.choice(old)) for _ in range(tasks)),
+        tasks=tuple(_task(random, random.choice(old), within_ms) for _ in range(tasks)),
         weather=Weather(loss=wish.loss or 0.0),
         actions=tuple(Write(SETTLED_MS - 2_000 + at, node, 1) for at, node in enumerate(news)),
-        faults_ms=SETTLED_MS + TASKS_WITHIN_MS,
+        faults_ms=SETTLED_MS + within_ms,
         large=True,
     )
 
 
-def _task(random: Random, node: int) -> TaskScript:
+def _task(random: Random, node: int, within_ms: int) -> TaskScript:
     spec = TaskSpec(
         prompt=f"What is the number of case {random.randrange(10_000)}?",
         answer_type="number",
         skill=random.choice(("math", "code", "facts")),
         deadline_ms=60_000,
     )
-    return TaskScript(SETTLED_MS + random.randrange(TASKS_WITHIN_MS), node, spec)
+    return TaskScript(SETTLED_MS + random.randrange(within_ms), node, spec)
 
 
 class LargeMachine(Machine):
