@@ -49,7 +49,7 @@ SETTLED_MS = 6_000
 """By then all nodes have started, met their neighbours and opened their logs."""
 TASKS_WITHIN_MS = 10_000
 TASK_EVERY_MS = 5_000
-"""For each node: more tasks, and its log grows faster than 20 entries a second, which is refused."""
+"""For each node: more tasks, and its log grows by more than 20 entries a second."""
 SAME_HASHES = 1_024
 HOPS_MS = 40
 """Gossip needs six hops or so to reach ten thousand nodes."""
