@@ -10,9 +10,11 @@ nothing about the code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import pytest
+import structlog
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -27,6 +29,7 @@ FILES_WITH_PROCESSES = {
     "test_examples.py",
     "test_first_run.py",
     "test_llamacpp.py",
+    "test_contract.py",
 }
 
 
@@ -36,6 +39,13 @@ class Dealing(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return "processes" if _starts_processes(file) else file
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_its_own() -> Iterator[None]:
+    """A command that was run inside a test leaves no log behind that goes to its closed stderr."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Dealing:

@@ -30,6 +30,7 @@ from symphony.errors import EngineOverloaded, SymphonyError, TaskError, UsageErr
 STATUS: dict[str, int] = {
     errors.SymphonyError.code: 500,
     errors.UsageError.code: 400,
+    errors.ExtraMissing.code: 400,
     errors.ManifestError.code: 400,
     errors.ConfigError.code: 500,
     errors.ConnectionError.code: 503,

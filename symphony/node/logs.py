@@ -36,7 +36,7 @@ def configure_logging(settings: LogSettings) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # whoever sets up logging anew is heeded
     )
     logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), force=True)
     logging.getLogger("symphony").setLevel(level)

@@ -74,9 +74,9 @@ def test_an_election_by_favour(monkeypatch):
 
 
 def test_a_second_verdict(monkeypatch):
-    def twice(run, outcome, *args: Any) -> VerdictRecord:
-        once(run, outcome, *args)
-        return once(run, outcome, *args)
+    def twice(run, outcome, *args: Any, **options: Any) -> VerdictRecord:
+        once(run, outcome, *args, **options)
+        return once(run, outcome, *args, **options)
 
     once = verdict.conclude
     monkeypatch.setattr(conductor, "conclude", twice)
@@ -138,7 +138,7 @@ def test_a_limit_of_nodes_that_nobody_keeps(monkeypatch):
 
 def test_an_owner_that_does_not_stop_when_it_is_told_to(monkeypatch):
     monkeypatch.setattr(worker.Worker, "stop", lambda self, peer, stop: None)
-    assert "works for a task that ended" in violations([6])
+    assert "works for a task that ended" in violations([14])
 
 
 def test_a_restarted_conductor_that_has_lost_its_results(monkeypatch):

@@ -14,6 +14,8 @@ from symphony.testing.storm import MARKS
 
 SEEDS = 40
 RARE = {"real keys", "copy over the living files", "own log unconfirmed"}
+NOT_HERE = {mark for mark in MARKS if mark.startswith(("task resumed", "hedge"))}
+"""What the other scenario is for: here few tasks run while nodes crash."""
 
 
 def test_no_storm_violates_an_invariant():
@@ -24,7 +26,9 @@ def test_no_storm_violates_an_invariant():
         summary.add(report)
         found += [f"seed {seed}: {text}" for text in report.violations]
     assert not found, "\n".join([*found, "replay: symphony sim --scenario ledger --story SEED"])
-    assert set(summary.missed) <= RARE, f"the simulator no longer meets: {summary.missed}"
+    assert set(summary.missed) <= RARE | NOT_HERE, (
+        f"the simulator no longer meets: {summary.missed}"
+    )
     shares = summary.shares()
     for mark in ("torn database", "restored copy", "equivocation", "crash with a lost tail"):
         assert shares[mark] >= 15, f"{mark} in {shares[mark]} % of the seeds only"
