@@ -21,6 +21,17 @@ BEGUN_S = 5.0
 OPTIONS = {"plan": "never", "chains": 1, "skill": NEVER}
 
 
+@pytest.fixture(autouse=True)
+def nothing_else(stage: Stage) -> None:
+    """Tasks whose conductors were killed by other tests go on after a restart: not here."""
+    for node in stage.nodes:
+        with node.client(RUN_S) as client:
+            for task in client.get("/api/tasks").json()["tasks"]:
+                if task["ended"] is None:
+                    client.post(f"/api/tasks/{task['id']}/cancel")
+    until(lambda: stats(stage.slow)["active"] == 0, BEGUN_S, "no model is at work")
+
+
 def begun(stage: Stage) -> None:
     until(lambda: stats(stage.slow)["active"] == 1, BEGUN_S, "the model is at work")
 
