@@ -37,7 +37,9 @@ def records(bench: str, seed: int = 1) -> list[dict[str, object]]:
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> None:
-    path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    path.write_bytes(
+        gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode(), mtime=0)
+    )
 
 
 @pytest.fixture

@@ -50,15 +50,17 @@ def test_votes_without_texts(tmp_path):
     [
         b"",
         b"no gzip",
-        gzip.compress(b"{}\n")[:-6],
-        gzip.compress(b"[1]\n"),
-        gzip.compress(b"{]\n"),
-        gzip.compress(b"\xff\n"),
-        gzip.compress(b'{"question_id": "1", "model": "m", "correct": true}\n'),
-        gzip.compress(b'{"question_id":"1","model":"m","extracted_answer":1,"correct":true}\n'),
-        gzip.compress(json.dumps(records("toy")[0]).encode() + b"\n"),
-        gzip.compress(b" " * (limits.RECORDED_LINE_BYTES + 1)),
-        gzip.compress(b"[" * 100_000),
+        gzip.compress(b"{}\n", mtime=0)[:-6],
+        gzip.compress(b"[1]\n", mtime=0),
+        gzip.compress(b"{]\n", mtime=0),
+        gzip.compress(b"\xff\n", mtime=0),
+        gzip.compress(b'{"question_id": "1", "model": "m", "correct": true}\n', mtime=0),
+        gzip.compress(
+            b'{"question_id":"1","model":"m","extracted_answer":1,"correct":true}\n', mtime=0
+        ),
+        gzip.compress(json.dumps(records("toy")[0]).encode() + b"\n", mtime=0),
+        gzip.compress(b" " * (limits.RECORDED_LINE_BYTES + 1), mtime=0),
+        gzip.compress(b"[" * 100_000, mtime=0),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path, content):
