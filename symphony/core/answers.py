@@ -38,6 +38,7 @@ _YES = frozenset({"yes", "true", "correct", "right", "y"})
 _NO = frozenset({"no", "false", "incorrect", "wrong", "n"})
 _NOT = frozenset({"not", "isn", "never"})
 _WORD = re.compile(r"[a-z]+|[.!?;\n]")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs"})  # controls, zero-width marks, halves of characters
 _MAX_BOXED = 400  # characters: a final answer, not a derivation
 _MAX_LINE = 300  # the same, of an expression that nothing marks
 _MAX_EXPONENT = 64  # of a JSON number that is written out; beyond, its exponent is kept
@@ -52,7 +53,7 @@ def extract(
     that was `cut` by its limit, whose last number is only the last one that fitted.
     """
     text = output.strip()
-    if not text:
+    if is_empty(text):
         return None
     rest = "" if cut else text
     match kind:
@@ -68,6 +69,11 @@ def extract(
             return _affirmed(_marked(text)) or _affirmed(rest)
         case "choice":
             return _chosen(_marked(text), choices) or _chosen(rest, choices)
+
+
+def is_empty(output: str) -> bool:
+    """Does an output say nothing: no character in it that a person would see?"""
+    return all(c.isspace() or unicodedata.category(c) in _UNSEEN for c in output)
 
 
 def canonical(answer: str, kind: AnswerType) -> str:

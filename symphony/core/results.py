@@ -1,13 +1,15 @@
 """What an owner hands over, checked against what it was awarded.
 
 A result counts only if it is the owner's own signed entry, for this very award, and commits to
-exactly the order that was sent and the output that came with it.
+exactly the order that was sent and the output that came with it. An empty output is none: an
+owner whose model said nothing has failed, and has to say so.
 """
 
 from __future__ import annotations
 
 from ledger import Entry, Kind
 from ledger.errors import DecodeError
+from symphony.core.answers import is_empty
 from symphony.core.ids import NodeId, salted_digest
 from symphony.core.messages import Done, encode_order
 from symphony.core.records import RESULT, ResultRecord
@@ -30,4 +32,6 @@ def checked(peer: NodeId, unit: Unit, entry: Entry, done: Done) -> ResultRecord 
         return "for another award"
     if record.output != expected or record.input != given:
         return "does not commit to this input and output"
+    if record.status == "ok" and is_empty(done.output):
+        return "its output is empty"
     return record

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from ledger import Entry, Kind
 from ledger.errors import DecodeError
 from symphony.core import limits
+from symphony.core.answers import is_empty
 from symphony.core.directory import Directory, Listing
 from symphony.core.effects import CancelWork, Reject, StartWork
 from symphony.core.ids import EntryId, Epoch, NodeId, UnitId, salted_digest
@@ -238,9 +239,13 @@ class Worker:
             self._speak(job)
 
     def done(self, done: WorkDone) -> None:
-        """Commit to the output in the own log, then hand it over."""
+        """Commit to the output in the own log, then hand it over; an empty one is a failure."""
         job = self._current(done.unit, done.epoch)
         if job is None:
+            return
+        if is_empty(done.output):
+            reason = "empty_output: the model ended without saying anything"
+            self.failed(WorkFailed(done.unit, done.epoch, reason, done.elapsed_ms))
             return
         self._pace.learn(self._me, job.award.agent, job.order.role, _as_count(done.elapsed_ms))
         output = _as_text(done.output).encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")

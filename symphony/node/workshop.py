@@ -35,7 +35,8 @@ from symphony.engines.base import (
     NoConstraint,
     Request,
 )
-from symphony.errors import EngineError, SymphonyError
+from symphony.engines.constraints import check_constraint, check_output
+from symphony.errors import EngineError, SymphonyError, UsageError
 from symphony.manifests import AgentManifest
 from symphony.tools import generate_with_tools
 
@@ -114,6 +115,8 @@ class Workshop:
         if agent is None:
             raise EngineError(f"no agent {work.agent} here")
         request = request_for(agent, work.order, work.deadline_ms - started_ms, own=work.own)
+        wanted = wanted_of(work.order)
+        check_constraint(wanted)
         parts: list[str] = []
         unsaid = 0  # parts that were not reported yet: a report per token would cost more than it
         said_ms = self._now_ms()  # shows, to this node and to the conductor
@@ -129,8 +132,10 @@ class Workshop:
                             unsaid, said_ms = 0, self._now_ms()
                             await self._feed(WorkMoved(work.unit, work.epoch, fresh))
                     case Finished():
+                        output = "".join(parts)
+                        check_output(wanted, output)
                         elapsed_ms = self._now_ms() - started_ms
-                        await self._report(work, _done(work, "".join(parts), event, elapsed_ms))
+                        await self._report(work, _done(work, output, event, elapsed_ms))
                         return
         raise EngineError("the engine's stream ended without saying that it is complete")
 
@@ -181,6 +186,18 @@ def _constraint(order: Order, description: Description) -> Constraint:
         return NoConstraint()
     if order.role == "plan":
         return JsonSchema(plan_schema(order.skills))
-    if order.answer_type == "json" and order.answer_schema:
-        return JsonSchema(json.loads(order.answer_schema))
-    return NoConstraint()
+    return wanted_of(order) if order.answer_schema else NoConstraint()
+
+
+def wanted_of(order: Order) -> Constraint:
+    """What the answer to an order has to be, whatever its engine can be forced to: half a JSON
+    is a failure of its owner, not a chain without a vote. Raises `UsageError`. Plans are not
+    looked at here, because a bad one is mended with the planner (`symphony.core.chains`).
+    """
+    if order.role == "plan" or order.answer_type != "json":
+        return NoConstraint()
+    try:
+        schema = json.loads(order.answer_schema or "{}")
+    except (ValueError, RecursionError) as error:
+        raise UsageError("the schema of the answer is not JSON") from error
+    return JsonSchema(schema)

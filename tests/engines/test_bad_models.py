@@ -27,6 +27,7 @@ spec:
 """
 PLAN = Order("plan", "How far is it?", skills=("math",))
 SOLVE = Order("solve", "ANSWER: 42")
+PROSE = Order("solve", 'ANSWER: {"a": 1', answer_type="json")  # no schema: nothing forces the engine
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ SOLVE = Order("solve", "ANSWER: 42")
     [
         ("echo-garbage", SOLVE, "engine_unavailable"),
         ("echo-half-json", PLAN, "constraint_violated"),
+        ("echo", PROSE, "constraint_violated"),
         ("echo-huge", SOLVE, "engine_failed"),
         ("echo-long-line", SOLVE, "engine_failed"),
         ("echo-die", SOLVE, "engine_unavailable"),
@@ -69,7 +71,7 @@ async def test_what_becomes_of_the_work(
         await teller.aclose()
     if code is None:
         assert isinstance(outcome, WorkDone)
-        assert outcome.output == "", "the core never lets an empty answer vote"
+        assert outcome.output == "", "the core makes a failure of it (tests/core/test_core_results)"
     else:
         assert isinstance(outcome, WorkFailed)
         assert outcome.reason.startswith(f"{code}: ")
