@@ -26,10 +26,12 @@ class Hosting:
         self._worker = worker
         self._out = out
         self.agents: tuple[Capability, ...] = ()
+        self.box: bytes | None = None
+        """The key that others seal to what only this node is to read."""
 
     def host(self, agents: tuple[Capability, ...], *, renew: bool = False) -> None:
         """Host exactly these agents; write capability records only for what changed."""
-        self.agents = agents
+        self.agents = agents = tuple(replace(agent, box=self.box) for agent in agents)
         names = {agent.agent for agent in agents}
         mine = list(self._directory.of((self._journal.me,)))
         half_life_ms = limits.CAPABILITY_LIFETIME_MS // 4

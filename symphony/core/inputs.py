@@ -49,13 +49,14 @@ class OwnLogMark:
 @dataclass(frozen=True, slots=True)
 class Started:
     """The edge is up. `agents` are the capabilities of the agents that this node hosts, and
-    `addresses` where others can dial it.
+    `addresses` where others can dial it; `box` is the public half of its box key.
     """
 
     agents: tuple[Capability, ...]
     incarnation: int
     addresses: tuple[str, ...] = ()
     own_log: OwnLogMark = OwnLogMark()
+    box: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,10 @@ class Skill:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """An agent of the author's node, valid until the entry expires or a newer one replaces it."""
+    """An agent of the author's node, valid until the entry expires or a newer one replaces it.
+
+    `box` is the node's X25519 key: what is sealed to it, only the node can read.
+    """
 
     agent: Name
     roles: Annotated[tuple[Role, ...], Len(1, 3)]
@@ -60,6 +63,7 @@ class Capability:
     manifest: Digest
     encoder: Name | None = None
     withdrawn: bool = False
+    box: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,6 +282,7 @@ class Swarm:
     def _started(self, happened: Started) -> None:
         self._incarnation = happened.incarnation
         self.members.addresses = happened.addresses[:4]
+        self._hosting.box = happened.box
         self.gate.start(happened.own_log)
         self._route(AgentsChanged(happened.agents))
         self._fired(PresenceDue())

@@ -50,6 +50,7 @@ from symphony.net import NetSettings, Preset, open_network, topics
 from symphony.net.address_book import AddressBook
 from symphony.node import garbage, limits
 from symphony.node.air import NetworkAir
+from symphony.node.boxes import BoxKey
 from symphony.node.desk import Desk
 from symphony.node.high_water import HighWater
 from symphony.node.hosting import Household, move_in
@@ -202,7 +203,8 @@ async def _run(
         known = known_peers(settings, swarm_file) - {key.public}
         alone = settings.append_unasked or high_water.in_place
         mark = OwnLogMark(high_water.seq, len(known), alone)
-        await loop.feed(Started(household.capabilities, incarnation, network.addresses, mark))
+        box = BoxKey(key.seed).public
+        await loop.feed(Started(household.capabilities, incarnation, network.addresses, mark, box))
         await _dial_all(network.dial, settings, swarm_file, insist)
         serving = await _open_gateway(settings, desk, nursery, stack)
         garbage.settle()
