@@ -69,6 +69,7 @@ class Book:
         self._verify = verify
         self._logs: dict[bytes, Log] = {}
         self._roster = Roster()
+        self._ids: dict[bytes, None] = {}  # of the latest entries, oldest first
         self._forks: dict[bytes, ForkProof] = {}
         self.succession = Succession(anchors, self.frozen_at)
         """Who follows whom; after a restart it is told of the stored entries (`note`)."""
@@ -167,7 +168,7 @@ class Book:
         if known is None:
             head = self._roster.get(entry.author)
             if head is not None and entry.seq <= head.seq:
-                return Duplicate(compare=entry.id != head.id)
+                return Duplicate(compare=entry.id != head.id and entry.id not in self._ids)
             refused = self._over_limit(entry.author, log, now_ms, free=solicited)
             if refused is not None:
                 return refused
@@ -285,6 +286,9 @@ class Book:
             log.forget_after(released[-1].seq)
         self._pending_bytes += log.pending_bytes
         self._roster.put(released[-1].head)
+        self._ids.update((accepted.id, None) for accepted in released)
+        while len(self._ids) > self.limits.recent_ids:
+            del self._ids[next(iter(self._ids))]
         return Accepted(tuple(released)), True
 
     def _check_place(self, entry: Entry, head: Head | None) -> Refused | None:

@@ -133,6 +133,10 @@ class Limits:
     recent_per_author: int = 8
     """Latest headers kept per log, to meet a fork without asking the store; about 8 KiB."""
 
+    recent_ids: int = 8192
+    """Ids kept of the latest entries of all logs together, 1 MiB: what was handed over is gossiped
+    soon after, and is known again without asking the store."""
+
     rate_per_s: int = 20
     """Entries per second and author. A busy conductor writes about 15 a task."""
 

@@ -4,8 +4,10 @@ The award is an entry of the conductor's log *before* the work travels, so that 
 owner or there is a proof of cheating. Units that are ready together share one entry.
 
 The award of a step that was called for ahead is written ahead as well: when its turn comes, the
-work leaves without waiting for the disk. Should its owner be gone by then, or the bids be old,
-that award stays unused, and the next one has the next epoch.
+work leaves without waiting for the disk. If all that the step still lacks is being made by its own
+owner, the work leaves at once, to be begun there without being asked (`held`). Should the owner be
+gone by then, the bids be old, or the output come from somebody else after all, that award stays
+unused, and the next one has the next epoch.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from symphony.core.election import rank, used_elsewhere
 from symphony.core.events import UnitAwarded
 from symphony.core.ids import EntryId, Epoch, NodeId, UnitId, derived_salt
 from symphony.core.lease import conductor_until_ms
-from symphony.core.messages import Order, Work
+from symphony.core.messages import Order, Stop, Work
 from symphony.core.notes import BiddersKept
 from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord
 from symphony.core.surroundings import Surroundings
@@ -105,12 +107,46 @@ class Awards:
         assert unit.award is not None
         owner = NodeId(unit.award.owner)
         fresh = self._out.now_ms <= unit.bids_at_ms + limits.BID_LIFETIME_MS
-        if not fresh or owner in unit.avoided or owner not in self._around.alive():
+        gone = owner in unit.avoided or owner not in self._around.alive()
+        if gone or not fresh or self._made_elsewhere(run, unit):
+            self.take_back(run, unit)
             unit.attempts -= 1  # it was never made
             unit.lapse = "unused"
             return False
         self._hand_out(run, unit, raw)
         return True
+
+    @staticmethod
+    def _made_elsewhere(run: TaskRun, unit: Unit) -> bool:
+        """Did the output that its owner was to fill in come from another node?"""
+        if unit.held_after is None:
+            return False
+        made = run.units[unit.held_after].result
+        assert made is not None
+        assert unit.award is not None
+        return made.author != unit.award.owner
+
+    def _send_ahead(self, run: TaskRun, unit: Unit, raw: bytes) -> None:
+        """Send the work before its turn, if all that it lacks is being made by its own owner."""
+        assert unit.award is not None
+        lacks = [step for step in run.steps_before(unit) if step.state != "done"]
+        alone = len(lacks) == 1 and lacks[0].rival is None
+        if not alone or lacks[0].owner != unit.award.owner:
+            return
+        order = self._order_for(run, unit)
+        tokens = tokens_needed(order) + run.unknown_tokens(unit)
+        if run.affordable(tokens):
+            run.reserve(unit, tokens)
+            unit.held_after = lacks[0].id
+            self._send(run, unit, raw, order)
+
+    def take_back(self, run: TaskRun, unit: Unit) -> None:
+        """Work that was sent ahead is not to be begun; if it was, nobody waits for it."""
+        if unit.held_after is not None:
+            assert unit.award is not None
+            run.write_off(unit)
+            unit.held_after, unit.begun = None, False
+            self._out.send(NodeId(unit.award.owner), Stop(unit.id, unit.epoch))
 
     def write(self, run: TaskRun, units: Sequence[Unit]) -> None:
         """Write the awards down, then send the work to the owners of units whose turn it is."""
@@ -127,6 +163,7 @@ class Awards:
                 unit.award_id = EntryId(entry.id)
                 if unit.state == "waiting":
                     unit.ahead = raw
+                    self._send_ahead(run, unit, raw)
                 elif (
                     unit.state == "calling" or unit.rival is not None
                 ):  # giving up one may have ended the chain, or the task
@@ -162,12 +199,14 @@ class Awards:
         assert award is not None
         order = self._order_for(run, unit)
         tokens = tokens_needed(order)
-        if not run.affordable(tokens):
+        if not run.affordable(tokens - unit.reserved_tokens):
+            self.take_back(run, unit)
             self._give_up(run, unit, "budget_exhausted", f"no tokens left for {unit.name}")
             return
         unit.order = order
-        unit.reserved_tokens = tokens
-        run.tokens_reserved += tokens
+        begun, unit.held_after, unit.begun = unit.begun, None, False
+        run.release(unit)  # what it had while it was not known how much it would have to read
+        run.reserve(unit, tokens)
         unit.state = "working"
         unit.salt = salt_for(run, unit.id, unit.epoch)
         unit.answered_ms = unit.awarded_ms = self._out.now_ms
@@ -195,18 +234,20 @@ class Awards:
         late_ms = self._around.pace.expected_ms(owner, award.agent, unit.role, said_ms)
         if late_ms is not None and unit.rival is None:
             self._out.timer(StragglerDue(run.task, unit.id, unit.epoch), late_ms)
-        self._send(run, unit, raw)
+        if not begun:
+            self._send(run, unit, raw, order)
 
     def send_again(self, run: TaskRun, unit: Unit) -> None:
         """The same work once more, to the byte: an owner that has it says how it stands."""
         entry = next(entry for entry in run.entries if entry.id == unit.award_id)
-        self._send(run, unit, entry.encode())
-
-    def _send(self, run: TaskRun, unit: Unit, raw: bytes) -> None:
-        assert unit.award is not None
         assert unit.order is not None
-        left_ms = run.started_ms + run.spec.deadline_ms - self._out.now_ms
-        work = Work(raw, unit.id, unit.epoch, unit.order, unit.salt, max(0, left_ms))
+        self._send(run, unit, entry.encode(), unit.order)
+
+    def _send(self, run: TaskRun, unit: Unit, raw: bytes, order: Order) -> None:
+        assert unit.award is not None
+        left_ms = max(0, run.started_ms + run.spec.deadline_ms - self._out.now_ms)
+        salt = salt_for(run, unit.id, unit.epoch)
+        work = Work(raw, unit.id, unit.epoch, order, salt, left_ms, unit.held_after)
         self._out.send(NodeId(unit.award.owner), work)
 
     def _at(self, run: TaskRun) -> int:

@@ -344,6 +344,7 @@ class Calls:
         """Nobody is to work on these any more; what they had reserved may be spent."""
         for unit in units:
             self.alone(run, unit)
+            self.awards.take_back(run, unit)
             run.write_off(unit)
             if unit.owner is not None:
                 self._out.send(unit.owner, Stop(unit.id, unit.epoch))

@@ -211,7 +211,8 @@ class Conductor:
         found = self._owned(peer, UnitId(progress.unit), Epoch(progress.epoch))
         hold = found[1].hold(peer, Epoch(progress.epoch)) if found else None
         if found is None or hold is None:
-            if not self.resuming:  # else it may be a unit that we shall go on with
+            # after a restart it may be a unit that we shall go on with
+            if not self.resuming and not self._ahead(peer, progress):
                 self._out.send(peer, Stop(progress.unit, progress.epoch))
             return
         run, unit = found
@@ -250,6 +251,9 @@ class Conductor:
         took_ms = self._out.now_ms - unit.awarded_ms
         self._around.pace.learn(peer, record.agent, unit.role, took_ms)
         unit.output, unit.result, unit.record = done.output, entry, record
+        for begun in (run.units.get(UnitId(other)) for other in done.begun):
+            if begun is not None and begun.held_after == unit.id:
+                begun.begun = begun.award is not None and begun.award.owner == peer
         self._chains.unit_done(run, unit, peer)
 
     def refused(self, peer: NodeId, refused: Refused) -> None:
@@ -313,6 +317,13 @@ class Conductor:
             if unit is not None and unit.hold(peer, epoch) is not None:
                 return run, unit
         return None
+
+    def _ahead(self, peer: NodeId, progress: Progress) -> bool:
+        """Is this about work that was sent ahead, overtaking the result that it waited for?"""
+        units = (run.units.get(UnitId(progress.unit)) for run in self._runs.values())
+        held = next((unit for unit in units if unit is not None and unit.held_after), None)
+        award = held.award if held is not None else None
+        return award is not None and (award.owner, award.epoch) == (peer, progress.epoch)
 
     @staticmethod
     def _counts(unit: Unit, owner: NodeId, epoch: Epoch) -> None:

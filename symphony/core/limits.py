@@ -68,6 +68,7 @@ BREAKER_DOUBLINGS = 4  # ... up to 1 024
 MAX_NOTE_BYTES = 256 * 1024  # a frame's worth: a prompt of 64 KiB, or eight capabilities of 17 KiB
 MAX_LISTINGS_PER_NOTE = 8
 PATIENCE_MS = 10_000  # after a restart, peers need some seconds to come back before they can bid
+MAX_WORK_HELD = 64  # orders that came ahead, 200 KiB each at the most
 MAX_HANDED_OVER = 64  # results kept for a conductor that asks again, 64 KiB each at the most
 
 # --- hedging ----------------------------------------------------------------------------------

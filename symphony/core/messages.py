@@ -92,7 +92,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The award, as the signed ledger entry it is, with the order that it entitles to do."""
+    """The award, as the signed ledger entry it is, with the order that it entitles to do.
+
+    With `after` it comes ahead: to be begun when that unit of the same owner is done, whose output
+    is the one that the order lacks.
+    """
 
     entry: Annotated[bytes, Len(1, 20_000)]
     unit: Id16
@@ -100,6 +104,7 @@ class Work:
     order: Order
     salt: Salt
     deadline_ms: Millis
+    after: Id16 | None = None
     type: Literal["work"] = "work"
 
 
@@ -137,12 +142,15 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The owner's signed result entry, and the text that the entry commits to."""
+    """The owner's signed result entry, and the text that the entry commits to. `begun` are the
+    units that came ahead, waited for this one, and are worked on now.
+    """
 
     entry: Annotated[bytes, Len(1, 20_000)]
     unit: Id16
     epoch: Count
     output: Annotated[str, Len(0, limits.MAX_OUTPUT_BYTES)]
+    begun: Annotated[tuple[Id16, ...], Len(0, limits.MAX_STEPS)] = ()
     type: Literal["done"] = "done"
 
 

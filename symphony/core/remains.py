@@ -220,7 +220,6 @@ class Rebuilding:
         unit.award, unit.award_id, unit.requirement = award, award_id, award.requirement
         unit.salt = salt_for(run, unit.id, unit.epoch)
         unit.order = order_for(run, unit)
-        unit.reserved_tokens = tokens_needed(unit.order)
-        run.tokens_reserved += unit.reserved_tokens
+        run.reserve(unit, tokens_needed(unit.order))
         unit.answered_ms = unit.awarded_ms = self._now_ms
         unit.lease_until_ms = conductor_until_ms(self._now_ms, award.lease_ms)

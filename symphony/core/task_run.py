@@ -75,6 +75,8 @@ class Unit:
     bids_at_ms: int = -limits.BID_LIFETIME_MS  # when the bids came in
     foreseen: bool = False  # was called for ahead
     ahead: bytes = b""  # the entry with its award, if that was written before its turn came
+    held_after: UnitId | None = None  # the work was sent ahead, to begin when that unit is done
+    begun: bool = False  # it was sent ahead, and its owner has begun
     avoided: list[NodeId] = field(default_factory=list)
     last_resort: bool = False  # nobody is left but those that are excluded
     lapse: Lapse | None = None  # how its last epoch ended, until the next award says so
@@ -246,6 +248,11 @@ class TaskRun:
     def nodes_spent(self) -> bool:
         """May no other node see anything of the task?"""
         return 0 < self.spec.max_nodes <= len(self.nodes)
+
+    def reserve(self, unit: Unit, tokens: int) -> None:
+        """Set tokens aside for a call that is about to be made; they are `affordable`."""
+        unit.reserved_tokens = tokens
+        self.tokens_reserved += tokens
 
     def release(self, hold: Unit | Tenure) -> None:
         """Give a reservation back: nothing was done for it."""

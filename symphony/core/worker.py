@@ -6,6 +6,8 @@ grants it, a ledger entry signed by the conductor that names this node and agent
 one unit, only the highest award seen is worked on. While it works the owner renews its lease;
 without an acknowledgement for 0.9 lease it aborts, because by then somebody else may own the unit.
 
+Work may also come ahead, for the moment when the output that it lacks is made here (`held`).
+
 A result that was handed over is kept for a while: a conductor that was restarted, or that never got
 it, sends the same work again and gets the same answer.
 """
@@ -13,7 +15,6 @@ it, sends the same work again and gets the same answer.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
 
 from ledger import Entry, Kind
 from ledger.errors import DecodeError
@@ -21,6 +22,7 @@ from symphony.core import limits
 from symphony.core.answers import is_empty
 from symphony.core.directory import Directory, Listing
 from symphony.core.effects import CancelWork, Reject, StartWork
+from symphony.core.held import Held, Job
 from symphony.core.ids import EntryId, Epoch, NodeId, UnitId, salted_digest
 from symphony.core.inputs import WorkDone, WorkFailed, WorkMoved
 from symphony.core.journal import Journal
@@ -31,7 +33,6 @@ from symphony.core.messages import (
     Bid,
     Bids,
     Done,
-    Order,
     Progress,
     Refused,
     Renewed,
@@ -43,33 +44,6 @@ from symphony.core.outbox import Outbox
 from symphony.core.pace import Pace
 from symphony.core.records import AWARD, RESULT, Award, ResultRecord
 from symphony.core.timers import OwnerLetsGo, Renew
-
-
-@dataclass(slots=True)
-class Job:
-    """One unit that this node owns, or owned until a moment ago."""
-
-    conductor: NodeId
-    task: bytes
-    award: Award
-    award_id: EntryId
-    order: Order
-    salt: bytes
-    deadline_ms: int
-    running: bool = False
-    renewals: int = 0
-    sent_ms: dict[int, int] = field(default_factory=dict)
-    until_ms: int = 0
-    spoke_ms: int = 0
-    text: str = ""
-
-    @property
-    def unit(self) -> UnitId:
-        return UnitId(self.award.unit)
-
-    @property
-    def epoch(self) -> Epoch:
-        return Epoch(self.award.epoch)
 
 
 class Worker:
@@ -85,6 +59,7 @@ class Worker:
         self._waiting: dict[str, deque[UnitId]] = {}
         self._fences: dict[tuple[NodeId, UnitId], Epoch] = {}
         self._pace = Pace()
+        self._held = Held()
         self._handed_over: OrderedDict[tuple[NodeId, UnitId, Epoch], Done] = OrderedDict()
 
     # --- bidding ------------------------------------------------------------------------------
@@ -147,34 +122,51 @@ class Worker:
             self._out.send(peer, Refused(work.unit, work.epoch, found))
             return
         entry, task, award = found
-        unit, epoch = UnitId(work.unit), Epoch(work.epoch)
-        highest = self._fences.get((peer, unit), 0)
-        if epoch == highest:
-            self._repeated(peer, unit, epoch)
-            return
-        if epoch < highest:
-            self._out.send(peer, Refused(unit, epoch, "a newer award of this unit is known"))
-            return
-        if unit in self._jobs and self._jobs[unit].conductor != peer:
-            self._out.send(peer, Refused(unit, epoch, "this unit is another conductor's"))
-            return
-        self._fence(peer, unit, epoch)
-        listing = self._directory.get(self._me, award.agent)
-        if listing is None or award.agent not in self._agents:
-            self._out.send(peer, Refused(unit, epoch, "no such agent here"))
-            return
-        queue = self._waiting[award.agent]
-        if len(queue) >= limits.MAX_QUEUE_PER_AGENT:
-            self._out.send(peer, Refused(unit, epoch, "the queue is full"))
-            return
         deadline_ms = self._out.now_ms + work.deadline_ms
         job = Job(peer, task, award, EntryId(entry.id), work.order, work.salt, deadline_ms)
+        self._held.drop(peer, job.unit, job.epoch)
+        if work.after is not None:
+            self._hold(job, UnitId(work.after))
+            return
+        if job.epoch == self._fences.get((peer, job.unit), 0):
+            self._repeated(peer, job.unit, job.epoch)
+            return
+        wrong = self._queue(job)
+        if wrong:
+            self._out.send(peer, Refused(job.unit, job.epoch, wrong))
+
+    def _hold(self, job: Job, after: UnitId) -> None:
+        """Keep work that came ahead. If it can't be kept it is sent again when its turn comes."""
+        waited_for = self._jobs.get(after)
+        if waited_for is not None and waited_for.conductor == job.conductor:
+            self._held.put(job, after)
+
+    def _go_on(self, done: Job, output: str) -> tuple[UnitId, ...]:
+        """Begin what waited for this output; the units that were begun."""
+        jobs = list(self._held.take(done.unit, output))
+        return tuple(job.unit for job in jobs if not self._queue(job))
+
+    def _queue(self, job: Job) -> str:
+        """Start the job as soon as its agent has a free slot; or say why not."""
+        unit, epoch, award = job.unit, job.epoch, job.award
+        if epoch <= self._fences.get((job.conductor, unit), 0):
+            return "a newer award of this unit is known"
+        if unit in self._jobs and self._jobs[unit].conductor != job.conductor:
+            return "this unit is another conductor's"
+        self._fence(job.conductor, unit, epoch)
+        listing = self._directory.get(self._me, award.agent)
+        if listing is None or award.agent not in self._agents:
+            return "no such agent here"
+        queue = self._waiting[award.agent]
+        if len(queue) >= limits.MAX_QUEUE_PER_AGENT:
+            return "the queue is full"
         job.until_ms = owner_until_ms(self._out.now_ms, award.lease_ms)
         self._jobs[unit] = job
         self._out.timer(Renew(unit, epoch), renew_every_ms(award.lease_ms))
         self._out.timer(OwnerLetsGo(unit, epoch), job.until_ms - self._out.now_ms)
         queue.append(unit)
         self._start(award.agent, listing)
+        return ""
 
     def _repeated(self, peer: NodeId, unit: UnitId, epoch: Epoch) -> None:
         """The same award again: a copy made on its way, or a conductor that was restarted and
@@ -249,6 +241,8 @@ class Worker:
             return
         self._pace.learn(self._me, job.award.agent, job.order.role, _as_count(done.elapsed_ms))
         output = _as_text(done.output).encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
+        del self._jobs[job.unit]
+        begun = self._go_on(job, output)
         record = ResultRecord(
             task=job.task,
             unit=job.unit,
@@ -267,13 +261,14 @@ class Worker:
             logprob_milli=_as_logprob(done.logprob_milli),
             cut=done.cut,
         )
-        self._hand_over(job, record, output)
+        self._hand_over(job, record, output, begun)
 
     def failed(self, failed: WorkFailed) -> None:
         """A typed failure is a result too: it is logged, and the next bidder gets the unit."""
         job = self._current(failed.unit, failed.epoch)
         if job is None:
             return
+        self._forget(job)
         listing = self._directory.get(self._me, job.award.agent)
         record = ResultRecord(
             task=job.task,
@@ -292,18 +287,19 @@ class Worker:
             elapsed_ms=_as_count(failed.elapsed_ms),
             reason=_as_text(failed.reason)[:300],
         )
-        self._hand_over(job, record, "")
+        self._hand_over(job, record, "", ())
 
-    def _hand_over(self, job: Job, record: ResultRecord, output: str) -> None:
+    def _hand_over(
+        self, job: Job, record: ResultRecord, output: str, begun: tuple[UnitId, ...]
+    ) -> None:
+        self._start(job.award.agent)  # nothing that is said now is waited for
         refs = (job.award_id,)
         entry = self._journal.write(Kind.RESULT, RESULT.encode(record), refs=refs)
-        done = Done(entry.encode(), job.unit, job.epoch, output)
+        done = Done(entry.encode(), job.unit, job.epoch, output, begun)
         self._out.send(job.conductor, done)
         self._handed_over[job.conductor, job.unit, job.epoch] = done
         while len(self._handed_over) > limits.MAX_HANDED_OVER:
             self._handed_over.popitem(last=False)
-        del self._jobs[job.unit]
-        self._start(job.award.agent)
 
     # --- leases -------------------------------------------------------------------------------
 
@@ -341,6 +337,7 @@ class Worker:
         self._drop(job)
 
     def stop(self, peer: NodeId, stop: Stop) -> None:
+        self._held.drop(peer, UnitId(stop.unit), Epoch(stop.epoch))
         job = self._current(UnitId(stop.unit), Epoch(stop.epoch))
         if job is not None and job.conductor == peer:
             self._drop(job)
@@ -350,11 +347,17 @@ class Worker:
         for job in list(self._jobs.values()):
             self._abort(job)
         self._jobs.clear()
+        self._held.clear()
         for queue in self._waiting.values():
             queue.clear()
 
-    def _drop(self, job: Job) -> None:
+    def _forget(self, job: Job) -> None:
+        """It will have no output here."""
         del self._jobs[job.unit]
+        self._held.forget(job.unit)
+
+    def _drop(self, job: Job) -> None:
+        self._forget(job)
         self._abort(job)
         self._start(job.award.agent)
 

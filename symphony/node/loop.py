@@ -63,7 +63,7 @@ from symphony.node import limits
 from symphony.node.high_water import HighWater
 from symphony.node.hub import Hub, ended_task
 from symphony.node.notebook import Notebook
-from symphony.node.unkept import Pile, Unkept
+from symphony.node.unkept import Pile, Unkept, at_once
 from symphony.node.workshop import Workshop
 
 _log = structlog.get_logger("symphony.loop")
@@ -277,6 +277,13 @@ class Loop:
                 pass
 
     async def _run(self, effects: Sequence[Effect]) -> None:
+        first = at_once(effects)
+        await self._do_all(effects[:first])
+        await self._make_sure(effects)
+        await self._do_all(effects[first:])
+
+    async def _make_sure(self, effects: Sequence[Effect]) -> None:
+        """Bring to the disk what these effects rest on."""
         proofs: list[ForkProof] = []
         for effect in effects:
             if isinstance(effect, BeginLog):
@@ -292,6 +299,8 @@ class Loop:
         overdue = self.unkept.due_ms is not None and self.unkept.due_ms <= now_ms
         if proofs or overdue or self.unkept.must_go(effects):
             await self._commit(proofs)
+
+    async def _do_all(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Append() | KeepFork() | BeginLog() | Note():

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from ledger import Entry
-from symphony.core.effects import Append, Effect, KeepReceipt, Note, Send
+from symphony.core.effects import Append, Effect, KeepReceipt, Note, Send, SetTimer, StartWork
 from symphony.core.ids import NodeId
 from symphony.core.messages import Heads, HeadTold, Reconcile
 from symphony.node import limits
@@ -33,6 +34,13 @@ class Pile:
 
     entries: Sequence[Entry] = ()
     notes: Sequence[Note] = ()
+
+
+def at_once(effects: Sequence[Effect]) -> int:
+    """So many effects at the beginning that need not wait for a commit: work and timers that are
+    listed before the first append. What a node does for itself tells nobody anything.
+    """
+    return sum(1 for _ in takewhile(lambda e: isinstance(e, StartWork | SetTimer), effects))
 
 
 class Unkept:

@@ -75,6 +75,7 @@ MARKS = (
     "engine failed",
     "engine hung",
     "work cancelled",
+    "step begun ahead",
     "failover: connection broke",
     "failover: silent for a lease",
     "failover: engine failed",

@@ -71,6 +71,7 @@ from symphony.core.messages import Entries, Message
 from symphony.core.records import Capability
 from symphony.core.swarm import Swarm
 from symphony.node.restoring import restore
+from symphony.node.unkept import at_once
 from symphony.testing import mishaps
 from symphony.testing.disk import Disk, in_frames
 from symphony.testing.engines import ENCODER, AgentScript, embed
@@ -249,7 +250,10 @@ class Machine:
     # --- effects ------------------------------------------------------------------------------
 
     def _run(self, effects: Sequence[Effect]) -> None:
-        """Commit what must be on the disk before the first word, then do everything in order."""
+        """Commit what must be on the disk before the first word, and do everything in order."""
+        first = at_once(effects)
+        self._do_all(self.incarnation, effects[:first])
+        rest = effects[first:]
         unkept, now_ms = self.disk.unkept, self.world.now_ms
         proofs: list[ForkProof] = []
         for effect in effects:
@@ -274,9 +278,9 @@ class Machine:
         if committed and self.script.disk_ms:
             self.world.checks.marks.add("slow disk")
             self.paused_until_ms = max(self.paused_until_ms, now_ms + self.script.disk_ms)
-            self.world.at(self.paused_until_ms, partial(self._do_all, self.incarnation, effects))
+            self.world.at(self.paused_until_ms, partial(self._do_all, self.incarnation, rest))
         else:
-            self._do_all(self.incarnation, effects)
+            self._do_all(self.incarnation, rest)
 
     def _do_all(self, life: int, effects: Sequence[Effect]) -> None:
         for effect in effects:

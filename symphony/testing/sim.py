@@ -25,7 +25,7 @@ from symphony.core import limits, messages
 from symphony.core.effects import Append, Effect
 from symphony.core.ids import NodeId, SwarmId, TaskId
 from symphony.core.inputs import Cancel, Input, Submit
-from symphony.core.messages import Entries, Message
+from symphony.core.messages import Done, Entries, Message
 from symphony.testing import ledger_audit, mishaps
 from symphony.testing.checks import Checks, Watch
 from symphony.testing.effort import Effort
@@ -235,6 +235,8 @@ class World:
         if source.script.mischief and not leaves(self, source, message):
             return
         self.checks.counts[f"sent {kind}"] += 1
+        if isinstance(message, Done) and message.begun:
+            self.checks.marks.add("step begun ahead")
         if source.script.newer:
             self.checks.marks.add("version skew")
             message = from_the_future(message)

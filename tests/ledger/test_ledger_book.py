@@ -143,12 +143,13 @@ def test_a_fork_among_early_entries_is_seen():
 
 
 def test_a_fork_older_than_memory_needs_the_store():
-    book, trunk = new_book(recent_per_author=2), chain("alice", 9)
+    book, trunk = new_book(recent_per_author=2, recent_ids=4), chain("alice", 9)
     branch = chain("alice", 9, fork_at=3)
     for entry in trunk:
         admit(book, entry)
     assert admit(book, branch[2]) == Duplicate(compare=True)
-    assert admit(book, trunk[2]) == Duplicate(compare=True)
+    assert admit(book, trunk[2]) == Duplicate(compare=True), "its id is forgotten as well"
+    assert admit(book, trunk[5]) == Duplicate(), "its id is not"
     assert book.conflicts(trunk[2], trunk[2]) is None
     forged = replace(branch[2], signature=bytes(64))
     assert book.conflicts(forged, trunk[2]) is None
