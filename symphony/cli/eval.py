@@ -18,6 +18,7 @@ ALL_BENCHES = "gsm8k,bbh,math_l5,crux,mmlu_pro"
 
 
 def eval(
+    *,
     data: Annotated[
         Path, typer.Option("--data", help="folder with recordings", show_default=False)
     ],
@@ -28,6 +29,10 @@ def eval(
     calls: Annotated[
         int, typer.Option("--calls", help="calls for each question to live models", min=1, max=16)
     ] = 4,
+    minutes: Annotated[
+        int | None,
+        typer.Option("--minutes", help="of live models, for each benchmark", min=1),
+    ] = None,
     bench: Annotated[str, typer.Option("--bench", help="benchmarks, with commas")] = ALL_BENCHES,
     pool: Annotated[
         str, typer.Option("--pool", help="equal, mixed, one-strong, consumer; with commas")
@@ -49,7 +54,7 @@ def eval(
     if engine != "replay":
         from symphony.cli.eval_live import LiveStudy, run_live
 
-        study = LiveStudy(engine, _listed(model), data, _listed(bench), questions, calls)
+        study = LiveStudy(engine, _listed(model), data, _listed(bench), questions, calls, minutes)
         run_live(study, as_json=as_json)
         return
     if not 0 <= alpha < 1:

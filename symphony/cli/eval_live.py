@@ -2,12 +2,16 @@
 
 Each arm gets a fresh home with one agent per model, so nothing is known of anybody and no arm
 learns from another. The node is the very one that `symphony join` runs.
+
+Questions are asked in blocks, each of all arms in turn: on a machine whose load changes, no arm has
+the good hours for itself, and when the time is up (`minutes`), all arms were asked the same ones.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 ENGINES = ("auto", "llamacpp", "replay")
 DEADLINE_MS = 600_000  # for one question: a laptop's two cores and a dozen calls of a 1.5B model
 MAX_TOKENS = 256  # of one step: grade-school solutions take 100 to 200
+BLOCK = 3  # questions asked of one arm before the next: a node's start costs as much as one call
 INSTRUCTIONS = """\
 You solve one problem at a time. Work in short lines and write every calculation out.
 End with a last line: Answer: <the answer, nothing else>
@@ -39,6 +44,7 @@ class LiveStudy:
     benches: Sequence[str]
     questions: int
     calls: int
+    minutes: int | None = None  # begin no block that would probably end later; None: all of them
 
 
 def run_live(study: LiveStudy, *, as_json: bool) -> None:
@@ -53,8 +59,10 @@ def run_live(study: LiveStudy, *, as_json: bool) -> None:
     asked = {bench: read_questions(study.data, bench, study.questions) for bench in study.benches}
     rows: list[dict[str, Any]] = []
     for bench, questions in asked.items():
-        for arm in arms(study.models, study.calls):
-            row = rows_of(bench, arm, _ask_all(study, arm, questions))
+        compared = arms(study.models, study.calls)
+        answered = _ask_in_blocks(study, compared, questions)
+        for arm in compared:
+            row = rows_of(bench, arm, answered[arm.name])
             rows.append(row)
             line = (
                 f"{bench}: {row['arm']:36} {row['accuracy']:5.1f} % {row['ci']}  "
@@ -66,20 +74,45 @@ def run_live(study: LiveStudy, *, as_json: bool) -> None:
         print(json.dumps({"eval": "live", "models": list(study.models), "rows": rows}))
 
 
-def _ask_all(study: LiveStudy, arm: Arm, questions: Sequence[Question]) -> list[Outcome]:
+def _ask_in_blocks(
+    study: LiveStudy, compared: Sequence[Arm], questions: Sequence[Question]
+) -> dict[str, list[Outcome]]:
+    """What came of the questions that all arms were asked, by arm."""
+    answered: dict[str, list[Outcome]] = {arm.name: [] for arm in compared}
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="symphony-eval-") as root:
+        for start in range(0, len(questions), BLOCK):
+            spent_s = time.monotonic() - began
+            done = start // BLOCK
+            if done and study.minutes and spent_s * (done + 1) / done > study.minutes * 60:
+                note(f"stopping after {start} questions: the next ones would take too long")
+                break
+            for number, arm in enumerate(compared):
+                folder = Path(root) / str(number)
+                block = questions[start : start + BLOCK]
+                answered[arm.name] += _ask_all(study, arm, block, folder)
+            right = {name: sum(o.right for o in got) for name, got in answered.items()}
+            note(f"right of {start + len(block)}: {right}")
+    return answered
+
+
+def _ask_all(
+    study: LiveStudy, arm: Arm, questions: Sequence[Question], folder: Path
+) -> list[Outcome]:
+    """Put a block of questions to the node of one arm, which lives in `folder`."""
     from symphony.cli.oneshot import with_node
     from symphony.evaluation.live import ask
 
     def work(swarm: Symphony) -> list[Outcome]:
         return [ask(swarm, arm, question, DEADLINE_MS) for question in questions]
 
-    with tempfile.TemporaryDirectory(prefix="symphony-eval-") as root:
-        home, agents = Path(root) / "home", Path(root) / "agents"
+    home, agents = folder / "home", folder / "agents"
+    if not home.exists():
         for number, model in enumerate(arm.models, start=1):
             _write_agent(agents / f"live{number}", study.engine, model, arm.temperature)
         home.mkdir(mode=0o700)
         (home / "config.toml").write_text(f"agents = [{json.dumps(str(agents))}]\n")
-        return with_node(home, work)
+    return with_node(home, work)
 
 
 def _write_agent(folder: Path, engine: str, model: str, temperature: float) -> None:

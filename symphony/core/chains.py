@@ -253,11 +253,17 @@ class Chains:
         elif vote.state == "certified":
             level = run.spec.alpha_ppm / 10_000
             drawn = known_ballots(run).drawn
-            text = f"certified at {level:g} %: what most of {count} such chains answer"
+            text = f"certified at {level:g} %: the most frequent answer of {count} such chains"
             self._end(run, "answered", f"{text}, after {drawn}")
         elif vote.state == "tied":
             text = f"{len(vote.votes)} of {count} chains voted, and two answers are level"
             self._end(run, "not_certified" if run.spec.alpha_ppm else "answered", text)
+        elif vote.state == "enough":
+            most = len(vote.classes[0].votes)
+            text = f"divided: {most} of {len(vote.votes)} chains for the best answer so far, and "
+            self._end(
+                run, "not_certified", f"{text}the other {run.outstanding} would change little"
+            )
         return run.ended
 
     def _at(self, run: TaskRun) -> int:

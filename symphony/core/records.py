@@ -20,7 +20,7 @@ MAX_BODY_BYTES = 16 * 1024  # the ledger's own bound on a body
 Role = Literal["plan", "solve", "judge"]
 Privacy = Literal["local", "swarm", "open"]
 Rule = Literal["match", "majority", "reliability", "confidence", "ranked"]
-Settled = Literal["open", "exact", "certified", "tied"]
+Settled = Literal["open", "exact", "certified", "tied", "enough"]
 Selection = Literal["match", "random", "learned"]
 Lapse = Literal["failed", "late", "refused", "gone", "junk", "bad_plan", "slow", "unused"]
 """How an epoch of a unit ended without a result that counts: its owner's engine failed, it was

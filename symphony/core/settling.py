@@ -7,17 +7,22 @@ but not on the answers: as soon as the owners of all ballots that are out are el
 everybody's weight is fixed. Under `confidence` and `ranked` nothing is known beforehand.
 
     exact       what is out can't change the winner, or even draw level
-    certified   at level α the winner is what most of the task's chains would answer
-                (`weighing.stopping`): one chain, one draw, in the order of their numbers
+    certified   at level α it has most votes among the task's chains (`weighing.stopping`): one
+                chain, one draw, in the order of their numbers
     tied        all chains have ended, and two answers are level; the order of `vote.tally` decides
+    enough      none of these, but the rest is not worth its calls (`weighing.prospect`); only for
+                tasks with a level, which then end without a certificate
     open        none of these yet
 
-The certificate is about the chains as this conductor draws them, each the same way as the one
-before; it does not say that the answer is right.
+Certificate and prospect count chains, not weights. The certificate is about the chains of this
+task as its conductor draws them, each as if like the one before; as later elections prefer owners
+and lineages that no earlier chain has, they are not quite. It does not say that the answer is
+right. The prospect is asked for only where weights are about even, so that heads decide.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,11 +30,13 @@ from symphony.core.records import Rule, Settled
 from symphony.core.vote import Class, Vote, decided, tally
 from symphony.core.weighing import (
     FULL_WEIGHT,
+    OPEN,
     CastBallot,
     Certificate,
-    Draw,
     Grounds,
     certify,
+    enough,
+    even,
     weigh,
 )
 
@@ -81,36 +88,54 @@ def settle(rule: Rule, known: Ballots, alpha_ppm: int, grounds: Grounds) -> Sett
         Vote(cast.ballot.chain, cast.ballot.key, cast.answer, weight)
         for cast, weight in zip(known.cast, weights, strict=False)
     )
+    most = _most_to_come(rule, known, sum(weights[len(ballots) :]))
+    return standing(votes, known, most, alpha_ppm)
+
+
+def standing(
+    votes: tuple[Vote, ...], known: Ballots, most: int | None, alpha_ppm: int
+) -> Settlement:
+    """Is a vote over? `most` is what the ballots that are out can weigh; None if nobody knows."""
     classes = tuple(tally(votes))
-    certificate = _certificate(known, alpha_ppm)
+    draws = _draws(known)
+    certificate = certify(draws, known.chains, alpha_ppm) if alpha_ppm else OPEN
     state: Settled = "open"
-    if classes and _exact(rule, known, classes, sum(weights[len(ballots) :])):
+    if not classes:
+        return Settlement(votes, classes, state, certificate)
+    leader = classes[0].key
+    if most is not None and decided(classes, most):
         state = "exact"
-    elif classes and certificate.state != "open" and certificate.key == classes[0].key:
+    elif certificate.state == "certified" and certificate.key == leader:
         state = "certified"
-    elif classes and not known.outstanding:
+    elif not known.outstanding:
         state = "tied"
+    elif alpha_ppm and _enough(draws, known, votes, leader, alpha_ppm):
+        state = "enough"
     return Settlement(votes, classes, state, certificate)
 
 
-def _exact(rule: Rule, known: Ballots, classes: Sequence[Class], awaited: int) -> bool:
+def _most_to_come(rule: Rule, known: Ballots, awaited: int) -> int | None:
     if not known.outstanding:
-        most = 0
-    elif rule in _OWN_WEIGHT:
-        most = known.outstanding * FULL_WEIGHT
-    elif rule == "reliability" and len(known.awaited) == known.outstanding:
-        most = awaited
-    else:
+        return 0
+    if rule in _OWN_WEIGHT:
+        return known.outstanding * FULL_WEIGHT
+    if rule == "reliability" and len(known.awaited) == known.outstanding:
+        return awaited
+    return None
+
+
+def _enough(
+    draws: Sequence[str | None], known: Ballots, votes: Sequence[Vote], leader: str, alpha_ppm: int
+) -> bool:
+    if len(draws) == known.chains or not even([vote.weight for vote in votes]):
         return False
-    return decided(classes, most)
+    return enough(draws, known.chains, leader, alpha_ppm)
 
 
-def _certificate(known: Ballots, alpha_ppm: int) -> Certificate:
-    if not alpha_ppm:
-        return Certificate("open", None)
+def _draws(known: Ballots) -> list[str | None]:
+    """The classes of the chains that have ended, by number."""
     key_of = {cast.ballot.chain: cast.ballot.key for cast in known.cast}
-    draws = [Draw(key_of.get(chain), FULL_WEIGHT) for chain in range(known.drawn)]
-    return certify(draws, (known.chains - known.drawn) * FULL_WEIGHT, alpha_ppm)
+    return [key_of.get(chain) for chain in range(known.drawn)]
 
 
 def next_wave(known: Ballots, alpha_ppm: int) -> int:
@@ -118,13 +143,14 @@ def next_wave(known: Ballots, alpha_ppm: int) -> int:
     of them for it. All of the rest if none could, and without a level.
     """
     rest = known.chains - known.drawn
+    draws = _draws(known)
     if not alpha_ppm:
         return rest
-    key_of = {cast.ballot.chain: cast.ballot.key for cast in known.cast}
-    draws = [Draw(key_of.get(chain), FULL_WEIGHT) for chain in range(known.drawn)]
-    leader = certify(draws, None, alpha_ppm).key
+    if certify(draws, known.chains, alpha_ppm).state != "open":
+        return rest  # another answer than the one that leads by weight: nothing more is certified
+    heads = Counter(key for key in draws if key is not None)
+    leader = max(heads, key=lambda key: (heads[key], key), default="")
     for more in range(1, rest):
-        hoped = [*draws, *[Draw(leader or "", FULL_WEIGHT)] * more]
-        if certify(hoped, (rest - more) * FULL_WEIGHT, alpha_ppm).state != "open":
+        if certify([*draws, *[leader] * more], known.chains, alpha_ppm).state != "open":
             return more
     return rest

@@ -1,27 +1,31 @@
 """Votes of recorded agents, through the code that live votes go through.
 
 Each agent is an owner on a node of its own and casts one ballot. `symphony.core.weighing` weighs,
-`symphony.core.vote.tally` adds up, `draw_order` and `certify` decide how many are asked. Nothing
-of a vote is done here.
+`symphony.core.settling` says how many are asked. Nothing of a vote is done here, but the order: a
+pool of about even weights is asked in any order, as a certificate needs it; of others the heavy
+agents are asked first, each next with a chance in proportion to its weight, much as elections do.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from symphony.core.records import Settled
+from symphony.core.settling import Ballots, Cast, standing
 from symphony.core.vote import Vote, tally
-from symphony.core.weighing import CastBallot, Draw, certify, draw_order
+from symphony.core.weighing import CastBallot, draw_order, even
 from symphony.evaluation.recordings import Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How a vote went that was stopped early: who was asked, and what was claimed."""
+    """How a vote went that was stopped early: who was asked, the answer, and why it was over."""
 
     answer: str | None
     agents: tuple[int, ...]
-    certified: str | None  # the answer that was certified at the level; None if the stop was exact
+    state: Settled
 
 
 def ballots(names: Sequence[str], replies: Sequence[Reply] | None = None) -> list[CastBallot]:
@@ -46,28 +50,29 @@ def elect(replies: Sequence[Reply], weights: Sequence[int]) -> str | None:
     return classes[0].key if classes else None
 
 
-def unique_mode(replies: Sequence[Reply], weights: Sequence[int]) -> str | None:
-    """The class with more weight than any other, had everybody voted; None if there is none."""
-    sums: dict[str, int] = {}
-    for reply, weight in zip(replies, weights, strict=True):
-        if reply.key is not None:
-            sums[reply.key] = sums.get(reply.key, 0) + weight
-    top = [key for key in sums if sums[key] == max(sums.values())]
-    return top[0] if len(top) == 1 else None
+def is_mode(replies: Sequence[Reply], key: str | None) -> bool:
+    """Has no other answer more votes, had everybody voted?"""
+    heads = Counter(reply.key for reply in replies if reply.key is not None)
+    return heads[key or ""] == max(heads.values(), default=0)
 
 
 def ask_until_certain(
     replies: Sequence[Reply], weights: Sequence[int], alpha_ppm: int, seed: bytes
 ) -> Asked:
-    """Ask one agent after the other until the vote is exact or certified, or all were asked."""
-    order = draw_order(weights, seed)
-    left = sum(weights)
-    draws: list[Draw] = []
+    """Ask one agent after the other until the vote is over, as a conductor would."""
+    pool, left = len(replies), sum(weights)
+    heads_decide = even(weights)
+    order = draw_order([1] * pool if heads_decide else weights, seed)
+    votes: tuple[Vote, ...] = ()
+    cast: tuple[Cast, ...] = ()
     for count, at in enumerate(order, start=1):
-        draws.append(Draw(replies[at].key, weights[at]))
+        key = replies[at].key
         left -= weights[at]
-        found = certify(draws, left, alpha_ppm)
+        if key is not None:
+            votes += (Vote(count - 1, key, key, weights[at]),)
+            cast += (Cast(CastBallot(count - 1, key, "", ""), key),)
+        known = Ballots(pool, cast, pool - count, count)
+        found = standing(votes, known, left, alpha_ppm if heads_decide else 0)
         if found.state != "open":
-            certified = found.key if found.state == "certified" else None
-            return Asked(found.key, tuple(order[:count]), certified)
-    return Asked(elect(replies, weights), tuple(order), None)
+            return Asked(found.classes[0].key, tuple(order[:count]), found.state)
+    return Asked(None, tuple(order), "open")

@@ -40,8 +40,9 @@ def as_lines(report: PoolReport) -> Iterator[str]:
     yield f"  default - majority  {_pp(report.minus_majority)}"
     yield (
         f"  certified stop: {100 * report.calls_saved:.0f} % of calls saved, accuracy "
-        f"{_pp(report.certified_minus_default)}; certified {100 * report.certified:.1f} %, "
-        f"falsely {100 * report.false_certified:.2f} %"
+        f"{_pp(report.certified_minus_default)}; exact {100 * report.exact:.1f} %, "
+        f"certified {100 * report.certified:.1f} % (falsely {100 * report.false_certified:.2f} %), "
+        f"left divided {100 * report.divided:.1f} %"
     )
     for attack, loss in report.attacks.items():
         yield f"  with 30 % hostile voters ({attack}): {_pp(loss)}"
@@ -81,6 +82,8 @@ def _summary(report: PoolReport) -> dict[str, Any]:
         "certified_minus_default_ci": _ends(report.certified_minus_default),
         "calls_saved_pct": round(100 * report.calls_saved, 2),
         "certified_pct": round(100 * report.certified, 3),
+        "exact_pct": round(100 * report.exact, 3),
+        "divided_pct": round(100 * report.divided, 3),
         "false_certified_pct": round(100 * report.false_certified, 3),
         "hostile": {
             attack: {"loss_pp": round(-loss.pp, 3), "ci": [-end for end in _ends(loss)[::-1]]}

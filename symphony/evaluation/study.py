@@ -5,7 +5,8 @@ votes taken on the other. A row is the mean over pools, per question; its interv
 questions.
 
 Rows beside the five rules: `default` is the rule that `auto` chooses given the evidence;
-`certified` is the default with agents asked one by one until the vote is exact or certified;
+`certified` is the default with agents asked one by one until the vote is exact or certified, or the
+rest is not worth asking; `exact` is the same with the exact stop only;
 `reliability@10` knows 10 questions instead of half of them; `best_single` is the agent that was
 best on the calibration half, `mean_single` the mean of all agents, `oracle` a vote that is right
 whenever one agent is.
@@ -13,15 +14,17 @@ whenever one agent is.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from symphony.core.records import Settled
 from symphony.core.weighing import RULES, default_rule, effective_milli, weigh
 from symphony.errors import UsageError
 from symphony.evaluation import limits
 from symphony.evaluation.bootstrap import Bootstrap, Interval
 from symphony.evaluation.calibration import Fold, best_single, folds, grounds
-from symphony.evaluation.casting import ask_until_certain, ballots, elect, unique_mode
+from symphony.evaluation.casting import ask_until_certain, ballots, elect, is_mode
 from symphony.evaluation.hostile import ATTACKS, attackers
 from symphony.evaluation.pools import PoolKind, draw_pools
 from symphony.evaluation.recordings import Recording, Reply
@@ -65,6 +68,8 @@ class PoolReport:
     certified_minus_default: Difference
     calls_saved: float
     certified: float
+    exact: float
+    divided: float
     false_certified: float
     effective_votes: float
     attacks: dict[str, Difference]
@@ -96,7 +101,7 @@ class _Tally:
     questions: int
     scores: dict[str, _Score] = field(default_factory=dict)
     votes: int = 0
-    certified: int = 0
+    states: Counter[Settled] = field(default_factory=Counter)
     false_certified: int = 0
     effective: list[float] = field(default_factory=list)
     default_rules: set[str] = field(default_factory=set)
@@ -173,9 +178,11 @@ def _stop(
     asked = ask_until_certain(said, scale, alpha_ppm, pool + at.to_bytes(4, "big"))
     right = _is_right(said, asked.answer)
     sums.score("certified").add(at, right, [said[agent] for agent in asked.agents])
-    if asked.certified is not None:
-        sums.certified += 1
-        sums.false_certified += asked.certified != unique_mode(said, scale)
+    asked_all = ask_until_certain(said, scale, 0, pool + at.to_bytes(4, "big"))
+    right = _is_right(said, asked_all.answer)
+    sums.score("exact").add(at, right, [said[agent] for agent in asked_all.agents])
+    sums.states[asked.state] += 1
+    sums.false_certified += asked.state == "certified" and not is_mode(said, asked.answer)
 
 
 def _is_right(said: Sequence[Reply], key: str | None) -> bool:
@@ -223,7 +230,9 @@ def _report(
         minus_majority=minus("default", "majority"),
         certified_minus_default=minus("certified", "default"),
         calls_saved=1 - sums.scores["certified"].calls / asked,
-        certified=sums.certified / sums.votes,
+        certified=sums.states["certified"] / sums.votes,
+        exact=sums.states["exact"] / sums.votes,
+        divided=sums.states["enough"] / sums.votes,
         false_certified=sums.false_certified / sums.votes,
         effective_votes=sum(sums.effective) / len(sums.effective),
         attacks={name: minus(name, "default") for name in ATTACKS if name in sums.scores},

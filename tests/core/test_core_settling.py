@@ -58,7 +58,15 @@ def test_nothing_is_exact_while_owners_are_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("chains", "keys", "wave"),
-    [(9, "", 4), (9, "xx", 2), (9, "xy", 4), (3, "", 2), (1, "", 1), (9, "xxxyyy", 2)],
+    [
+        (9, "", 3),
+        (9, "xx", 1),
+        (9, "xy", 4),
+        (3, "", 2),
+        (1, "", 1),
+        (9, "xyxyxy", 2),
+        (9, "xxxyyy", 3),
+    ],
 )
 def test_a_wave_is_the_fewest_that_could_settle_it(chains: int, keys: str, wave: int) -> None:
     ballots = tuple(cast(i, key, str(i)) for i, key in enumerate(keys))
@@ -70,9 +78,22 @@ def test_a_wave_is_the_fewest_that_could_settle_it(chains: int, keys: str, wave:
 def test_agreement_stops_after_the_first_wave() -> None:
     panel = Panel()
     report = panel.verified(panel.run({}, rule="majority", chains=9, alpha_ppm=50_000))
-    assert (report.outcome, report.settled, len(report.ballots)) == ("answered", "certified", 4)
-    assert report.e_milli > 20_000
+    assert (report.outcome, report.settled, len(report.ballots)) == ("answered", "certified", 3)
+    assert report.e_milli > 20_000  # 1 / α
     assert "certified at 5 %" in report.stop
+
+
+def test_a_divided_vote_is_left_as_it_stands() -> None:
+    panel = Panel()
+    panel.stage.submit(chains=9, rule="majority", alpha_ppm=50_000)
+    for answer in ("1", "1", "2", "1"):
+        panel.bid()
+        name, work = panel.works()[0]
+        panel.answer(name, work, f"Answer: {answer}")
+    report = panel.verified(panel.stage.of(KeepReceipt)[0].receipt)
+    assert (report.outcome, report.settled) == ("not_certified", "enough")
+    assert (report.answer, len(report.ballots), report.e_milli) == ("1", 4, 0)
+    assert "divided: 3 of 4" in panel.stage.told(TaskEnded)[-1].message
 
 
 def test_without_a_winner_it_is_not_certified() -> None:

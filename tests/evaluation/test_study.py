@@ -12,7 +12,7 @@ import pytest
 from symphony.cli import main
 from symphony.evaluation import as_json, as_lines, load, study
 from symphony.evaluation.bootstrap import Bootstrap
-from symphony.evaluation.casting import ask_until_certain, elect, unique_mode
+from symphony.evaluation.casting import ask_until_certain, elect, is_mode
 from symphony.evaluation.hostile import ATTACKS, attackers, how_many
 from symphony.evaluation.recordings import Reply
 
@@ -24,17 +24,21 @@ def test_the_vote_of_recorded_agents():
     assert elect([GOLD, LIE, LIE], [5, 2, 2]) == "g"
     assert elect([GOLD, LIE, LIE], [1, 1, 1]) == "x"
     assert elect([NOTHING, NOTHING], [1, 1]) is None
-    assert unique_mode([GOLD, LIE], [1, 1]) is None
-    assert unique_mode([GOLD, LIE, NOTHING], [1, 2, 9]) == "x"
+    assert is_mode([GOLD, LIE], "g")
+    assert is_mode([GOLD, LIE], "x")
+    assert not is_mode([GOLD, LIE, LIE], "g")
+    assert not is_mode([GOLD, NOTHING, NOTHING], None)
 
 
 def test_asking_stops_when_the_vote_is_over():
     asked = ask_until_certain([GOLD] * 9, [10**6] * 9, 50_000, b"seed")
-    assert (asked.answer, len(asked.agents), asked.certified) == ("g", 4, "g")
+    assert (asked.answer, len(asked.agents), asked.state) == ("g", 3, "certified")
     asked = ask_until_certain([GOLD] * 9, [10**6] * 9, 0, b"seed")
-    assert (asked.answer, len(asked.agents), asked.certified) == ("g", 5, None)
+    assert (asked.answer, len(asked.agents), asked.state) == ("g", 5, "exact")
+    asked = ask_until_certain([GOLD, *[LIE] * 4], [9, 1, 1, 1, 1], 50_000, b"seed")
+    assert (asked.answer, asked.state) == ("g", "exact")  # uneven weights: no heads are counted
     asked = ask_until_certain([NOTHING] * 3, [1, 1, 1], 50_000, b"seed")
-    assert (asked.answer, len(asked.agents), asked.certified) == (None, 3, None)
+    assert (asked.answer, len(asked.agents), asked.state) == (None, 3, "open")
 
 
 def test_intervals_have_the_width_of_the_normal_theory():

@@ -1,69 +1,157 @@
-"""When a vote is over: exactly, or certified at a level α.
+"""When a vote is certified at a level α, and in which order a pool is to be asked.
 
-*Exact*: what is still out can't make another answer even. Always right, whatever the order.
+A pool of N voters, each with an answer of its own, is asked one after the other in an order that
+is random to them. Certified is the answer that has most votes in the pool; and whatever the pool
+holds, the probability is at most α that an answer is certified that another one outnumbers, and for
+each answer that is level with another. It says that, and not that the answer is right.
 
-*Certified*: with probability 1 − α the leading answer is the one that the whole pool would
-choose: the unique class with the largest sum of weights, had everybody voted. It says that, and
-not that the answer is right. Weights are fixed before the ballots, and owners are drawn at
-random, the next one with a chance in proportion to its weight among those left (`draw_order`).
-Then the share of what is left that belongs to a class is the chance that the next ballot is for
-it, and an election audit's argument holds (Waudby-Smith, Stark and Ramdas, 2021; Stark's ALPHA,
-2023): against the hypothesis that answer b has at least as much weight as a, with D = +1, −1 or 0
-for a ballot for a, b or neither, and g = (a's lead over b so far) / (weight left before the
-draw),
+The rule is a boundary fixed before the first ballot: the first answer that has B_n of the first n
+draws is certified, so one may look after each draw, and stop (anytime-valid). With w of N voters
+for an answer, H(w) is the chance that it ever reaches the boundary: a walk through an urn without
+replacement, counted exactly. In a pool whose most frequent answer has m votes, the answers that
+must not be certified have fewer, and at most N - m together; a level one has N / 2 at most. So
 
-    M = Π (1 + λ (D + g)),   λ = c / (1 − g),   0 ≤ c ≤ 1
+    risk = max (H(N / 2), max over m of max Σ H(w_i)),   w_i ≤ m - 1,  Σ w_i ≤ N - m
 
-is a non-negative supermartingale that starts at 1: an e-process. It reaches 1/α with probability
-at most α, however often one looks (Ville, 1939). Against "a is not the unique mode" stands the
-least of M over all rivals b, those not seen yet among them. Two bets c are mixed: nearly all on
-"no rival", the rest on "some".
+bounds the chance of a false certificate over all pools, several false answers and voters without
+an answer included. The boundary is made from the front: B_1, B_2, … are each as low as leaves the
+risk at α. Of nine voters three alike then certify at 5 % (risk 4.8 %), where the exact stop needs
+five. No rule of level α does much better: docs/evaluation.md has the bound.
 
-The ballots choose which answer is tested, and that has its price too: the class drawn first is
-tested at 7/8 α, a class that takes the lead later at 1/16 α, the next at 1/32 α, …, each on the
-ballots drawn after it took the lead. The sum stays below α.
+What is told of a certificate is E = 1 / risk: an e-value, of the bet that puts everything on "no
+wrong answer reaches the boundary".
 
-A pool without end (the same agents asked again and again) is the case g = 0. Draws must be given
-in the order in which they were *drawn*, not in which they came back: fast answers are not random
-ones. A draw that ended without an answer is a draw for nobody.
+Draws must be given in the order in which they were *drawn*, not in which they came back: fast
+answers are not random ones. A draw that ended without an answer is a draw for nobody.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import comb
 from typing import Literal
 
 WHOLE = 1_000_000
-STAKE = 1 << 48  # what the evidence starts with; products are rounded down, never up
-BETS = (((1, 1), STAKE // 16 * 15), ((1, 2), STAKE // 16))
-"""Shares c of the largest bet, as fractions, and how the stake is divided between them.
-
-At nine equal agents four ballots alike then certify at 5 % (E = 24.5 against 22.9), where the exact
-stop needs five."""
-
-_FIRST_SHARE = (7, 8)
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """One owner that was drawn: the class of its ballot, None if it cast none, and its weight."""
-
-    key: str | None
-    weight: int
+SURE = 10**12  # probabilities are counted in units of 1 / SURE, rounded up
+MOST = 2**32 - 1  # a count in a record
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What is known of the leader. `e_milli` is the e-value against "it is not the pool's unique
-    mode", in thousandths; it certifies from 1 / `alpha` on. 0 where nothing was tested.
+    """What the draws allow to say. `e_milli` is the e-value against "another answer has as many
+    votes", in thousandths; 0 where nothing was certified.
     """
 
-    state: Literal["open", "certified", "exact"]
-    key: str | None
+    state: Literal["open", "certified"]
+    key: str | None = None
     e_milli: int = 0
-    needed_milli: int = 0
+
+
+OPEN = Certificate("open")
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """`alike[n - 1]` of the first n draws must be for one answer; more than n where none can be
+    enough. `risk` bounds the chance that a wrong answer gets there, in units of 1 / SURE.
+    """
+
+    alike: tuple[int, ...]
+    risk: int
+
+
+def certify(draws: Sequence[str | None], pool: int, alpha_ppm: int) -> Certificate:
+    """What the draws so far, of a pool of so many voters, allow to say at a level. `draws` holds
+    the class of each voter's answer; None is no answer.
+    """
+    assert 0 <= alpha_ppm < WHOLE
+    assert len(draws) <= pool
+    if not alpha_ppm:
+        return OPEN
+    boundary = boundary_for(pool, alpha_ppm)
+    counts: dict[str, int] = {}
+    for needed, key in zip(boundary.alike, draws, strict=False):
+        if key is None:
+            continue
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] >= needed:
+            return Certificate("certified", key, _e_milli(boundary.risk))
+    return OPEN
+
+
+def _e_milli(risk: int) -> int:
+    """1 / risk in thousandths; where nothing can go wrong, as much as a record holds."""
+    return min(MOST, 1000 * SURE // risk) if risk else MOST
+
+
+@lru_cache(maxsize=256)
+def boundary_for(pool: int, alpha_ppm: int) -> Boundary:
+    """The boundary of a pool at a level."""
+    alike: list[int] = []
+    walks = [_Walk(pool, votes) for votes in range(pool // 2 + 1)]
+    risk = 0
+    for count in range(1, pool + 1):
+        lowest = alike[-1] if alike else 1  # fewer of more draws would say less
+        for needed in range(lowest, count + 2):
+            further = [walk.further(needed) for walk in walks]
+            reach = [walk.reached for walk in further]
+            risk = max(reach[-1], _worst(reach, pool))
+            if risk * WHOLE <= alpha_ppm * SURE:
+                alike.append(needed)
+                walks = further
+                break
+    return Boundary(tuple(alike), risk)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """The draws of a pool in which one answer has `votes` votes, up to a boundary.
+
+    `alive` counts, by votes seen, the orders of draws that have not reached it after `count`;
+    `hits` all orders of the whole pool that have.
+    """
+
+    pool: int
+    votes: int
+    count: int = 0
+    alive: tuple[int, ...] = (1,)
+    hits: int = 0
+
+    def further(self, needed: int) -> _Walk:
+        """One draw on, with so many of one kind needed by then."""
+        count, hits = self.count + 1, self.hits
+        alive = [0] * (count + 1)
+        for seen, ways in enumerate(self.alive):
+            alive[seen] += ways
+            alive[seen + 1] += ways
+        for seen in range(needed, count + 1):
+            rest = self.votes - seen
+            if 0 <= rest <= self.pool - count:
+                hits += alive[seen] * comb(self.pool - count, rest)
+            alive[seen] = 0
+        return _Walk(self.pool, self.votes, count, tuple(alive), hits)
+
+    @property
+    def reached(self) -> int:
+        """H: the chance to reach it, in units of 1 / SURE, rounded up."""
+        return -(-self.hits * SURE // comb(self.pool, self.votes))
+
+
+def _worst(reach: Sequence[int], pool: int) -> int:
+    """The chance of any answer that another one outnumbers, `reach[w]` being H(w), where the votes
+    are divided as badly as can be.
+    """
+    worst = 0
+    for most in range(1, pool + 1):
+        best = [0] * (pool - most + 1)
+        for left in range(1, pool - most + 1):
+            sizes = range(1, min(most - 1, left, len(reach) - 1) + 1)
+            best[left] = max((reach[size] + best[left - size] for size in sizes), default=0)
+        worst = max(worst, best[-1])
+    return worst
 
 
 def draw_order(weights: Sequence[int], seed: bytes) -> list[int]:
@@ -82,85 +170,3 @@ def draw_order(weights: Sequence[int], seed: bytes) -> list[int]:
         order.append(at)
         left.remove(at)
     return order
-
-
-def certify(draws: Sequence[Draw], left_weight: int | None, alpha_ppm: int) -> Certificate:
-    """What the draws so far allow to say.
-
-    `left_weight` is the weight of the pool that was not drawn yet, None for a pool without end;
-    `alpha_ppm` 0 allows the exact stop only.
-    """
-    assert 0 <= alpha_ppm < WHOLE
-    sums = _sums(draws)
-    if not sums:
-        return Certificate("open", None)
-    leader = _heaviest(sums)
-    lead = sums[leader] - max((sums[key] for key in sums if key != leader), default=0)
-    if left_weight is not None and lead > left_weight:
-        return Certificate("exact", leader)
-    if alpha_ppm == 0:
-        return Certificate("open", leader)
-    after, share = _tested_from(draws, leader)
-    value = _evidence(draws, leader, after, left_weight)
-    enough = value * alpha_ppm * share[0] >= STAKE * WHOLE * share[1]
-    needed_milli = -(-WHOLE * share[1] * 1000 // (alpha_ppm * share[0]))
-    state: Literal["open", "certified"] = "certified" if enough else "open"
-    return Certificate(state, leader, value * 1000 // STAKE, needed_milli)
-
-
-def _sums(draws: Sequence[Draw]) -> dict[str, int]:
-    sums: dict[str, int] = {}
-    for draw in draws:
-        if draw.key is not None:
-            sums[draw.key] = sums.get(draw.key, 0) + draw.weight
-    return sums
-
-
-def _tested_from(draws: Sequence[Draw], leader: str) -> tuple[int, tuple[int, int]]:
-    """After how many draws the present leader first led, and its share of α."""
-    sums: dict[str, int] = {}
-    leaders: dict[str, int] = {}
-    for count, draw in enumerate(draws, start=1):
-        if draw.key is not None:
-            sums[draw.key] = sums.get(draw.key, 0) + draw.weight
-            leaders.setdefault(_heaviest(sums), count)
-    place = list(leaders).index(leader)
-    return leaders[leader], _FIRST_SHARE if place == 0 else (1, 2 ** (3 + place))
-
-
-def _heaviest(sums: Mapping[str, int]) -> str:
-    return max(sums, key=lambda key: (sums[key], key))
-
-
-def _evidence(draws: Sequence[Draw], leader: str, after: int, left_weight: int | None) -> int:
-    """The least e-value over all rivals; None stands for all that were never seen."""
-    rivals = {draw.key for draw in draws if draw.key is not None} - {leader}
-    return min(_against(draws, leader, rival, after, left_weight) for rival in (*rivals, None))
-
-
-def _against(
-    draws: Sequence[Draw], leader: str, rival: str | None, after: int, left_weight: int | None
-) -> int:
-    """M, in units of 1 / STAKE: the sum of the stakes after all bets."""
-    stakes = [stake for _, stake in BETS]
-    left = None if left_weight is None else left_weight + sum(draw.weight for draw in draws)
-    lead = 0
-    for count, draw in enumerate(draws):
-        step = _step(draw.key, leader, rival)
-        if count >= after:
-            # λ (D + g) as a fraction: c (D · left + lead) / (left − lead); without end, c D.
-            gain, against = (step, 1) if left is None else (step * left + lead, left - lead)
-            if against > 0:
-                stakes = [
-                    stake * (parts * against + share * gain) // (parts * against)
-                    for stake, ((share, parts), _) in zip(stakes, BETS, strict=True)
-                ]
-        lead += step * draw.weight
-        left = None if left is None else left - draw.weight
-    return sum(stakes)
-
-
-def _step(key: str | None, leader: str, rival: str | None) -> int:
-    if key == leader:
-        return 1
-    return -1 if key is not None and key == rival else 0
