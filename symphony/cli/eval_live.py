@@ -87,9 +87,9 @@ def _ask_in_blocks(
             if done and study.minutes and spent_s * (done + 1) / done > study.minutes * 60:
                 note(f"stopping after {start} questions: the next ones would take too long")
                 break
+            block = questions[start : start + BLOCK]
             for number, arm in enumerate(compared):
                 folder = Path(root) / str(number)
-                block = questions[start : start + BLOCK]
                 answered[arm.name] += _ask_all(study, arm, block, folder)
             right = {name: sum(o.right for o in got) for name, got in answered.items()}
             note(f"right of {start + len(block)}: {right}")

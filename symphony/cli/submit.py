@@ -26,7 +26,7 @@ MAX_PROMPT_CHARS = 64 * 1024
 Verdict = Mapping[str, Any]
 """The last event of a task, as plain JSON values."""
 RuleOption = Annotated[
-    Literal["auto", "match", "majority", "reliability", "confidence"] | None,
+    Literal["auto", "match", "majority", "reliability", "confidence", "ranked"] | None,
     typer.Option(help="How ballots are weighed; auto: by evidence once there is some."),
 ]
 AlphaOption = Annotated[

@@ -32,7 +32,7 @@ class TaskOptions(TypedDict, total=False):
     """How a swarm shall work on a task. What is left out is the node's default."""
 
     chains: int
-    rule: Literal["auto", "match", "majority", "reliability", "confidence"]
+    rule: Literal["auto", "match", "majority", "reliability", "confidence", "ranked"]
     alpha: float
     selection: Literal["match", "random", "learned"]
     planning: Literal["auto", "always", "never"]

@@ -15,6 +15,7 @@ from symphony.core import limits
 from symphony.core.directory import Listing
 from symphony.core.election import score
 from symphony.core.ids import NodeId
+from symphony.core.judges import barred
 from symphony.core.match import eligible
 from symphony.core.records import Candidate, Requirement
 from symphony.core.surroundings import Surroundings
@@ -42,6 +43,8 @@ class Asking:
         """
         around, wall_ms = self.around, self.around.out.wall_ms
         alive = self.reachable(run)
+        if unit.role == "judge":
+            alive -= barred(run, unit)
         found = around.directory.fitting(needs, alive - set(unit.avoided), wall_ms)
         if not found and unit.avoided:
             unit.avoided.clear()  # attempts are bounded, so this ends

@@ -21,6 +21,7 @@ from symphony.core.effects import Note
 from symphony.core.election import rank, used_elsewhere
 from symphony.core.events import UnitAwarded
 from symphony.core.ids import EntryId, Epoch, NodeId, UnitId, derived_salt
+from symphony.core.judges import barred
 from symphony.core.lease import conductor_until_ms
 from symphony.core.messages import Order, Stop, Work
 from symphony.core.notes import BiddersKept
@@ -54,9 +55,11 @@ class Awards:
         lineage_of = {key: listing.capability.lineage for key, listing in run.listings.items()}
         used = used_elsewhere(unit.chain, run.latest)
         ranked = rank(run.spec.selection, unit.id, unit.candidates, lineage_of, used)
-        alive = self._around.alive()
+        able = self._around.alive()
+        if unit.role == "judge":
+            able -= barred(run, unit)
         for candidate in ranked:
-            if NodeId(candidate.owner) not in alive and candidate.owner not in unit.avoided:
+            if NodeId(candidate.owner) not in able and candidate.owner not in unit.avoided:
                 unit.avoided.append(NodeId(candidate.owner))
             strange = candidate.owner != self._around.me and candidate.owner not in run.nodes
             if run.nodes_spent and strange and candidate.owner not in unit.avoided:
@@ -260,6 +263,9 @@ def salt_for(run: TaskRun, unit: UnitId, epoch: Epoch) -> bytes:
 
 
 def tokens_needed(order: Order) -> int:
-    """What one call may cost at most: a token is about three characters, plus the template."""
+    """What a unit may cost at most: a token is about three characters, plus the template. A judge's
+    model is asked twice.
+    """
     chars = len(order.question) + len(order.goal) + sum(len(q.text) for q in order.quotes)
-    return chars // 3 + 200 + order.max_tokens
+    calls = 2 if order.role == "judge" else 1
+    return calls * (chars // 3 + 200 + order.max_tokens)

@@ -118,6 +118,11 @@ class Calls:
             return []
         return [run.add_unit(unit) for unit in units]
 
+    def able(self, run: TaskRun, unit: Unit) -> list[Listing]:
+        """The agents that could do a unit now."""
+        needs = self._requirement(run, unit)
+        return [listing for _, listing in self._asking.fitting(run, unit, needs)]
+
     def _embedded(self, skill: str) -> bool:
         """Is the vector of this skill here? If not, it is asked for, and will be next time."""
         missing = self._around.vectors.missing([skill])

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from symphony.core.calls import Calls
+from symphony.core.comparing import under_way
 from symphony.core.effects import Note
 from symphony.core.events import BallotCast, ChainFailed, PlanMade, UnitDone
 from symphony.core.ids import NodeId
 from symphony.core.inputs import TaskSpec
+from symphony.core.judges import judges
 from symphony.core.notes import ChainTurned
 from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, Plan, direct_plan, parse_plan
@@ -84,16 +86,18 @@ class Chains:
         at_work = {unit.chain for unit in run.units.values()}
         for chain in run.chains:
             chain.begun = chain.ended or chain.index in at_work
+        ready = [unit for unit in judges(run) if unit.state == "calling"]
+        run.judging = bool(judges(run))
         if self._over(run, resettle(run, self._around.evidence)):
             return
-        ready: list[Unit] = []
         for chain in run.chains:
             if not chain.ended:
                 units = (unit for unit in run.units.values() if unit.chain == chain.index)
                 ready += [unit for unit in units if unit.state == "calling"]
                 ready += self._ready(run, chain)
         self.calls.call(run, ready)
-        if not run.ended and not (run.spec.alpha_ppm and self._under_way(run)):
+        waits = not run.outstanding or (run.spec.alpha_ppm and self._under_way(run))
+        if not run.ended and not waits:
             self.begin(run)
 
     def _has_planner(self, run: TaskRun) -> bool:
@@ -156,6 +160,10 @@ class Chains:
                 record.elapsed_ms,
             )
         )
+        if unit.role == "judge":
+            self.accept(run, unit)
+            self._go_on_or_end(run, resettle(run, self._around.evidence))
+            return
         chain = run.chains[unit.chain]
         if unit.role == "plan":
             self._plan_done(run, chain, unit)
@@ -216,6 +224,10 @@ class Chains:
         """Nobody could be found, paid or trusted to do it."""
         unit.state = "failed"
         run.release(unit)
+        if unit.role == "judge":
+            if not run.ended:  # its word is missed, and that is all
+                self._go_on_or_end(run, resettle(run, self._around.evidence))
+            return
         chain = run.chains[unit.chain]
         planners_failed = code == "task_failed" or run.spec.planning == "auto"
         if unit.role == "plan" and planners_failed and code != "budget_exhausted":
@@ -234,7 +246,7 @@ class Chains:
 
     def _go_on_or_end(self, run: TaskRun, vote: Settlement) -> None:
         """End the task if the vote is over, else begin the next wave once this one has ended."""
-        if not self._over(run, vote) and not self._under_way(run):
+        if not self._over(run, vote) and run.outstanding and not self._under_way(run):
             self.begin(run)
 
     @staticmethod
@@ -244,6 +256,10 @@ class Chains:
     def _over(self, run: TaskRun, vote: Settlement) -> bool:
         """End the task if the vote is over; was it?"""
         count = len(run.chains)
+        if under_way(run, vote, self.calls):
+            return run.ended
+        if run.ended:
+            return True
         if not run.outstanding and not vote.votes:
             self._end(run, "failed", "no chain ended in an answer")
         elif vote.state == "exact":

@@ -90,8 +90,11 @@ def rank(
 
 
 def chain_of(unit_name: str) -> int:
-    """The chain that a unit called `plan/2` or `step/2/s1` belongs to."""
-    return int(unit_name.split("/")[1])
+    """The chain that a unit called `plan/2` or `step/2/s1` belongs to. A comparison belongs to
+    none: it counts as one more, so judges are spread over nodes and lineages like the rest.
+    """
+    kind, number = unit_name.split("/")[:2]
+    return int(number) + (limits.MAX_CHAINS if kind == "judge" else 0)
 
 
 def used_elsewhere(chain: int, latest: Mapping[int, tuple[str, bytes]]) -> Elsewhere:

@@ -37,11 +37,13 @@ from symphony.core.evidence import (
 )
 from symphony.core.ids import EntryId, NodeId
 from symphony.core.records import Rule
-from symphony.core.weighing import NO_CAPS, Agreement, Caps, Evidence, Grounds
+from symphony.core.weighing import NO_CAPS, Agreement, Caps, Comparison, Evidence, Grounds
 from symphony.core.weighing.resemblance import pair
 
-EVIDENT: frozenset[Rule] = frozenset({"reliability"})
-"""Rules that rest on evidence."""
+EVIDENT: frozenset[Rule] = frozenset({"reliability", "ranked"})
+"""Rules that rest on evidence: of the voters, or of the judges."""
+AWAITING: frozenset[Rule] = frozenset({"reliability"})
+"""Rules whose weights hang together, and are known as soon as all owners are."""
 _CAPPED: frozenset[Rule] = frozenset({"reliability", "confidence", "ranked"})
 """`match` and `majority` stay what they are elsewhere: every chain has its own weight."""
 
@@ -52,9 +54,15 @@ def agent_key(node: bytes, agent: str) -> str:
 
 
 def grounds_of(
-    rule: Rule, cited: Iterable[Entry], voters: Collection[Skilled], at_ms: int
+    rule: Rule,
+    cited: Iterable[Entry],
+    voters: Collection[Skilled],
+    at_ms: int,
+    comparisons: tuple[Comparison, ...] = (),
 ) -> Grounds:
-    """What is known of these voters from the cited entries at a moment, and the caps."""
+    """What is known of these voters (and judges) from the cited entries at a moment, what judges
+    said, and the caps.
+    """
     caps = Caps() if rule in _CAPPED else NO_CAPS
     cited = list(cited)
     counts = summed((t for entry in cited for t in trials_in(entry)), at_ms)
@@ -68,7 +76,8 @@ def grounds_of(
             key = agent_key(node, agent)
             evidence[key] = Evidence(found.right_milli, found.wrong_milli)
     agents = {(node, agent) for node, agent, _ in voters}
-    return Grounds(evidence=evidence, agreement=agreement_of(cited, agents, at_ms), caps=caps)
+    agreement = agreement_of(cited, agents, at_ms)
+    return Grounds(evidence, agreement, comparisons, caps)
 
 
 def agreement_of(

@@ -34,6 +34,12 @@ MAX_PROGRESS_CHARS = 2_000
 MAX_FENCES = 65_536  # highest epochs remembered, some 100 bytes each
 MAX_OPEN_RENEWALS = 64  # renewals that were not answered yet
 
+# --- comparisons ------------------------------------------------------------------------------
+MAX_COMPARED = 3  # answers of one task, the most frequent ones: three pairs
+JUDGES_PER_PAIR = 2  # each gives two words; a third judge costs as much as half a chain
+MAX_COMPARISONS = 6  # MAX_COMPARED over two, times the judges
+JUDGE_TOKENS = 64  # "Answer: second", and some words before it for models that can't be brief
+
 # --- beacon -----------------------------------------------------------------------------------
 BIDS_WANTED = 8  # enough to choose well; see docs/design
 ASKED_BY_MATCH = 8  # candidates asked directly, best match first

@@ -4,12 +4,13 @@ A planner sees the task's question. A step sees its own question, the outputs of
 needs, and the task's question as background: planners of the small models that this is for
 leave out numbers that a step then can't know. In a task of privacy class `open` only a chain's
 last step gets the background, because it answers the task; strangers see no more than their
-own step.
+own step. A judge sees the question and two final outputs, and not whose they are.
 """
 
 from __future__ import annotations
 
 from symphony.core import limits
+from symphony.core.comparison import comparison_order, pair_in
 from symphony.core.ids import NodeId, unit_id
 from symphony.core.messages import Order, Quote
 from symphony.core.task_run import TaskRun, Unit
@@ -29,6 +30,9 @@ def order_for(run: TaskRun, unit: Unit) -> Order:
             max_tokens=spec.max_tokens,
             seed=seed,
         )
+    if unit.role == "judge":
+        first, second = (_final_text(run, chain) for chain in pair_in(unit.name))
+        return comparison_order(spec.prompt, unit.id, first, second)
     assert unit.step is not None
     final = unit is run.chains[unit.chain].final
     planned = unit.step.question != spec.prompt
@@ -45,6 +49,12 @@ def order_for(run: TaskRun, unit: Unit) -> Order:
         max_tokens=spec.max_tokens,
         seed=seed,
     )
+
+
+def _final_text(run: TaskRun, chain: int) -> str:
+    final = run.chains[chain].final
+    assert final is not None
+    return final.output
 
 
 def _quote(run: TaskRun, unit: Unit, need: str) -> Quote:

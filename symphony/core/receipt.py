@@ -37,6 +37,7 @@ from symphony.core.records import (
     TASK,
     VERDICT,
     Award,
+    Role,
     TaskRecord,
     VerdictRecord,
 )
@@ -48,6 +49,7 @@ FORMAT = "symphony-receipt/1"
 MAX_RECEIPT_BYTES = 8 * 1024 * 1024  # 16 chains × 8 steps with outputs of up to 64 KiB
 MAX_ENTRIES = 2048
 _UNIT = re.compile(r"(plan|step)/(0|[1-9][0-9]?)(/[^\W_]{1,16})?")
+_COMPARISON = re.compile(r"judge/([0-9])/(0|[1-9][0-9]?)-(0|[1-9][0-9]?)")
 
 T = TypeVar("T")
 
@@ -99,7 +101,7 @@ class _Check:
     def __init__(self, receipt: Receipt, verify: Verifier) -> None:
         self.receipt = receipt
         self.verify = verify
-        self.found = Checked(receipt.salt)
+        self.found = Checked(receipt.salt, receipt.prompt)
         self.award_entry: dict[tuple[UnitId, int], EntryId] = {}
         self.places: dict[tuple[bytes, int], bytes] = {}
 
@@ -212,10 +214,9 @@ class _Check:
     @staticmethod
     def _unit(award: Award, task: TaskRecord) -> None:
         """Is it a unit of this task, asked for as the task says?"""
-        name = _UNIT.fullmatch(award.name)
-        if name is None or int(name[2]) >= task.chains or (name[1] == "step") != bool(name[3]):
+        role = _role_of(award.name, task.chains)
+        if role is None:
             refuse(f"{award.name[:40]!r} is no unit of the task")
-        role = "plan" if name[1] == "plan" else "solve"
         if award.requirement.role != role or award.requirement.privacy != task.privacy:
             refuse(f"{award.name} was called for with another role or privacy class")
 
@@ -275,7 +276,21 @@ class _Check:
             refuse(f"the output of {opened.unit} belongs to another unit")
         if record.output != salted_digest("output", opened.salt, opened.text.encode()):
             refuse(f"the output of {opened.unit} is not the one that its owner signed")
+        self.found.salts[opened.unit] = opened.salt
         self.found.texts[opened.unit] = (EntryId(opened.result), opened.text, award)
+
+
+def _role_of(name: str, chains: int) -> Role | None:
+    """The role that a unit of this name needs; None if no task of so many chains has it."""
+    compared = _COMPARISON.fullmatch(name)
+    if compared is not None:
+        number, *pair = (int(part) for part in compared.groups())
+        fits = number < limits.MAX_COMPARISONS and max(pair) < chains and pair[0] != pair[1]
+        return "judge" if fits else None
+    found = _UNIT.fullmatch(name)
+    if found is None or int(found[2]) >= chains or (found[1] == "step") != bool(found[3]):
+        return None
+    return "plan" if found[1] == "plan" else "solve"
 
 
 def _body(entry: Entry, kind: Kind, codec: Codec[T]) -> T:

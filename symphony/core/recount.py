@@ -16,10 +16,12 @@ from typing import NoReturn
 from ledger import Entry
 from ledger.clock import physical_ms
 from symphony.core.answers import canonical, extract
+from symphony.core.comparison import comparison_order, comparisons_in, pair_in
 from symphony.core.evidence import Skilled, counts_at, is_evidence
-from symphony.core.grounds import EVIDENT, agent_key, grounds_of
+from symphony.core.grounds import AWAITING, EVIDENT, agent_key, grounds_of
 from symphony.core.ids import EntryId, NodeId, UnitId, salted_digest, short
 from symphony.core.match import best_skill, match
+from symphony.core.messages import encode_order
 from symphony.core.plan import BadPlan, parse_plan
 from symphony.core.records import (
     Awaited,
@@ -32,7 +34,7 @@ from symphony.core.records import (
 )
 from symphony.core.report import CheckedBallot
 from symphony.core.settling import Ballots, Cast, Settlement, settle
-from symphony.core.weighing import VERSION, CastBallot, Grounds, effective_milli
+from symphony.core.weighing import VERSION, CastBallot, Comparison, Grounds, effective_milli
 from symphony.errors import ReceiptInvalid
 
 
@@ -45,10 +47,12 @@ class Checked:
     """What of a receipt was found to hold so far."""
 
     salt: bytes
+    prompt: str
     awards: dict[tuple[UnitId, int], Award] = field(default_factory=dict)
     capabilities: dict[EntryId, tuple[NodeId, Capability]] = field(default_factory=dict)
     results: dict[EntryId, tuple[Entry, ResultRecord]] = field(default_factory=dict)
     texts: dict[str, tuple[EntryId, str, Award]] = field(default_factory=dict)
+    salts: dict[str, bytes] = field(default_factory=dict)
     evidence: list[Entry] = field(default_factory=list)
     claimed_tokens: int = 0
 
@@ -84,10 +88,12 @@ def recount(checked: Checked, first: Entry, task: TaskRecord, verdict: VerdictRe
         _blank(checked, task, chain)
     _chains(task, verdict, chains)
     _evidence(checked, first, verdict)
-    voters = [voter for voter, _ in (*cast, *awaited)]
+    said = _judged(checked, task, [item.ballot for _, item in cast])
+    voters = [voter for voter, _ in (*cast, *awaited, *said)]
     at_ms = physical_ms(first.hlc)
     cited = checked.evidence if task.rule in EVIDENT else []
-    grounds = grounds_of(task.rule, cited, voters, at_ms)
+    words = tuple(word for _, both in said for word in both)
+    grounds = grounds_of(task.rule, cited, voters, at_ms, words)
     known = Ballots(
         chains=task.chains,
         cast=tuple(item for _, item in cast),
@@ -211,12 +217,40 @@ def _awaited(checked: Checked, task: TaskRecord, item: Awaited) -> tuple[Skilled
     award = checked.awards.get((UnitId(item.unit), item.epoch))
     if award is None or not award.name.startswith(f"step/{item.chain}/"):
         refuse(f"chain {item.chain} is awaited without an award of its last step")
-    if task.rule not in EVIDENT:
+    if task.rule not in AWAITING:
         refuse(f"the rule {task.rule} does not wait for owners")
     voter = _voter(checked, award)
     lineage = checked.capabilities[EntryId(award.capability)][1].lineage
     key = agent_key(voter[0], voter[1])
     return voter, CastBallot(item.chain, "", key, voter[0].hex(), lineage=lineage)
+
+
+def _judged(
+    checked: Checked, task: TaskRecord, ballots: Sequence[CastBallot]
+) -> list[tuple[Skilled, tuple[Comparison, ...]]]:
+    """What judges said, who saw just the two outputs that voted, and gave neither answer."""
+    key_of = {ballot.chain: ballot.key for ballot in ballots}
+    found = []
+    for name in sorted(name for name in checked.texts if name.startswith("judge/")):
+        result, output, award = checked.texts[name]
+        pair = pair_in(name)
+        if task.rule != "ranked" or not set(pair) <= key_of.keys():
+            refuse(f"{name} compares answers that were not to be compared")
+        seen = [checked.texts[_steps(checked, chain)[-1]][1] for chain in pair]
+        order = comparison_order(checked.prompt, UnitId(award.unit), *seen)
+        given = salted_digest("input", checked.salts[name], encode_order(order))
+        if checked.results[result][1].input != given:
+            refuse(f"the judge of {name} was shown something else")
+        keys = {key_of[chain] for chain in pair}
+        node = NodeId(award.owner).hex()
+        if any(ballot.node == node for ballot in ballots if ballot.key in keys):
+            refuse(f"the judge of {name} gave one of the two answers")
+        voter = _voter(checked, award)
+        words = comparisons_in(name, output, agent_key(voter[0], voter[1]), node)
+        if not words:
+            refuse(f"the judge of {name} did not say which answer is better")
+        found.append((voter, words))
+    return found
 
 
 def _blank(checked: Checked, task: TaskRecord, chain: int) -> None:

@@ -27,7 +27,7 @@ from symphony.core.lease import conductor_until_ms
 from symphony.core.notes import BiddersKept, ChainTurned, ResultKept, TaskBegun, TaskNote
 from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, parse_plan
-from symphony.core.prompts import PLAN_SKILL
+from symphony.core.prompts import JUDGE_SKILL, PLAN_SKILL
 from symphony.core.records import AWARD, CAPABILITY, RESULT, Award, AwardRecord
 from symphony.core.task_run import NO_EPOCH, Chain, TaskRun, Unit
 
@@ -171,6 +171,9 @@ class Rebuilding:
         run = self._run
         award = next(iter(awards.values()))[0]
         unit = run.units.get(UnitId(award.unit))
+        if unit is None and award.requirement.role == "judge":
+            number = chain_of(award.name)
+            return run.add_unit(Unit(run.task, award.name, number, "judge", JUDGE_SKILL))
         chain = run.chains[chain_of(award.name)]
         if unit is None and award.requirement.role == "plan":
             return run.add_unit(Unit(run.task, award.name, chain.index, "plan", PLAN_SKILL))
@@ -187,10 +190,9 @@ class Rebuilding:
         last, award_id = made[unit.epoch]
         tried = (award.owner for epoch, (award, _) in made.items() if epoch != unit.epoch)
         unit.avoided = [NodeId(owner) for owner in dict.fromkeys((*tried, *last.avoided))]
-        chain = self._run.chains[unit.chain]
         if unit.state == "done":
             return
-        if chain.ended or (unit.role == "plan" and chain.plan is not None):
+        if unit.role != "judge" and self._is_over(unit):
             unit.state = "failed"
         elif unit.epoch in answered:
             unit.state, unit.lapse = "calling", "bad_plan"
@@ -202,6 +204,11 @@ class Rebuilding:
         else:
             unit.attempts -= 1  # awarded ahead: its turn never came
             unit.lapse = "unused"
+
+    def _is_over(self, unit: Unit) -> bool:
+        """Is nobody to work on it any more?"""
+        chain = self._run.chains[unit.chain]
+        return chain.ended or (unit.role == "plan" and chain.plan is not None)
 
     def _spent(self, unit: Unit, made: Mapping[Epoch, Made]) -> None:
         """Nodes that were asked count as asked; calls that gave nothing may have cost all."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ledger import Entry, Kind
 from ledger.errors import DecodeError
 from symphony.core.answers import is_empty
+from symphony.core.comparison import comparisons_in
 from symphony.core.ids import NodeId, salted_digest
 from symphony.core.messages import Done, encode_order
 from symphony.core.records import RESULT, ResultRecord
@@ -34,4 +35,7 @@ def checked(peer: NodeId, unit: Unit, entry: Entry, done: Done) -> ResultRecord 
         return "does not commit to this input and output"
     if record.status == "ok" and is_empty(done.output):
         return "its output is empty"
+    judged = unit.role != "judge" or comparisons_in(unit.name, done.output, record.agent, "")
+    if record.status == "ok" and not judged:
+        return "it does not say which answer is better"
     return record

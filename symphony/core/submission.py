@@ -30,8 +30,6 @@ def task_record(submit: Submit) -> TaskRecord | str:
 
 def _checked(submit: Submit) -> TaskRecord:
     spec = submit.spec
-    if spec.rule == "ranked":
-        raise DecodeError("the rule ranked needs judges, which live tasks do not ask yet")
     assert spec.rule != "auto", "the conductor resolves it first"
     prompt = spec.prompt.encode()
     if len(prompt) > limits.MAX_PROMPT_BYTES:

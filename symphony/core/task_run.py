@@ -233,6 +233,7 @@ class TaskRun:
     cited: tuple[Entry, ...] = ()  # the evidence that the ballots are weighed by
     grounds: Grounds = field(default_factory=Grounds)
     settlement: Settlement | None = None
+    judging: bool = False  # the judges were called, if there are any
     ended: bool = False
 
     def add_unit(self, unit: Unit) -> Unit:

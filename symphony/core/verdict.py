@@ -6,7 +6,7 @@ from ledger import Entry, Kind
 from symphony.core.bundle import bundle, receipt_digest
 from symphony.core.effects import KeepReceipt
 from symphony.core.events import BallotView, TaskEnded
-from symphony.core.grounds import EVIDENT
+from symphony.core.grounds import AWAITING
 from symphony.core.ids import NodeId, salted_digest
 from symphony.core.journal import Journal
 from symphony.core.outbox import Outbox
@@ -51,7 +51,7 @@ def _record(run: TaskRun, outcome: Outcome, stop: str) -> VerdictRecord:
     vote = run.settlement
     answered = _answers(run, outcome)
     known = known_ballots(run)
-    awaited = awaited_units(run) if run.rule in EVIDENT else []
+    awaited = awaited_units(run) if run.rule in AWAITING else []
     return VerdictRecord(
         task=run.task,
         outcome=outcome,

@@ -13,9 +13,10 @@ from symphony.core import limits
 from symphony.core.answers import canonical, extract
 from symphony.core.directory import Listing
 from symphony.core.evidence import Skilled
-from symphony.core.grounds import EVIDENT, EvidenceBook, agent_key, grounds_of
+from symphony.core.grounds import AWAITING, EVIDENT, EvidenceBook, agent_key, grounds_of
 from symphony.core.ids import EntryId, NodeId
 from symphony.core.inputs import TaskSpec
+from symphony.core.judges import comparisons, judges
 from symphony.core.match import best_skill, eligible, match
 from symphony.core.prompts import DIRECT_SKILL
 from symphony.core.records import Award, Requirement, Rule
@@ -51,11 +52,15 @@ def resettle(run: TaskRun, book: EvidenceBook) -> Settlement:
     """Weigh all ballots anew and see where the vote stands; the run remembers it."""
     known = known_ballots(run)
     voters = [chain.voter for chain in run.chains if chain.voter is not None]
-    if run.rule in EVIDENT:
+    if run.rule in AWAITING:
         voters += [voter_of(run, unit.award) for unit in awaited_units(run) if unit.award]
+    if run.rule == "ranked":
+        done = [unit for unit in judges(run) if unit.state == "done"]
+        voters += [voter_of(run, unit.award) for unit in done if unit.award]
+    if run.rule in EVIDENT:
         run.cited = book.cited(voters, run.entries[0].hlc)
     at_ms = physical_ms(run.entries[0].hlc)
-    run.grounds = grounds_of(run.rule, run.cited, voters, at_ms)
+    run.grounds = grounds_of(run.rule, run.cited, voters, at_ms, comparisons(run))
     run.settlement = settle(run.rule, known, run.spec.alpha_ppm, run.grounds)
     return run.settlement
 
@@ -64,7 +69,7 @@ def known_ballots(run: TaskRun) -> Ballots:
     """The ballots of a run as it stands."""
     drawn = next((c.index for c in run.chains if not c.ended), len(run.chains))
     awaited: list[CastBallot] = []
-    if run.rule in EVIDENT:
+    if run.rule in AWAITING:
         for unit in awaited_units(run):
             assert unit.award is not None
             node, agent, _ = voter_of(run, unit.award)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 import trio
 
 from symphony.core import prompts
+from symphony.core.comparison import swapped, told
 from symphony.core.effects import StartWork
 from symphony.core.ids import Epoch, UnitId
 from symphony.core.inputs import Input, WorkDone, WorkFailed, WorkMoved
@@ -23,10 +24,12 @@ from symphony.core.limits import PROGRESS_EVERY_MS
 from symphony.core.messages import Order
 from symphony.core.plan_forms import plan_grammar, plan_schema
 from symphony.engines.base import (
+    Choice,
     Chunk,
     Constraint,
     Description,
     Engine,
+    Event,
     Feature,
     Finished,
     Grammar,
@@ -114,33 +117,46 @@ class Workshop:
         agent = self._agents.get(work.agent)
         if agent is None:
             raise EngineError(f"no agent {work.agent} here")
-        request = request_for(agent, work.order, work.deadline_ms - started_ms, own=work.own)
-        wanted = wanted_of(work.order)
-        check_constraint(wanted)
+        asked = (work.order,) if work.order.role != "judge" else (work.order, swapped(work.order))
+        said: list[tuple[str, Finished]] = []
+        for order in asked:
+            request = request_for(agent, order, work.deadline_ms - self._now_ms(), own=work.own)
+            wanted = wanted_of(order)
+            check_constraint(wanted)
+            async with generate_with_tools(agent.engine, request, agent.manifest.tools) as stream:
+                output, end = await self._heard(work, stream)
+                check_output(wanted, output)
+                said.append((output, end))
+                if len(said) == len(asked):
+                    await self._report(work, _done(work, said, self._now_ms() - started_ms))
+
+    async def _heard(self, work: StartWork, stream: AsyncIterator[Event]) -> tuple[str, Finished]:
+        """All of one stream, telling of its progress now and then."""
         parts: list[str] = []
         unsaid = 0  # parts that were not reported yet: a report per token would cost more than it
         said_ms = self._now_ms()  # shows, to this node and to the conductor
-        tools = agent.manifest.tools
-        async with generate_with_tools(agent.engine, request, tools) as stream:
-            async for event in stream:
-                match event:
-                    case Chunk(text=text):
-                        parts.append(text)
-                        unsaid += 1
-                        if self._now_ms() - said_ms >= PROGRESS_EVERY_MS:
-                            fresh = "".join(parts[-unsaid:])
-                            unsaid, said_ms = 0, self._now_ms()
-                            await self._feed(WorkMoved(work.unit, work.epoch, fresh))
-                    case Finished():
-                        output = "".join(parts)
-                        check_output(wanted, output)
-                        elapsed_ms = self._now_ms() - started_ms
-                        await self._report(work, _done(work, output, event, elapsed_ms))
-                        return
+        async for event in stream:
+            match event:
+                case Chunk(text=text):
+                    parts.append(text)
+                    unsaid += 1
+                    if self._now_ms() - said_ms >= PROGRESS_EVERY_MS:
+                        fresh = "".join(parts[-unsaid:])
+                        unsaid, said_ms = 0, self._now_ms()
+                        await self._feed(WorkMoved(work.unit, work.epoch, fresh))
+                case Finished():
+                    return "".join(parts), event
         raise EngineError("the engine's stream ended without saying that it is complete")
 
 
-def _done(work: StartWork, output: str, end: Finished, elapsed_ms: int) -> WorkDone:
+def _done(work: StartWork, said: Sequence[tuple[str, Finished]], elapsed_ms: int) -> WorkDone:
+    """How a unit ended. A judge's two outputs become its two words."""
+    output, end = said[-1]
+    if work.order.role == "judge":
+        words = told([text for text, _ in said])
+        if words is None:
+            raise EngineError("the model did not say which answer is better")
+        output = words
     logprob = end.mean_logprob
     milli = None
     if logprob is not None and math.isfinite(logprob):
@@ -151,8 +167,8 @@ def _done(work: StartWork, output: str, end: Finished, elapsed_ms: int) -> WorkD
         output=output,
         model=end.model,
         engine=end.engine,
-        prompt_tokens=end.prompt_tokens,
-        completion_tokens=end.completion_tokens,
+        prompt_tokens=sum(ended.prompt_tokens for _, ended in said),
+        completion_tokens=sum(ended.completion_tokens for _, ended in said),
         elapsed_ms=elapsed_ms,
         logprob_milli=milli,
         cut=end.reason == "length",
@@ -179,7 +195,9 @@ def request_for(agent: HostedAgent, order: Order, left_ms: int, *, own: bool = F
 
 
 def _constraint(order: Order, description: Description) -> Constraint:
-    """Plans and JSON answers are forced where the engine can; they are checked in any case."""
+    """Plans, words of judges and JSON are forced where the engine can, and checked in any case."""
+    if order.role == "judge" and Feature.CHOICE in description.features:
+        return Choice(order.choices)
     if order.role == "plan" and Feature.GRAMMAR in description.features:
         return Grammar(plan_grammar(order.skills))
     if Feature.JSON_SCHEMA not in description.features:

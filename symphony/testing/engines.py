@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
+from symphony.core.comparison import PLACES
 from symphony.core.messages import Order
 from symphony.core.records import Capability, Privacy, Role, Skill
 
@@ -86,12 +87,22 @@ def attempt(script: AgentScript, order: Order, random: Random) -> Attempt:
     if order.role == "plan":
         bad = random.random() < script.bad_plans and not (order.complaint and random.random() < 0.5)
         return Attempt(after_ms, bad_plan(random) if bad else good_plan(order, random))
+    if order.role == "judge":
+        return Attempt(after_ms, _compare(order, random.random() < script.right, random))
     return Attempt(after_ms, _solve(order, random.random() < script.right, random))
 
 
 def truth(question: str) -> int:
     """The one true answer to a question."""
     return int.from_bytes(hashlib.sha256(question.encode()).digest()[:4], "big") % 900 + 100
+
+
+def _compare(order: Order, right: bool, random: Random) -> str:
+    """Both words of a judge: for the answer that is true if it sees that, else at random."""
+    shown = [str(truth(order.question)) in quote.text for quote in order.quotes]
+    if not right or shown[0] == shown[1]:
+        return "\n".join(random.choices(PLACES, k=2))
+    return "first\nsecond" if shown[0] else "second\nfirst"
 
 
 def _solve(order: Order, right: bool, random: Random) -> str:

@@ -15,7 +15,7 @@ votes a ballot. The second expectation is k (N + 1) / (n + 1). The first is coun
 that the urn can go, classes as a partition of n; in integers, over the common denominator
 (n + 1) (n + 2) … N.
 
-On the recorded pools this saves 6 to 10 % of all calls beyond the certificate, for 0 to 0.5 points
+On the recorded pools this saves 5 to 12 % of all calls beyond the certificate, for 0 to 0.5 points
 of accuracy (docs/evaluation.md). It is never used while the next ballot could end the vote.
 """
 
@@ -28,7 +28,7 @@ from math import prod
 
 from symphony.core.weighing.stopping import WHOLE, certify
 
-WORTH_PPM = 60_000
+WORTH_PPM = 50_000
 EVEN_PPM = 750_000
 """(Σ w)² / n Σ w² of weights that are about even: as if a quarter of the votes were blank."""
 LEAST_BALLOTS = 3  # two say nothing of how a pool divides
