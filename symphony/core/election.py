@@ -46,8 +46,7 @@ def score(
             return fit_ppm(capability, requirement)
         case "learned":
             evidence = NO_EVIDENCE if seen is None else Evidence(*seen)
-            draw = drawn(unit, node, capability.agent)
-            return expected_ppm(fit_ppm(capability, requirement), evidence, draw)
+            return expected_ppm(fit_ppm(capability, requirement), evidence, drawn(unit))
 
 
 def bucket(score_ppm: int, top_ppm: int = 1_000_000) -> int:

@@ -269,10 +269,15 @@ class Experience:
         known = self._agents.get(key, _Agent())
         yes, no = (weight, 0) if right else (0, weight)
         self._keep(
-            key, replace(known, right=faded(known.right) + yes, wrong=faded(known.wrong) + no)
+            key,
+            replace(
+                known,
+                right=faded(known.right, weight) + yes,
+                wrong=faded(known.wrong, weight) + no,
+            ),
         )
         before = self._skills.pop((key, skill), _Skill()).counts(self._awards)
-        after = _Skill(faded(before[0]) + yes, faded(before[1]) + no, self._awards)
+        after = _Skill(faded(before[0], weight) + yes, faded(before[1], weight) + no, self._awards)
         self._skills[key, skill] = after
         if len(self._skills) > limits.MAX_EXPERIENCES:
             self._skills.popitem(last=False)

@@ -3,8 +3,11 @@
 Nobody marks the answers of a vote. But agents that are often right agree with one another, and the
 wrong ones are wrong in many ways: so for each ballot it is asked how likely its answer is, given
 the ballots of *other* owners and what is known of how often those are right. The ballot itself
-counts as a coin would, so that a good name neither shields nor convicts: an agent that was the
-best until yesterday is judged by what the others say today.
+counts by its owner's name as well, but as a coin at the most: a good name never shields, so an
+agent that was the best until yesterday is judged by what the others say today. A bad name does
+convict, as one that is right one time in four at the least: where only the wrong are elected, each
+alone with its answer, they go on losing their names, and who is known to be bad by mistake is out
+of it as soon as some agree that are known to be good.
 
     P(answer) ∝ Π over ballots of (q if it is for that answer, else (1 - q) / A)
 
@@ -27,7 +30,7 @@ from symphony.core.records import AnswerType, Ballot
 ONE = 1_000_000
 ALTERNATIVES = 4  # wrong answers, each about as likely; recorded pools show 3 to 6
 LEAST, MOST = 100_000, 950_000  # nobody is known to be always wrong, or always right
-COIN = 500_000
+OWN_LEAST, OWN_MOST = 250_000, 500_000  # what a ballot's own owner counts for it
 
 
 def judgements(
@@ -55,7 +58,7 @@ def judgements(
 def _likely(ballot: Ballot, others: Sequence[Ballot], quality: Callable[[Ballot], int]) -> int:
     """How likely the ballot's answer is right, in parts per million."""
     said = [(other.answer, min(MOST, max(LEAST, quality(other)))) for other in others]
-    said.append((ballot.answer, COIN))
+    said.append((ballot.answer, min(OWN_MOST, max(OWN_LEAST, quality(ballot)))))
     answers = {answer for answer, _ in said}
     weight = {answer: _joint(answer, said) for answer in answers}
     unsaid = max(0, ALTERNATIVES + 1 - len(answers)) * _joint(None, said)

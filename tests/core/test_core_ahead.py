@@ -25,13 +25,15 @@ PLAN = json.dumps(
 
 @pytest.fixture
 def stage():
-    """The first step is being worked on, and both peers have bid for the second."""
+    """The first step is being worked on, and the second is awarded to the other peer."""
     stage = Stage(capability("planner", roles=("plan",)), peers="ada bob")
     stage.submit(planning="always")
     stage.finish(PLAN)
     bid_both(stage)
     stage.wait(limits.LOOK_AHEAD_MS)
-    bid_both(stage)
+    first = owner_of(stage, awards(stage)[1])
+    stage.bid(first)
+    stage.bid({"ada": "bob", "bob": "ada"}[first], free=9)
     return stage
 
 
@@ -93,10 +95,11 @@ def test_if_its_owner_is_gone_the_next_bidder_gets_the_next_epoch(stage):
 
 
 def test_if_the_bids_are_old_there_is_a_new_call(stage):
-    asked = len(stage.sent("ada", Beacon))
+    heard = owner_of(stage, awards(stage)[1])  # the other one has been silent for too long
+    asked = len(stage.sent(heard, Beacon))
     stage.now_ms += limits.BID_LIFETIME_MS + 1  # and no timer fires: the owner renewed its lease
     finish_first_step(stage)
-    assert len(stage.sent("ada", Beacon)) == asked + 1
-    bid_both(stage)
+    assert len(stage.sent(heard, Beacon)) == asked + 1
+    stage.bid(heard)
     last = awards(stage)[-1]
     assert (last.name, last.epoch) == ("step/0/s2", 2)

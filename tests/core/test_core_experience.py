@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from symphony.core import limits
 from symphony.core.breaker import Breaker
 from symphony.core.expectation import (
+    MIN_FIT_PPM,
     NO_EVIDENCE,
     Evidence,
     availability_ppm,
     drawn,
     expected_ppm,
+    faded,
     quality_ppm,
 )
 from symphony.core.experience import Experience
@@ -130,11 +132,25 @@ def test_what_an_agent_says_counts_less_the_more_is_known_of_it():
     assert expected_ppm(1_000_000, liar, 7) < expected_ppm(400_000, honest, 7)
 
 
-def test_draws_are_even_and_depend_on_all_that_they_are_made_of():
-    draws = [drawn(n.to_bytes(16, "big"), A, "solver") for n in range(1600)]
+@given(st.integers(0, 15), st.integers(0, 900_000), st.integers(10, 100))
+def test_of_two_that_are_equally_unknown_the_better_match_is_expected_to_do_more(draw, low, more):
+    """Whatever the draw: it is one for all bidders of a unit, as a newcomer's spread is."""
+    low_ppm, high_ppm = max(MIN_FIT_PPM, low), max(MIN_FIT_PPM, low) + 1000 * more
+    assert expected_ppm(low_ppm, NO_EVIDENCE, draw) < expected_ppm(high_ppm, NO_EVIDENCE, draw)
+
+
+def test_a_draw_hangs_on_the_unit_and_on_nothing_else_and_is_even():
+    draws = [drawn(n.to_bytes(16, "big")) for n in range(1600)]
     assert all(60 < draws.count(value) < 145 for value in range(16))
-    assert draws[:50] != [drawn(n.to_bytes(16, "big"), B, "solver") for n in range(50)]
-    assert draws[:50] != [drawn(n.to_bytes(16, "big"), A, "other") for n in range(50)]
+
+
+@given(st.integers(0, 40_000), st.lists(st.integers(0, 1000), max_size=20))
+def test_what_is_known_fades_by_as_much_as_the_new_says(count, weights):
+    left = count
+    for weight in weights:
+        assert faded(left) <= faded(left, weight) <= left
+        left = faded(left, weight)
+    assert faded(count, 0) == count
 
 
 # --- the breaker --------------------------------------------------------------------------------

@@ -33,11 +33,23 @@ def test_three_that_differ_count_against_each():
     assert all(-700 < signed < -200 for signed in judged((A, "x"), (B, "y"), (C, "z")))
 
 
-def test_a_known_name_weighs_more_for_others_and_nothing_for_itself():
+def test_a_good_name_weighs_more_for_others_and_nothing_for_itself():
     rates = {A: 900_000}
     known, other = judged((A, "x"), (B, "y"), rates=rates)
     assert other < -800
     assert known == judged((A, "x"), (B, "y"))[0]
+
+
+def test_a_bad_name_convicts_but_not_against_a_good_one_that_agrees():
+    alone = judged((A, "x"), (B, "y"), (C, "z"), rates={A: 200_000})[0]
+    assert alone < judged((A, "x"), (B, "y"), (C, "z"))[0] - 200
+    assert judged((A, "x"), (B, "x"), (C, "x"), rates={A: 200_000, B: 800_000})[0] > 800
+
+
+def test_liars_that_are_known_as_such_go_on_losing_their_names_among_themselves():
+    """Else they would vote for ever: each other's ballots say nothing against them."""
+    rates = dict.fromkeys((A, B, C), 250_000)
+    assert all(signed < -250 for signed in judged((A, "x"), (B, "y"), (C, "z"), rates=rates))
 
 
 @pytest.mark.parametrize(
