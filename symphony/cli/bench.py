@@ -108,7 +108,7 @@ def engines(
     from symphony.engines.vllm import installed
     from symphony.testing.engine_bench import measure_co_located, measure_start, measure_through
 
-    usual = ["echo", "llamacpp", *(["vllm"] if installed() else [])]
+    usual = ["echo", "paced", "llamacpp", *(["vllm"] if installed() else [])]
     names = [name.strip() for name in only.split(",") if name.strip()] or usual
     calls = tuple(int(part) for part in concurrency.split(","))
     report: dict[str, Any] = {"bench": "engines", "engines": {}}

@@ -51,6 +51,7 @@ class ChatStream:
         self._logprob_count = 0
         self._reason: str | None = None
         self._usage: tuple[int, int] | None = None
+        self._heard_all = False
         self._ended = False
         self.complete = False
         """Whether all of the answer arrived, up to the server's own mark of its end."""
@@ -77,14 +78,23 @@ class ChatStream:
         return event
 
     async def _next_event(self) -> Event:
-        while True:
-            data = await self._reader.next_data()
+        """The text that is here, however many pieces it came in; or the end. Pieces that carry
+        log-probabilities stay apart, as each is the evidence for one token.
+        """
+        said: list[str] = []
+        while not self._heard_all:
+            data = self._reader.data_here() if said else await self._reader.next_data()
+            if data is None and said:
+                break
             if data is None or data == "[DONE]":
+                self._heard_all = True
                 self.complete = data is not None
-                return self._finish()
+                break
             chunk = self._take(_parse(data))
-            if chunk is not None:
+            if chunk is not None and self._request.logprobs:
                 return chunk
+            said += [chunk.text] if chunk is not None else []
+        return Chunk("".join(said)) if said else self._finish()
 
     def _take(self, event: dict[str, Any]) -> Chunk | None:
         """Fold one event in; the chunk it holds, if it holds one."""

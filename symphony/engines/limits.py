@@ -118,6 +118,10 @@ READY_LINE_BYTES: Final = 4096
 STDERR_TAIL_BYTES: Final = 2048
 """As much of a failed child's last words as is shown."""
 
+GATHERED_BLOCKS: Final = 64
+"""Blocks of one answer, of 64 KiB at most, that are read ahead of whoever reads along: two
+seconds of a fast model, and then the server waits."""
+
 RUN_OUT_SECONDS = 0.05  # the end of a chunked body arrives with its last chunk, or soon
 STOP_SECONDS: Final = 5.0
 """From closing the child's standard input to killing it."""

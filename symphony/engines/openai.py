@@ -29,7 +29,7 @@ from symphony.engines.dialect import Dialect
 from symphony.engines.load import Load, read_counters
 from symphony.engines.probe import probe_dialect
 from symphony.engines.slots import Slots, within
-from symphony.engines.sse import body_of, read_capped, run_out
+from symphony.engines.sse import body_of, gathered, read_capped
 from symphony.errors import ConfigError, EngineError, EngineUnavailable
 
 # What httpx2 raises when the connection, and not the server's answer, is at fault.
@@ -107,12 +107,12 @@ class OpenAIEngine:
         body = await self._body(request, deadline)
         async with self._slots.take(deadline, own=request.own):
             response = await self._send(body, deadline)
-            async with body_of(response) as blocks:
+            async with body_of(response) as body_blocks, gathered(body_blocks) as blocks:
                 kind, model = self._kind, body["model"]
                 stream = ChatStream(blocks, request, deadline, kind=kind, model=model)
                 yield stream
                 if stream.complete:
-                    await run_out(blocks)
+                    await blocks.run_out()
 
     async def health(self) -> Health:
         try:

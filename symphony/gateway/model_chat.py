@@ -52,10 +52,9 @@ class ModelChat:
         completion = Completion(asked.model)
         async with self._port.complete(asked.model, asked.turns(), options) as events:
             end = await self._pieces(events, completion, out)
-        await out.event(completion.chunk({}, end.reason))
-        if asked.with_usage:
-            await out.event(completion.usage_chunk(_usage(end)))
-        await out.event(DONE)
+            usage = [completion.usage_chunk(_usage(end))] if asked.with_usage else []
+            # Before the context is left: closing takes a moment that no client has to wait for.
+            await out.events(completion.chunk({}, end.reason), *usage, DONE)
 
     async def _pieces(
         self, events: AsyncIterator[ChatEvent], completion: Completion, out: Writer
@@ -63,12 +62,13 @@ class ModelChat:
         """Write the text as it comes; the end of it."""
         end: ChatEnd | None = None
         async for event in events:
-            if not out.started:
-                await out.event(completion.chunk(OPENING))
+            fresh = [] if out.started else [completion.chunk(OPENING)]
             if isinstance(event, ChatEnd):
                 end = event
             else:
-                await out.event(completion.chunk({"content": event.text}))
+                fresh.append(completion.chunk({"content": event.text}))
+            if fresh:
+                await out.events(*fresh)
         if end is None:
             raise _cut_off()
         return end

@@ -66,6 +66,10 @@ class Writer:
     async def event(self, data: Any, *, name: str = "", event_id: int | None = None) -> None:
         await self.write(frame(data, name=name, event_id=event_id))
 
+    async def events(self, *several: Any) -> None:
+        """Several events in one write: each write wakes the client, and costs us 0.2 ms."""
+        await self.write(b"".join(map(frame, several)))
+
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 

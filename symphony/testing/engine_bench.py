@@ -3,8 +3,9 @@
 `through_ratio` is tokens per second through a node's gateway over tokens per second of the same
 server asked directly, by the same plain client, with the same requests, in turns: first one way,
 then the other, several rounds, so that a machine that changes its speed changes both. For the
-echo, which sends its words at a fixed pace, it shows what the node adds; for a real model it
-also shows what the node takes away from the cores that the model needs.
+echo and for `paced`, which send at a fixed pace, it shows what the node adds; for a real model it
+also shows what the node takes away from the cores that the model needs. What the node's process
+spends per token is counted beside it, because that does not depend on who else is at work.
 
 `co_located` runs five embedded engines at once, each with the threads that a node would give it,
 and compares the slowest with a fifth of what one engine alone does with all cores.
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import psutil  # type: ignore[import-untyped]
 import trio
 
 from symphony.engines import EngineSpec, models, open_engine
@@ -33,10 +35,11 @@ from symphony.engines.llamacpp import LlamaCppEngine, LlamaCppOptions, threads_f
 from symphony.engines.measuring import measure
 from symphony.engines.supervised import SupervisedEngine
 from symphony.testing.local_swarm import NodePlan, local_swarm
-from symphony.testing.overhead import echo_server
+from symphony.testing.overhead import echo_server, server_process
 
 MODEL: Final = "smollm2-135m"
 ECHO_MS: Final = 2000
+TOKEN_MS: Final = 25
 ECHO_WORDS: Final = " ".join(["word"] * 32)
 STORY: Final = "Tell a long story about a fox and a crow."
 TOKENS: Final = 96
@@ -76,6 +79,11 @@ def measure_through(engine: str, concurrencies: tuple[int, ...], root: Path) -> 
         with echo_server(ECHO_MS) as url:
             direct = Door(url, "", "echo", f"ANSWER: {ECHO_WORDS}", 64)
             return trio.run(_compare, "openai", direct, concurrencies, root)
+    if engine == "paced":
+        options = ("--token-ms", str(TOKEN_MS))
+        with server_process("symphony.testing.paced_server", *options) as url:
+            direct = Door(url, "", "paced", STORY, TOKENS)
+            return trio.run(_compare, "openai", direct, concurrencies, root)
 
     async def with_server() -> dict[str, Any]:
         async with AsyncExitStack() as stack:
@@ -110,15 +118,21 @@ async def _compare(
             await _burst(door, 1)  # opens connections, fills caches
         for concurrency in concurrencies:
             rates: dict[Door, list[float]] = {direct: [], through: []}
+            costs_ms: list[float] = []
             for number in range(ROUNDS):
                 order = (direct, through) if number % 2 == 0 else (through, direct)
                 for door in order:
-                    rates[door].append(await _burst(door, concurrency))
+                    before_ms = _cpu_ms(node.process.pid)
+                    rate, tokens = await _burst(door, concurrency)
+                    rates[door].append(rate)
+                    if door is through:
+                        costs_ms.append((_cpu_ms(node.process.pid) - before_ms) / tokens)
             one, other = (statistics.median(rates[door]) for door in (direct, through))
             found[str(concurrency)] = {
                 "direct_tokens_per_s": round(one, 1),
                 "node_tokens_per_s": round(other, 1),
                 "through_ratio": round(other / one, 3),
+                "node_cpu_ms_per_token": round(statistics.median(costs_ms), 3),
             }
     return found
 
@@ -134,8 +148,14 @@ async def _node(root: Path, plan: NodePlan) -> AsyncIterator[Any]:
             await trio.to_thread.run_sync(partial(swarm.__exit__, None, None, None))
 
 
-async def _burst(door: Door, concurrency: int) -> float:
-    """Tokens per second of that many calls at once."""
+def _cpu_ms(pid: int) -> float:
+    """What a process has used of the cores until now."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system) * 1000
+
+
+async def _burst(door: Door, concurrency: int) -> tuple[float, int]:
+    """Tokens per second of that many calls at once, and how many they were."""
     tokens: list[int] = []
 
     async def one() -> None:
@@ -146,7 +166,7 @@ async def _burst(door: Door, concurrency: int) -> float:
         async with trio.open_nursery() as nursery:
             for _ in range(concurrency):
                 nursery.start_soon(one)
-    return sum(tokens) / (time.perf_counter() - began)
+    return sum(tokens) / (time.perf_counter() - began), sum(tokens)
 
 
 async def _call(door: Door) -> int:

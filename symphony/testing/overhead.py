@@ -132,9 +132,15 @@ def _write_agents(folder: Path) -> Path:
 @contextmanager
 def echo_server(latency_ms: int, host: str = "127.0.0.1") -> Iterator[str]:
     """The echo server as a process of its own; yields its base URL."""
-    command = [sys.executable, "-m", "symphony.testing.echo_server"]
-    command += ["--port", "0", "--latency-ms", str(latency_ms), "--until-stdin-closes"]
-    command += ["--host", host]
+    options = ["--port", "0", "--latency-ms", str(latency_ms), "--until-stdin-closes"]
+    with server_process("symphony.testing.echo_server", *options, "--host", host) as url:
+        yield url
+
+
+@contextmanager
+def server_process(module: str, *options: str) -> Iterator[str]:
+    """A test server in a process of its own, until its standard input is closed; its base URL."""
+    command = [sys.executable, "-m", module, *options]
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

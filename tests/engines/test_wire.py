@@ -188,3 +188,37 @@ async def test_events_survive_any_cutting_of_the_bytes(nursery: trio.Nursery):
     assert (await run(engine, ask()))[0] == "né 😀"
     await engine.aclose()
     nursery.cancel_scope.cancel()
+
+
+async def test_a_node_that_falls_behind_takes_several_tokens_at_once(nursery: trio.Nursery):
+    words = [f"w{number} " for number in range(40)]
+    usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 40}}
+    chunked = b"".join(
+        b"%x\r\n%b\r\n" % (len(event), event)
+        for event in (events(one) for one in (*map(delta, words), delta("", "stop"), usage))
+    )
+    looked, sent = trio.Event(), trio.Event()
+
+    async def handler(stream: trio.SocketStream, _: int) -> None:
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        first, *_ = chunked.partition(b"data: ")
+        at = len(first) + len(events(delta(words[0]))) + 2
+        await stream.send_all(head + chunked[:at])
+        await looked.wait()
+        await stream.send_all(chunked[at:] + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+        sent.set()
+        await stream.receive_some(1)
+
+    engine = OpenAIEngine(await listen(nursery, handler), model="m")
+    with trio.fail_after(10):
+        async with engine.generate(ask()) as stream:
+            assert await anext(stream) == Chunk("w0 "), "nobody waits for more"
+            looked.set()
+            await sent.wait()
+            rest = [event async for event in stream]
+    *chunks, end = rest
+    assert "".join(chunk.text for chunk in chunks if isinstance(chunk, Chunk)) == "".join(words[1:])
+    assert len(chunks) < 10
+    assert (end.completion_tokens, end.usage_estimated) == (40, False)
+    await engine.aclose()
+    nursery.cancel_scope.cancel()
