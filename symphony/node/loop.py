@@ -139,9 +139,9 @@ class Loop:
 
             return await trio.to_thread.run_sync(run)
 
-    async def _commit(self, proofs: Sequence[ForkProof] = ()) -> None:
-        """Bring all that is unkept to the disk."""
-        if self._quick:
+    async def _commit(self, proofs: Sequence[ForkProof] = (), *, aside: bool = False) -> None:
+        """Bring all that is unkept to the disk; `aside`: in the thread, however quick the disk."""
+        if self._quick and not aside:
             self._keep(self.unkept.take(), proofs)
         else:
             await self._in_thread(_nothing, proofs)
@@ -279,11 +279,14 @@ class Loop:
     async def _run(self, effects: Sequence[Effect]) -> None:
         first = at_once(effects)
         await self._do_all(effects[:first])
-        await self._make_sure(effects)
+        begun = any(isinstance(effect, StartWork) for effect in effects[:first])
+        await self._make_sure(effects, aside=begun)
         await self._do_all(effects[first:])
 
-    async def _make_sure(self, effects: Sequence[Effect]) -> None:
-        """Bring to the disk what these effects rest on."""
+    async def _make_sure(self, effects: Sequence[Effect], *, aside: bool) -> None:
+        """Bring to the disk what these effects rest on; `aside`, while work that was just started
+        sends its request.
+        """
         proofs: list[ForkProof] = []
         for effect in effects:
             if isinstance(effect, BeginLog):
@@ -298,7 +301,7 @@ class Loop:
                 proofs.append(effect.proof)
         overdue = self.unkept.due_ms is not None and self.unkept.due_ms <= now_ms
         if proofs or overdue or self.unkept.must_go(effects):
-            await self._commit(proofs)
+            await self._commit(proofs, aside=aside)
 
     async def _do_all(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
