@@ -8,7 +8,9 @@ it. Nothing here needs to be remembered: whatever is lost is noticed at the next
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 
 from ledger import Head, suspects, wants
 from symphony.core import limits
@@ -27,6 +29,8 @@ class CatchUp:
         self._behind: dict[NodeId, dict[bytes, Head]] = {}
         self._flights: dict[bytes, tuple[NodeId, int, int]] = {}
         """By author: who was asked, up to which number, and until when we wait for it."""
+        self._flying: Counter[NodeId] = Counter()
+        """How many flights there are to each peer."""
 
     def note(self, peer: NodeId, theirs: Iterable[Head]) -> None:
         """A peer's logs end here. What we lack of them is asked for; what contradicts ours as
@@ -60,36 +64,48 @@ class CatchUp:
             flight = self._flights.get(author)
             head = self._journal.book.head(author)
             if flight is not None and head is not None and head.seq >= flight[1]:
-                del self._flights[author]
+                self._land(author)
         waiting = len(behind)
         self._fetch(peer, [*(author for author in authors if author in behind)])
         if len(behind) < waiting:  # there is room for others
-            self._fetch(peer, list(behind))
+            self._fetch(peer, list(islice(behind, limits.RANGES_IN_FLIGHT)))
 
     def lost(self, peer: NodeId) -> None:
         """A peer is gone; what it had is fetched from the next that has it."""
         self._behind.pop(peer, None)
         for author in [a for a, flight in self._flights.items() if flight[0] == peer]:
-            del self._flights[author]
+            self._land(author)
+
+    def _land(self, author: bytes) -> None:
+        """The range of this log that is on its way, if one is, is not waited for any more."""
+        flight = self._flights.pop(author, None)
+        if flight is not None:
+            self._flying[flight[0]] -= 1
+            if not self._flying[flight[0]]:
+                del self._flying[flight[0]]
 
     def _fetch(self, peer: NodeId, authors: list[bytes]) -> None:
-        """Ask for the next range of each of these logs, unless it is on its way."""
+        """Ask for the next range of each of these logs, unless it is on its way. Logs that were
+        looked at are looked at last when there is room again.
+        """
         behind = self._behind[peer]
-        room = limits.RANGES_IN_FLIGHT
-        room -= sum(flight[0] == peer for flight in self._flights.values())
+        room = limits.RANGES_IN_FLIGHT - self._flying[peer]
         for author in authors:
             if room <= 0:
                 return
+            behind[author] = behind.pop(author)
             flight = self._flights.get(author)
             if flight is not None and self._out.now_ms < flight[2]:
                 continue
             found = wants(self._journal.book, [behind[author]])
             if not found:
                 del behind[author]
-                self._flights.pop(author, None)
+                self._land(author)
                 continue
             [want] = found
             self._journal.want(peer, author, want.first, want.last)
             until_ms = self._out.now_ms + limits.RANGE_PATIENCE_MS
+            self._land(author)
             self._flights[author] = (peer, want.last, until_ms)
+            self._flying[peer] += 1
             room -= 1

@@ -6,12 +6,13 @@ since logs converge, so does the directory, in whatever order the entries came.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from ledger import Entry
 from ledger.clock import physical_ms
+from ledger.overlay import Overlay
 from symphony.core import limits
 from symphony.core.ids import EntryId, NodeId
 from symphony.core.match import eligible, match
@@ -42,25 +43,24 @@ class Directory:
     """All known agents, by node and name."""
 
     def __init__(self) -> None:
-        self._listings: dict[tuple[NodeId, str], Listing] = {}
-        self._by_entry: dict[EntryId, Listing] = {}
-        self._names: dict[NodeId, tuple[str, ...]] = {}
-        self._shared = False
+        self._listings: MutableMapping[tuple[NodeId, str], Listing] = {}
+        self._by_entry: MutableMapping[EntryId, Listing] = {}
+        self._names: MutableMapping[NodeId, tuple[str, ...]] = {}
 
     def begin_as(self, other: Directory) -> None:
-        """Know what another directory knows, at no cost until one of the two changes: so the
-        nodes of a large simulated swarm begin with one picture. This one must be empty.
+        """Know what another directory knows, at the cost of what changes here: so the nodes of a
+        large simulated swarm begin with one picture. This one must be empty, and the other one
+        must no longer change.
         """
         assert not self._listings
-        self._listings, self._by_entry = other._listings, other._by_entry
-        self._names = other._names
-        self._shared = other._shared = True
+        self._listings = Overlay(other._listings)
+        self._by_entry = Overlay(other._by_entry)
+        self._names = Overlay(other._names)
 
-    def _own(self) -> None:
-        """Before a change: what is shared is copied."""
-        if self._shared:
-            self._listings, self._by_entry = dict(self._listings), dict(self._by_entry)
-            self._names, self._shared = dict(self._names), False
+    def changed(self) -> list[Listing] | None:
+        """The listings that are not those of the directory that this one began as, if it did."""
+        mine = self._listings
+        return list(mine.mine.values()) if isinstance(mine, Overlay) else None
 
     def add(self, entry: Entry) -> Listing | None:
         """Take a capability entry in. None if it is unreadable, or older than what is known."""
@@ -74,7 +74,6 @@ class Directory:
             return None
         if known is None and len(self._listings) >= limits.MAX_DIRECTORY:
             return None
-        self._own()
         if known is not None:
             self._by_entry.pop(known.id, None)
         else:
@@ -105,7 +104,6 @@ class Directory:
 
     def drop(self, node: NodeId) -> None:
         """Forget an author whose log is frozen by a fork proof."""
-        self._own()
         for name in self._names.pop(node, ()):
             self._by_entry.pop(self._listings.pop((node, name)).id, None)
 

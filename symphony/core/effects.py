@@ -16,7 +16,7 @@ from symphony.core.messages import Message, Order
 from symphony.core.notes import TaskNote
 from symphony.core.timers import Timer
 
-Topic = Literal["entries", "presence", "beacons", "forks"]
+Topic = Literal["entries", "beacons", "forks"]
 
 
 @dataclass(frozen=True, slots=True)

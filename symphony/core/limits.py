@@ -107,10 +107,12 @@ MAX_REPUTATION_BYTES = 16 * 1024 * 1024
 
 # --- membership and ledger --------------------------------------------------------------------
 PRESENCE_EVERY_MS = 5_000
-PRESENCE_SOON_MS = 1_000  # after a new peer: by then gossip has made it part of the mesh
+PRESENCE_SOON_MS = 1_000  # after a new peer: those who come together are introduced together
+ADDRESSES_TOLD = 4  # where a node can be dialled: as many as an address book keeps
+MENTIONS = 4  # other nodes named in a word of presence: a fresh peer hears of 24 in 6 words
+MAX_MET = 512  # nodes that were mentioned and handed to the network: as many as it remembers
 SUSPECT_AFTER_MS = 4 * PRESENCE_EVERY_MS  # gossip may lose two words, and periods are ± 20 %
 SUSPECT_EVERY_MS = 1_000  # how often it is looked who fell silent
-PRESENCE_LIFETIME_MS = 30_000
 CAPABILITY_LIFETIME_MS = 24 * 3600 * 1000
 SYNC_EVERY_MS = 15_000
 WANT_PATIENCE_MS = 1_000  # a range asked for is on its way that long; a round trip and a read

@@ -1,25 +1,30 @@
 """Who is here. Connected peers are alive; presence messages say how busy they are.
 
-Presence is gossip that lives for 30 s and is never stored. It also says where a node can be
-dialled: that is how two that joined at the same moment, and were told of nobody, find each
-other. Only direct contact makes a peer a candidate for work: being mentioned by others is not
-being reachable.
+Every five seconds a node says to each peer that it is connected to that it is here, where it can be
+dialled, and the same of up to four others that it is connected to: the two that came last, and two
+by chance. So two that joined at the same moment, and were told of nobody, find each other, and what
+a node hears and says is bounded by its connections (64 at most), not by the size of the swarm.
+Nothing of it is stored, and nobody passes on what it only heard of: a node that is gone is soon
+mentioned by nobody.
+
+Only direct contact makes a peer a candidate for work: being mentioned by others is not being
+reachable. A mention costs its hearer a line in a bounded address book; the key that answers there
+must be the one that was named.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
 from typing import Protocol
 
 from symphony.core import limits
-from symphony.core.effects import Meet, Publish
+from symphony.core.chance import Chance
+from symphony.core.effects import Meet
 from symphony.core.ids import NodeId
-from symphony.core.messages import Presence
+from symphony.core.messages import Mention, Presence
 from symphony.core.outbox import Outbox
 from symphony.core.suspicion import Suspicion
 from symphony.core.timers import PresenceSoon
-
-MAX_MENTIONED = 20_000  # nodes of which a presence message is remembered
 
 
 class Load(Protocol):
@@ -33,23 +38,18 @@ class Load(Protocol):
     def slots(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The last presence message of a node, and when it came (monotonic ms)."""
-
-    presence: Presence
-    at_ms: int
-
-
 class Members:
     """The connected peers and what they last said about themselves."""
 
-    def __init__(self, me: NodeId, out: Outbox) -> None:
+    def __init__(self, me: NodeId, out: Outbox, chance: Chance) -> None:
         self._me = me
         self._out = out
+        self._chance = chance
         self._connected: set[NodeId] = {me}
         self._alive: frozenset[NodeId] | None = None
-        self._seen: dict[NodeId, Seen] = {}
+        self._seen: dict[NodeId, Presence] = {}
+        """The last word of each peer that can be dialled, the peer that came last at the end."""
+        self._met: OrderedDict[NodeId, str] = OrderedDict()
         self._announced_soon = False
         self._suspicion = Suspicion()
         self.addresses: tuple[str, ...] = ()
@@ -84,27 +84,36 @@ class Members:
         self._seen.pop(peer, None)
 
     def presence(self, peer: NodeId, presence: Presence) -> None:
-        """Keep the newest life's word; a node speaks for itself only."""
-        if presence.node != peer or peer == self._me:
+        """Keep where a connected peer can be dialled, and meet those that it knows."""
+        if peer not in self._connected or peer == self._me:
             return
-        old = self._seen.pop(peer, None)
-        if old is not None and old.presence.incarnation > presence.incarnation:
-            self._seen[peer] = old
-            return
-        self._seen[peer] = Seen(presence, self._out.now_ms)
-        moved = old is None or old.presence.addresses != presence.addresses
-        if moved and presence.addresses and peer not in self._connected:
-            self._out.do(Meet(peer, presence.addresses))
-        while len(self._seen) > MAX_MENTIONED:
-            del self._seen[next(iter(self._seen))]
+        if presence.addresses:
+            self._seen[peer] = presence
+        for other in presence.others:
+            node = NodeId(other.node)
+            if node in self._connected or self._met.get(node) == other.address:
+                continue
+            self._met[node] = other.address
+            self._met.move_to_end(node)
+            if len(self._met) > limits.MAX_MET:
+                self._met.popitem(last=False)
+            self._out.do(Meet(node, (other.address,)))
 
-    def present(self) -> dict[NodeId, Presence]:
-        """Everybody heard of within the lifetime of a presence message."""
-        oldest_ms = self._out.now_ms - limits.PRESENCE_LIFETIME_MS
-        return {node: seen.presence for node, seen in self._seen.items() if seen.at_ms >= oldest_ms}
+    def introduce(self, peer: NodeId, load: Load, incarnation: int) -> None:
+        """The first word to a new peer: so it can be mentioned to others at once."""
+        self._out.send(peer, self._word(load, incarnation))
 
     def announce(self, load: Load, incarnation: int) -> None:
+        """Say to every peer that this node is here."""
         self._announced_soon = False
+        word = self._word(load, incarnation)
+        for peer in sorted(self._connected - {self._me}):
+            self._out.send(peer, word)
+
+    def _word(self, load: Load, incarnation: int) -> Presence:
+        known = list(self._seen)
+        latest, rest = known[-limits.MENTIONS // 2 :], known[: -limits.MENTIONS // 2]
+        some = self._chance.sample(rest, min(limits.MENTIONS - len(latest), len(rest)))
+        others = tuple(Mention(node, self._seen[node].addresses[0]) for node in (*latest, *some))
         busy = (load.running, load.queued, load.slots)
-        word = Presence(self._me, incarnation, *busy, self.addresses)
-        self._out.do(Publish("presence", word))
+        return Presence(incarnation, *busy, self.addresses, others)

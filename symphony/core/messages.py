@@ -20,6 +20,9 @@ from symphony.core import limits
 from symphony.core.records import AnswerType, Requirement
 from symphony.core.wire import Codec, Count, Digest, Id16, Key, Line, Millis, Name, Salt
 
+Address = Annotated[str, Len(1, 200)]
+"""A multiaddr; what it means is the network's business."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnitCall:
@@ -164,15 +167,25 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """I am here, where I can be dialled, my life number `incarnation`, and how busy I am."""
+class Mention:
+    """A node that the speaker is connected to, and where that one says it can be dialled."""
 
     node: Key
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """I am here, where I can be dialled, my life number `incarnation`, and how busy I am; and a
+    few others that I am connected to.
+    """
+
     incarnation: Millis
     running: Count
     queued: Count
     slots: Count
-    addresses: Annotated[tuple[Annotated[str, Len(1, 200)], ...], Len(0, 4)] = ()
+    addresses: Annotated[tuple[Address, ...], Len(0, limits.ADDRESSES_TOLD)] = ()
+    others: Annotated[tuple[Mention, ...], Len(0, limits.MENTIONS)] = ()
     type: Literal["presence"] = "presence"
 
 

@@ -5,7 +5,8 @@ after; whoever is behind asks for the missing range, and gets it in bounded fram
 
 Below 128 logs the heads themselves are sent, one frame each way. From there on the ranges of
 `ledger.reconcile` find those that differ: of 1 000 logs of which none moved that costs 400
-bytes instead of 90 KB. The one that starts a session fetches what it lacks at its end, and tells
+bytes instead of 90 KB. On meeting, the one with the smaller key starts, unless it holds too few
+logs and sent its heads. The one that starts a session fetches what it lacks at its end, and tells
 the heads of which it has more. A session that is lost is forgotten: the next comparison starts
 another.
 """
@@ -39,18 +40,26 @@ class Replication:
         self._chance = chance
         self._catch_up = CatchUp(journal, out)
         self._sessions: dict[NodeId, Initiator] = {}
+        self._awaited: set[NodeId] = set()
+        """Peers just met whose session, or heads, we wait for before we compare."""
         self._requests: dict[NodeId, TokenBucket] = {}
         self._secret = b""
 
     def greet(self, peer: NodeId) -> None:
-        """Both sides do this on meeting, so neither has to ask for the other's heads."""
+        """Both sides do this on meeting, so neither has to ask for the other's heads; and of two
+        that would both start a session only one does.
+        """
         self._journal.book.vouch(peer)
-        self._compare(peer, reply=False)
+        if len(self._journal.book.roster) >= RECONCILE_FROM_LOGS and peer < self._journal.me:
+            self._awaited.add(peer)
+        else:
+            self._compare(peer, reply=False)
 
     def lost(self, peer: NodeId) -> None:
         """The connection to a peer is gone."""
         self._catch_up.lost(peer)
         self._sessions.pop(peer, None)
+        self._awaited.discard(peer)
         self._requests.pop(peer, None)
         self._journal.lost(peer)
 
@@ -69,11 +78,15 @@ class Replication:
         self._out.send(peer, Reconcile(session.start(), answer=False))
 
     def _tell_heads(self, peer: NodeId, *, reply: bool) -> None:
-        """Our heads, in pages; only the last page asks for the other side's."""
+        """Our heads, in pages; only the last page asks for the other side's. The page of a node
+        that holds nothing is empty, and still tells that it is here to be compared with.
+        """
         page = heads_frame(self._journal.book)
-        while page:
-            following = heads_frame(self._journal.book, after=page[-1].author)
+        while True:
+            following = heads_frame(self._journal.book, after=page[-1].author) if page else []
             self._out.send(peer, Heads(encode_heads(page), reply=reply and not following))
+            if not following:
+                return
             page = following
 
     def heads(self, peer: NodeId, message: Heads) -> None:
@@ -83,6 +96,9 @@ class Replication:
             self._out.do(Reject(peer, f"heads: {error}"))
             return
         self._catch_up.note(peer, theirs)
+        if peer in self._awaited:  # it holds too few logs to start a session
+            self._awaited.discard(peer)
+            self._compare(peer, reply=False)
         if message.reply and self._has_turn(peer, "heads"):
             self._tell_heads(peer, reply=False)
 
@@ -99,6 +115,7 @@ class Replication:
 
     def _asked(self, peer: NodeId, frame: bytes) -> None:
         """Respond to a frame of a peer's session."""
+        self._awaited.discard(peer)
         if not self._has_turn(peer, "reconcile"):
             return
         self._secret = self._secret or self._chance.randbytes(SECRET_BYTES)

@@ -1,10 +1,11 @@
 """Who seems dead although the connection to it stands: a paused process, a vanished host.
 
-A connection breaks late or never, so contact itself is watched: every node gossips its presence
-about every five seconds, and anything else that is heard of it counts as well. A peer that was not
-heard for four such periods is *suspected*: it is not asked for bids as long as others can do the
-work, so an idle dead node is never ranked first. Only hearing from it clears it; what others say of
-it means nothing. Suspicion costs no message and excludes nobody: the last who can work is asked.
+A connection breaks late or never, so contact itself is watched: every node tells its peers
+that it is here about every five seconds, and anything else that it says counts as well. A peer that
+was not heard for four such periods is *suspected*: it is not asked for bids as long as others can
+do the work, so an idle dead node is never ranked first. Only hearing from it clears it; what others
+say of it means nothing. Suspicion costs no message and excludes nobody: the last who can work is
+asked.
 
 A node doubts itself first. If most of its peers fell silent at once, it is more likely that this
 node was paused or cut off than that all of them were: then it suspects nobody.

@@ -140,7 +140,7 @@ class Swarm:
         self.identities = Identities(self.journal, self._out, founder, self._retired)
         self._forks = Forks(self.journal, self._out, self.gate.may_append, self._frozen)
         self.journal.met_fork, self.journal.compare = self._forks.met, self._forks.compare
-        self.members = Members(self.me, self._out)
+        self.members = Members(self.me, self._out, chance)
         self._trusted = Trusted(self.members, self.identities)
         self.evidence = EvidenceBook()
         journal, out, doubts = self.journal, self._out, self.members.suspects
@@ -234,17 +234,9 @@ class Swarm:
             case TaskFound(task, notes):
                 self.conductor.resuming.found(task, notes)
             case PeerUp(peer, _):
-                self.members.up(peer)
-                self._out.tell(PeerSeen(peer, up=True))
-                self._replication.greet(peer)
-                self.gate.greet(peer)
-                self.conductor.peer_up(peer)
+                self._up(peer)
             case PeerDown(peer):
-                self.members.down(peer)
-                self.gate.lost(peer)
-                self._replication.lost(peer)
-                self._out.tell(PeerSeen(peer, up=False))
-                self.conductor.peer_down(peer)
+                self._down(peer)
             case Submit() | Probe():
                 self.conductor.asked(happened)
             case Cancel(task):
@@ -265,6 +257,21 @@ class Swarm:
             case _:
                 assert_never(happened)
 
+    def _up(self, peer: NodeId) -> None:
+        self.members.up(peer)
+        self.members.introduce(peer, self.worker, self._incarnation)
+        self._out.tell(PeerSeen(peer, up=True))
+        self._replication.greet(peer)
+        self.gate.greet(peer)
+        self.conductor.peer_up(peer)
+
+    def _down(self, peer: NodeId) -> None:
+        self.members.down(peer)
+        self.gate.lost(peer)
+        self._replication.lost(peer)
+        self._out.tell(PeerSeen(peer, up=False))
+        self.conductor.peer_down(peer)
+
     def _stored(self, found: LookedUp | LogHashed | BodiesDropped | EntriesStored) -> None:
         """What the store has, or had."""
         match found:
@@ -281,7 +288,7 @@ class Swarm:
 
     def _started(self, happened: Started) -> None:
         self._incarnation = happened.incarnation
-        self.members.addresses = happened.addresses[:4]
+        self.members.addresses = happened.addresses[: limits.ADDRESSES_TOLD]
         self._hosting.box = happened.box
         self.gate.start(happened.own_log)
         self._route(AgentsChanged(happened.agents))

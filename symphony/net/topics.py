@@ -1,4 +1,4 @@
-"""The names of the four gossip topics of a swarm. The swarm's id is part of each name, so two
+"""The names of the three gossip topics of a swarm. The swarm's id is part of each name, so two
 swarms that happen to share a peer never mix.
 """
 
@@ -12,7 +12,6 @@ class Topics(NamedTuple):
 
     entries: str
     beacons: str
-    presence: str
     forks: str
 
 

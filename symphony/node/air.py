@@ -18,7 +18,7 @@ from symphony.core import messages
 from symphony.core.effects import Expel, Meet, Publish, Reject, Send, SendRange
 from symphony.core.ids import NodeId
 from symphony.core.inputs import Heard, Input, PeerDown, PeerUp
-from symphony.core.messages import Beacon, Entries, Fork, Heads, Presence, Reconcile, Want
+from symphony.core.messages import Beacon, Entries, Fork, Heads, Reconcile, Want
 from symphony.net import Channel, FrameSeen, GossipSeen, NetEvent, Network, Topics
 from symphony.net import PeerDown as NetDown
 from symphony.net import PeerUp as NetUp
@@ -63,7 +63,7 @@ class NetworkAir:
             _log.debug("not_sent", peer=effect.peer.hex()[:8], type=effect.message.type)
 
     def _encoded(self, message: messages.Message) -> bytes:
-        """A beacon goes to several nodes: it is encoded once."""
+        """A beacon or a word of presence goes to several nodes: it is encoded once."""
         if self._last is None or self._last[0] is not message:
             self._last = (message, messages.encode(message))
         return self._last[1]
@@ -136,7 +136,7 @@ class NetworkAir:
             _log.warning("unreadable", peer=peer.hex()[:8], reason=str(error))
             self._count_reject(peer)
             return None
-        if gossip and not isinstance(message, Presence | Entries | Beacon | Fork):
+        if gossip and not isinstance(message, Entries | Beacon | Fork):
             _log.warning("not_for_gossip", peer=peer.hex()[:8], type=message.type)
             self._count_reject(peer)
             return None

@@ -9,8 +9,8 @@ them possible, and what is left out for it:
 - **Few neighbours.** A real node keeps 24 to 64 connections. Here conductors have 24 and the
   others about 4, drawn at random; without that, meeting each other would be most of the run.
 - **Gossip is heard late, but in time.** What is published is kept in one list, and a node takes in
-  what had reached it by now as soon as it has to act on anything else. A node that does nothing
-  takes in nothing until the end. Presence goes to the neighbours only. Gossip is never lost.
+  what had reached it by now before it compares ledgers with anybody, or conducts a task. A node
+  that does neither takes in nothing: for all that others see of it, it is still to hear it.
 - **Some compare ledgers.** On meeting all do; after that, of the periodic comparisons, only those
   of `COMPARING` nodes and of the conductors are made. These are the nodes whose ledgers and
   directories must be equal in the end, together with the newcomers; the bounds of memory are
@@ -19,6 +19,7 @@ them possible, and what is left out for it:
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING
 from ledger import reconcile
 from ledger.ranges import fingerprint
 from symphony.core.inputs import Input, Submit, TaskSpec, TimerFired
-from symphony.core.messages import Entries, Message, Presence
+from symphony.core.messages import Entries, Message
 from symphony.core.swarm import Swarm
 from symphony.core.timers import SyncDue
 from symphony.testing.faults import Write
@@ -45,12 +46,16 @@ if TYPE_CHECKING:
 NEIGHBOURS, OF_CONDUCTORS = 4, 24
 COMPARING = 256
 LOOKED_AT = 64
+JOIN_MS = 1_000
+"""Newcomers start when the others have met."""
 SETTLED_MS = 6_000
 """By then all nodes have started, met their neighbours and opened their logs."""
 TASKS_WITHIN_MS = 10_000
 TASK_EVERY_MS = 5_000
 """For each node: more tasks, and its log grows by more than 20 entries a second."""
 SAME_HASHES = 1_024
+COMPARED_BY = frozenset({"heads", "reconcile", "want", "entries", "fork"})
+"""Messages of those who compare ledgers."""
 HOPS_MS = 40
 """Gossip needs six hops or so to reach ten thousand nodes."""
 
@@ -151,6 +156,9 @@ class LargeWorld(World):
         self._gossip_ms: list[int] = []
         return list[Machine](machines)
 
+    def _start_ms(self, machine: Machine) -> int:
+        return self.random.randrange(200) + (JOIN_MS if machine.script.newcomer else 0)
+
     def neighbours(self, machine: Machine) -> Sequence[Machine]:
         return [self.machines[index] for index in self._links[machine.index]]
 
@@ -169,7 +177,7 @@ class LargeWorld(World):
     # --- gossip -------------------------------------------------------------------------------
 
     def publish(self, source: Machine, message: Message) -> None:
-        """Entries go to all, presence to the neighbours."""
+        """Entries go to all, what else is gossiped to the neighbours."""
         if not isinstance(message, Entries):
             super().publish(source, message)
             return
@@ -195,7 +203,7 @@ class LargeWorld(World):
                 machine.hear(source.id, message)
 
     def _deliver(self, source: Machine, to: Machine, incarnation: int, message: Message) -> None:
-        if not isinstance(message, Presence):
+        if message.type in COMPARED_BY:
             assert isinstance(to, LargeMachine)
             self.catch_up(to)
         super()._deliver(source, to, incarnation, message)
@@ -218,11 +226,14 @@ class LargeWorld(World):
             self.catch_up(machine)
             if machine.swarm is not None:
                 roster = machine.swarm.journal.book.roster
-                heads.add(b"".join(roster.rows(0, len(roster))))
-                agents.add(frozenset(listing.id for listing in machine.swarm.directory))
-        return ["ledgers that differ"] * (len(heads) > 1) + ["directories that differ"] * (
-            len(agents) > 1
-        )
+                heads.add(hashlib.sha256(b"".join(roster.rows(0, len(roster)))).digest())
+            if len(heads) > 1:
+                return ["ledgers that differ"]
+        for index in self._compared:
+            swarm = self.machines[index].swarm
+            if swarm is not None:
+                agents.add(self.common.news(swarm.directory))
+        return ["directories that differ"] * (len(agents) > 1)
 
     def _check_cost(self, sent: int) -> None:
         """Comparisons are made by few here; what they cost a node is checked in small worlds."""

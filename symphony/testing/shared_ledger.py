@@ -8,12 +8,12 @@ store, of that log). What a node can see is what it would see with a copy from t
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, overload
 
 from ledger import Entry, Kind, MemoryStore, seal
+from ledger.overlay import Overlay
 from ledger.roster import Roster
 from symphony.core import limits
 from symphony.core.directory import Directory
@@ -43,6 +43,7 @@ class CommonLedger:
         self.directory = Directory()
         for entry in self.entries:
             self.directory.add(entry)
+        self._ids = frozenset(entry.id for entry in self.entries)
 
     def swarm(self, machine: Machine, chance: Random, now_ms: int, wall_ms: int) -> Swarm:
         """A core that was restored from this ledger."""
@@ -51,6 +52,16 @@ class CommonLedger:
         swarm.handle(now_ms, WallClock(wall_ms))
         swarm.directory.begin_as(self.directory)
         return swarm
+
+    def news(self, directory: Directory) -> frozenset[bytes]:
+        """In what a directory differs from the one that all began with: ids that only one of the
+        two has.
+        """
+        mine = directory.changed()
+        if mine is None:
+            return frozenset(listing.id for listing in directory) ^ self._ids
+        olds = (self.directory.get(listing.node, listing.capability.agent) for listing in mine)
+        return frozenset(listing.id for listing in (*mine, *olds) if listing is not None)
 
     def disk(self, machine: Machine) -> Disk:
         """A disk that holds this ledger."""
@@ -78,20 +89,16 @@ def _capabilities(swarm_id: bytes, machine: Machine, wall_ms: int) -> Iterator[E
         yield entry
 
 
-class _Logs(ChainMap[bytes, "Log"]):
+class _Logs(Overlay[bytes, "Log"]):
     """Logs of which those that change are copied first."""
 
-    added = 0
-
-    def __len__(self) -> int:
-        return len(self.maps[1]) + self.added
+    __slots__ = ()
 
     def setdefault(self, key: bytes, default: Log) -> Log:
-        mine, common = self.maps
-        if key not in mine:
-            self.added += key not in common
-            mine[key] = common[key].copy() if key in common else default
-        return mine[key]
+        if key not in self.mine:
+            common = self.get(key)
+            self[key] = default if common is None else common.copy()
+        return self.mine[key]
 
 
 class _Rows(Sequence[tuple[bytes, int]]):
@@ -126,5 +133,5 @@ class LayeredStore(MemoryStore):
     def __init__(self, swarm_id: bytes, common: MemoryStore) -> None:
         super().__init__(swarm_id)
         self._rows = _Rows(common._rows)  # type: ignore[assignment]  # noqa: SLF001
-        self._places = ChainMap({}, common._places)  # type: ignore[assignment]  # noqa: SLF001
-        self._logs = _Logs({}, common._logs)  # type: ignore[assignment]  # noqa: SLF001
+        self._places = Overlay(common._places)  # type: ignore[assignment]  # noqa: SLF001
+        self._logs = _Logs(common._logs)  # type: ignore[assignment]  # noqa: SLF001

@@ -39,7 +39,7 @@ from symphony.core.inputs import (
     WorkDone,
     WorkFailed,
 )
-from symphony.core.messages import Beacon, Bid, Bids, Done, Entries, Work, encode_order
+from symphony.core.messages import Beacon, Bid, Bids, Done, Entries, Presence, Work, encode_order
 from symphony.core.records import CAPABILITY, RESULT, Capability, ResultRecord, Skill
 from symphony.core.swarm import Swarm
 from symphony.core.timers import PublishDue
@@ -247,6 +247,8 @@ class Stage:
         match effect:
             case Append(entries):
                 return "append " + ", ".join(Kind(entry.kind).name.lower() for entry in entries)
+            case Send(_, Presence()):
+                return None
             case Send(peer, message):
                 epoch = f" epoch {message.epoch}" if hasattr(message, "epoch") else ""
                 return f"send {message.type}{epoch} to {self.name(peer)}"

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from ledger import Entry, Kind, fork, pack, seal
 from symphony.core import catch_up, limits
 from symphony.core.catch_up import CatchUp
-from symphony.core.effects import Append, Publish, Reject
+from symphony.core.effects import Append, Reject, Send
 from symphony.core.forks import Forks
 from symphony.core.inputs import (
     AgentsChanged,
@@ -92,7 +92,7 @@ class Chaos(Mesh):
         match effect:
             case Reject(_, reason):
                 self.rejected.append(reason)
-            case Publish(_, Presence()):
+            case Send(_, Presence()):
                 pass  # who is alive is known from the links; it would only take time
             case _:
                 super()._do(node, effect)

@@ -17,6 +17,8 @@ ID16, KEY, SIG = (st.binary(min_size=n, max_size=n) for n in (16, 32, 64))
 COUNT = st.integers(0, 2**32 - 1)
 NAME = st.text(min_size=1, max_size=64)
 TEXT = st.text(max_size=200)
+ADDRESS = st.text(min_size=1, max_size=200)
+MENTION = st.builds(messages.Mention, node=st.binary(min_size=32, max_size=32), address=ADDRESS)
 VECTOR = st.none() | st.binary(min_size=384, max_size=384)
 REQUIREMENT = st.builds(
     Requirement,
@@ -82,7 +84,13 @@ MESSAGE = st.one_of(
     ),
     st.builds(messages.Stop, unit=ID16, epoch=COUNT),
     st.builds(
-        messages.Presence, node=KEY, incarnation=COUNT, running=COUNT, queued=COUNT, slots=COUNT
+        messages.Presence,
+        incarnation=COUNT,
+        running=COUNT,
+        queued=COUNT,
+        slots=COUNT,
+        addresses=st.lists(ADDRESS, max_size=4).map(tuple),
+        others=st.lists(MENTION, max_size=4).map(tuple),
     ),
     st.builds(messages.Heads, heads=st.binary(min_size=1, max_size=99), reply=st.booleans()),
     st.builds(messages.Reconcile, frame=st.binary(min_size=1, max_size=99), answer=st.booleans()),

@@ -50,8 +50,8 @@ def test_a_quiet_comparison_is_small():
     one, other = mesh.join("one", every), mesh.join("other", every)
     mesh.link(one, other)
     assert mesh.said.keys() <= {"presence", "reconcile"}
-    assert mesh.said["reconcile"] == 4  # both sides ask on meeting
-    assert mesh.size_bytes["reconcile"] <= 2 * 500
+    assert mesh.said["reconcile"] == 2  # one side asks on meeting
+    assert mesh.size_bytes["reconcile"] <= 500
 
 
 def test_a_session_that_is_lost_is_followed_by_another():
@@ -67,7 +67,7 @@ def test_a_session_that_is_lost_is_followed_by_another():
 
     mesh.lost = lossy
     mesh.link(one, other)
-    for _ in range(8):
+    for _ in range(12):
         mesh.wait(limits.SYNC_EVERY_MS)
     assert one.heads() == other.heads()
 

@@ -52,7 +52,7 @@ def test_suspects_are_silent_and_few(heard_ms, now_ms):
 
 
 def presence(stage, name):
-    stage.heard(name, Presence(stage.peers[name].id, 1, 0, 0, 2))
+    stage.heard(name, Presence(1, 0, 0, 2))
 
 
 def test_an_idle_dead_node_is_not_asked_and_comes_back_with_its_first_word():
