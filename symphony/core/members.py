@@ -15,6 +15,7 @@ must be the one that was named.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Protocol
 
 from symphony.core import limits
@@ -52,7 +53,14 @@ class Members:
         self._met: OrderedDict[NodeId, str] = OrderedDict()
         self._announced_soon = False
         self._suspicion = Suspicion()
-        self.addresses: tuple[str, ...] = ()
+        self._load: Load | None = None
+        self._incarnation = 0
+        self._addresses: tuple[str, ...] = ()
+
+    def begin(self, load: Load, incarnation: int, addresses: tuple[str, ...]) -> None:
+        """This life of the node has begun: from now on there is something to say."""
+        self._load, self._incarnation = load, incarnation
+        self._addresses = addresses[: limits.ADDRESSES_TOLD]
 
     def alive(self) -> frozenset[NodeId]:
         """The connected peers, and this node: the same object until that changes."""
@@ -70,7 +78,9 @@ class Members:
             self._suspicion.heard(peer, self._out.now_ms)
 
     def up(self, peer: NodeId) -> None:
+        """A peer is connected. It hears at once who we are, and can mention us to others."""
         self._connected.add(peer)
+        self._tell([peer])
         self._suspicion.heard(peer, self._out.now_ms)
         self._alive = None
         if not self._announced_soon:
@@ -99,21 +109,22 @@ class Members:
                 self._met.popitem(last=False)
             self._out.do(Meet(node, (other.address,)))
 
-    def introduce(self, peer: NodeId, load: Load, incarnation: int) -> None:
-        """The first word to a new peer: so it can be mentioned to others at once."""
-        self._out.send(peer, self._word(load, incarnation))
-
-    def announce(self, load: Load, incarnation: int) -> None:
+    def announce(self) -> None:
         """Say to every peer that this node is here."""
         self._announced_soon = False
-        word = self._word(load, incarnation)
-        for peer in sorted(self._connected - {self._me}):
+        self._tell(sorted(self._connected - {self._me}))
+
+    def _tell(self, peers: Iterable[NodeId]) -> None:
+        if self._load is None:
+            return
+        word = self._word(self._load)
+        for peer in peers:
             self._out.send(peer, word)
 
-    def _word(self, load: Load, incarnation: int) -> Presence:
+    def _word(self, load: Load) -> Presence:
         known = list(self._seen)
         latest, rest = known[-limits.MENTIONS // 2 :], known[: -limits.MENTIONS // 2]
         some = self._chance.sample(rest, min(limits.MENTIONS - len(latest), len(rest)))
         others = tuple(Mention(node, self._seen[node].addresses[0]) for node in (*latest, *some))
         busy = (load.running, load.queued, load.slots)
-        return Presence(incarnation, *busy, self.addresses, others)
+        return Presence(self._incarnation, *busy, self._addresses, others)

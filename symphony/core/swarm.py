@@ -156,7 +156,6 @@ class Swarm:
         self.witness = Witness(self.journal, self._out, chance, may_append, self._trusted)
         self._retention = Retention(self.journal, self.directory, self._out)
         self._hosting = Hosting(self.journal, self.directory, self.worker, self._out)
-        self._incarnation = 0
 
     def handle(self, now_ms: int, happened: Input) -> list[Effect]:
         """Take one input at monotonic time `now_ms`; the effects are to be run in order."""
@@ -234,9 +233,17 @@ class Swarm:
             case TaskFound(task, notes):
                 self.conductor.resuming.found(task, notes)
             case PeerUp(peer, _):
-                self._up(peer)
+                self.members.up(peer)
+                self._out.tell(PeerSeen(peer, up=True))
+                self._replication.greet(peer)
+                self.gate.greet(peer)
+                self.conductor.peer_up(peer)
             case PeerDown(peer):
-                self._down(peer)
+                self.members.down(peer)
+                self.gate.lost(peer)
+                self._replication.lost(peer)
+                self._out.tell(PeerSeen(peer, up=False))
+                self.conductor.peer_down(peer)
             case Submit() | Probe():
                 self.conductor.asked(happened)
             case Cancel(task):
@@ -257,21 +264,6 @@ class Swarm:
             case _:
                 assert_never(happened)
 
-    def _up(self, peer: NodeId) -> None:
-        self.members.up(peer)
-        self.members.introduce(peer, self.worker, self._incarnation)
-        self._out.tell(PeerSeen(peer, up=True))
-        self._replication.greet(peer)
-        self.gate.greet(peer)
-        self.conductor.peer_up(peer)
-
-    def _down(self, peer: NodeId) -> None:
-        self.members.down(peer)
-        self.gate.lost(peer)
-        self._replication.lost(peer)
-        self._out.tell(PeerSeen(peer, up=False))
-        self.conductor.peer_down(peer)
-
     def _stored(self, found: LookedUp | LogHashed | BodiesDropped | EntriesStored) -> None:
         """What the store has, or had."""
         match found:
@@ -287,8 +279,7 @@ class Swarm:
                 self.experience.learn(e for e in entries if e.author == self.me)
 
     def _started(self, happened: Started) -> None:
-        self._incarnation = happened.incarnation
-        self.members.addresses = happened.addresses[: limits.ADDRESSES_TOLD]
+        self.members.begin(self.worker, happened.incarnation, happened.addresses)
         self._hosting.box = happened.box
         self.gate.start(happened.own_log)
         self._route(AgentsChanged(happened.agents))
@@ -354,9 +345,9 @@ class Swarm:
             case PublishDue():
                 self.journal.publish()
             case PresenceSoon():
-                self.members.announce(self.worker, self._incarnation)
+                self.members.announce()
             case PresenceDue():
-                self.members.announce(self.worker, self._incarnation)
+                self.members.announce()
                 self._out.timer(timer, jittered(self._chance, limits.PRESENCE_EVERY_MS))
             case SyncDue():
                 self._replication.compare(self.members.alive())
