@@ -58,7 +58,7 @@ class Members:
         self._addresses: tuple[str, ...] = ()
 
     def begin(self, load: Load, incarnation: int, addresses: tuple[str, ...]) -> None:
-        """This life of the node has begun: from now on there is something to say."""
+        """A life of the node begins: from now on there is something to say."""
         self._load, self._incarnation = load, incarnation
         self._addresses = addresses[: limits.ADDRESSES_TOLD]
 
