@@ -8,7 +8,7 @@ from core_stage import SWARM, WALL_MS, Stage, capability
 from ledger import Adopt, Entry, Kind, commit, encode_pledge, encode_retire, pack, seal
 from symphony.core.effects import Expel, Send
 from symphony.core.events import LogRetired, OwnLogRetired
-from symphony.core.inputs import EntriesStored, Heard, Revoke, Started, WallClock
+from symphony.core.inputs import EntriesStored, Heard, PeerUp, Revoke, Started, WallClock
 from symphony.core.messages import Beacon, Entries, Want
 from symphony.core.swarm import Swarm
 
@@ -80,9 +80,9 @@ def test_stored_entries_say_the_same_in_whatever_order_the_kinds_are_read():
 def test_a_retired_key_owns_no_work_and_is_not_heard():
     stage = HandedOver()
     stage.show(*stage.log)
-    stage.swarm.members.up(stage.anna.public)
+    stage.give(PeerUp(stage.anna.public, 1))
     assert stage.anna.public not in stage.swarm._trusted()
-    stage.swarm.members.up(stage.heir.public)
+    stage.give(PeerUp(stage.heir.public, 1))
     assert stage.heir.public in stage.swarm._trusted()
     stage.effects.clear()
     stage.give(Heard(stage.anna.public, Beacon(b"b" * 16, b"t" * 16, stage.anna.public, (), 1)))
