@@ -37,6 +37,7 @@ class Given:
     expires_wall_ms: int
     node: str | None = None
     revoked_wall_ms: int | None = None
+    operator: str | None = None
 
     def state(self, now_ms: int) -> str:
         if self.revoked_wall_ms is not None:
@@ -54,6 +55,7 @@ def create_invite(
     scope: Scope = "member",
     addresses: tuple[str, ...] = (),
     node: bytes | None = None,
+    operator: str | None = None,
 ) -> Invite:
     """A new invite, noted in the home. Raises `AdmissionDenied` where this node may not invite."""
     if key.public != genesis.founder:
@@ -75,6 +77,7 @@ def create_invite(
         scope=scope,
         bootstrap=addresses[:MAX_ADDRESSES],
         node=node,
+        operator=operator,
     )
     given = Given(
         invite.id.hex(),
@@ -82,6 +85,7 @@ def create_invite(
         now_ms,
         now_ms + minutes * 60_000,
         None if node is None else node.hex(),
+        operator=operator,
     )
     with _locked(home):
         kept = sorted((*list_invites(home), given), key=lambda one: one.expires_wall_ms)

@@ -14,6 +14,8 @@ from symphony.cli.durations import milliseconds
 from symphony.cli.options import HomeOption, JsonOption, home_of
 from symphony.cli.show import note, out, out_json, table
 
+MAX_OPERATOR_CHARS = 64  # of a name in the protocol
+
 invite = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Scoped, expiring invites to this swarm."
 )
@@ -34,6 +36,10 @@ def create(
     for_node: Annotated[
         str | None,
         typer.Option("--for", help="The only node (did:key or peer id) that may use it."),
+    ] = None,
+    operator: Annotated[
+        str | None,
+        typer.Option(help="Who runs what joins with it; votes are capped by it.", metavar="NAME"),
     ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -61,6 +67,7 @@ def create(
         scope=scope,
         addresses=addresses,
         node=None if for_node is None else _node(for_node),
+        operator=None if operator is None else _operator(operator),
     )
     if as_json:
         expires_ms = made.parsed_grant().expires_ms
@@ -82,9 +89,16 @@ def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
         out_json([asdict(one) | {"state": one.state(now_ms)} for one in given])
         return
     table(
-        ("id", "state", "scope", "expires", "only for"),
+        ("id", "state", "scope", "expires", "operator", "only for"),
         (
-            (one.id[:8], one.state(now_ms), one.scope, _when(one.expires_wall_ms), one.node or "")
+            (
+                one.id[:8],
+                one.state(now_ms),
+                one.scope,
+                _when(one.expires_wall_ms),
+                one.operator or "",
+                one.node or "",
+            )
             for one in given
         ),
         empty="no invites yet: symphony invite create",
@@ -120,6 +134,18 @@ def _addresses(home: Path) -> tuple[str, ...]:
         return ()
     with connected(home) as swarm:
         return tuple(swarm.status()["addresses"])
+
+
+def _operator(text: str) -> str:
+    from symphony.errors import UsageError
+
+    name = " ".join(text.split())
+    if not 0 < len(name) <= MAX_OPERATOR_CHARS:
+        raise UsageError(
+            f"--operator: a name of 1 to {MAX_OPERATOR_CHARS} characters",
+            hint="the same name on each invite for one party's machines",
+        )
+    return name
 
 
 def _node(text: str) -> bytes:

@@ -84,7 +84,9 @@ class Genesis:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the founder signs. `node`, where set, is the only node that may use it."""
+    """What the founder signs. `node`, where set, is the only node that may use it; `operator` the
+    party that runs whatever joins with it, as the founder vouches.
+    """
 
     swarm: Digest
     invite_key: Key
@@ -92,6 +94,7 @@ class Grant:
     issued_ms: Millis
     expires_ms: Millis
     node: Key | None = None
+    operator: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +168,13 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The node is in; `invite` names the grant it came with, if any."""
+    """The node is in; `invite` names the grant it came with, if any, and `operator` the party that
+    the founder says runs it.
+    """
 
     scope: Scope
     invite: bytes | None = None
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +198,12 @@ class Membership:
     @property
     def swarm_id(self) -> bytes:
         return self.genesis.swarm_id
+
+    @property
+    def operator(self) -> str:
+        """Who runs this node, as the founder says in its own proof; empty if nothing is said."""
+        grant = None if self.proof is None else _GRANT.decode(self.proof.grant)
+        return (grant.operator or "") if grant is not None else ""
 
     def revoke(self, invite: bytes) -> Membership:
         """The same membership, knowing that the invite with this id is no longer good."""
@@ -238,11 +250,12 @@ def make_invite(
     scope: Scope = "member",
     bootstrap: tuple[str, ...] = (),
     node: bytes | None = None,
+    operator: str | None = None,
 ) -> Invite:
     """A new invite; `secret` is 32 fresh random bytes, used for this invite only."""
     invite_key = PrivateKey.from_seed(secret).public
     grant = _GRANT.encode(
-        Grant(genesis.swarm_id, invite_key, scope, issued_ms, expires_ms, node),
+        Grant(genesis.swarm_id, invite_key, scope, issued_ms, expires_ms, node, operator),
     )
     signature = founder.sign("invite", genesis.swarm_id + grant)
     return Invite(genesis.encode(), grant, signature, secret, bootstrap)
@@ -332,7 +345,7 @@ def _check_proof(
         return Denied(Reason.EXPIRED, "this invite has expired; ask for a new one")
     if grant.scope not in mine.scopes:
         return Denied(Reason.SCOPE, f"the scope {grant.scope!r} is not admitted by this node")
-    return Admitted(grant.scope, name)
+    return Admitted(grant.scope, name, grant.operator or "")
 
 
 def _checksum(payload: bytes) -> bytes:

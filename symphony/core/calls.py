@@ -236,6 +236,9 @@ class Calls:
         listing = self._around.directory.find(EntryId(bid.capability))
         if listing is None or (listing.node, listing.capability.agent) != (peer, bid.agent):
             return None
+        claimed = listing.capability.operator or ""
+        if peer != self._around.me and claimed != self._around.operator_of(peer):
+            return None  # it says that somebody else runs it than the founder does
         return listing if listing.expires_ms > self._out.wall_ms else None
 
     def gone(self, run: TaskRun, peer: NodeId) -> None:

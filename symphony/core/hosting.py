@@ -28,10 +28,14 @@ class Hosting:
         self.agents: tuple[Capability, ...] = ()
         self.box: bytes | None = None
         """The key that others seal to what only this node is to read."""
+        self.operator = ""
+        """Who runs this node, as the founder vouches; what it says of it must be that."""
 
     def host(self, agents: tuple[Capability, ...], *, renew: bool = False) -> None:
         """Host exactly these agents; write capability records only for what changed."""
-        self.agents = agents = tuple(replace(agent, box=self.box) for agent in agents)
+        who = self.operator or None
+        self.agents = tuple(replace(agent, box=self.box, operator=who) for agent in agents)
+        agents = self.agents
         names = {agent.agent for agent in agents}
         mine = list(self._directory.of((self._journal.me,)))
         half_life_ms = limits.CAPABILITY_LIFETIME_MS // 4

@@ -49,7 +49,8 @@ class OwnLogMark:
 @dataclass(frozen=True, slots=True)
 class Started:
     """The edge is up. `agents` are the capabilities of the agents that this node hosts, and
-    `addresses` where others can dial it; `box` is the public half of its box key.
+    `addresses` where others can dial it; `box` is the public half of its box key, and
+    `operator` who runs it, as the founder vouches in its proof.
     """
 
     agents: tuple[Capability, ...]
@@ -57,6 +58,7 @@ class Started:
     addresses: tuple[str, ...] = ()
     own_log: OwnLogMark = OwnLogMark()
     box: bytes | None = None
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ class AgentsChanged:
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """An admitted peer is connected."""
+    """An admitted peer is connected. `operator` is who runs it, as the founder vouched."""
 
     peer: NodeId
     rtt_ms: int
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

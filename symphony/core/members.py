@@ -48,6 +48,7 @@ class Members:
         self._chance = chance
         self._connected: set[NodeId] = {me}
         self._alive: frozenset[NodeId] | None = None
+        self._operators: dict[NodeId, str] = {}
         self._seen: dict[NodeId, Presence] = {}
         """The last word of each peer that can be dialled, the peer that came last at the end."""
         self._met: OrderedDict[NodeId, str] = OrderedDict()
@@ -77,9 +78,16 @@ class Members:
         if peer in self._connected and peer != self._me:
             self._suspicion.heard(peer, self._out.now_ms)
 
-    def up(self, peer: NodeId) -> None:
+    def operator_of(self, peer: NodeId) -> str:
+        """Who runs a connected peer, as the founder vouched; empty if nobody did."""
+        return self._operators.get(peer, "")
+
+    def up(self, peer: NodeId, operator: str = "") -> None:
         """A peer is connected. It hears at once who we are, and can mention us to others."""
         self._connected.add(peer)
+        self._operators.pop(peer, None)
+        if operator:
+            self._operators[peer] = operator
         self._tell([peer])
         self._suspicion.heard(peer, self._out.now_ms)
         self._alive = None
@@ -89,6 +97,7 @@ class Members:
 
     def down(self, peer: NodeId) -> None:
         self._connected -= {peer} - {self._me}
+        self._operators.pop(peer, None)
         self._alive = None
         self._suspicion.gone(peer)
         self._seen.pop(peer, None)

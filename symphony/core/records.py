@@ -63,6 +63,7 @@ class Capability:
     manifest: Digest
     encoder: Name | None = None
     withdrawn: bool = False
+    operator: Name | None = None
     box: Key | None = None
 
 

@@ -200,12 +200,14 @@ def _ballot(checked: Checked, task: TaskRecord, ballot: Ballot) -> tuple[Skilled
     if ballot.answer != checked.class_digest(key):
         refuse(f"ballot {ballot.chain} is counted for another answer")
     scores = [_match(checked, checked.texts[step][2]) for step in steps]
+    known = checked.capabilities[EntryId(award.capability)][1]
     cast = CastBallot(
         chain=ballot.chain,
         key=key,
         agent=agent_key(voter[0], voter[1]),
         node=voter[0].hex(),
-        lineage=checked.capabilities[EntryId(award.capability)][1].lineage,
+        operator=known.operator or "",
+        lineage=known.lineage,
         match_ppm=sum(scores) // len(scores),
         logprob_milli=record.logprob_milli,
     )
@@ -220,9 +222,9 @@ def _awaited(checked: Checked, task: TaskRecord, item: Awaited) -> tuple[Skilled
     if task.rule not in AWAITING:
         refuse(f"the rule {task.rule} does not wait for owners")
     voter = _voter(checked, award)
-    lineage = checked.capabilities[EntryId(award.capability)][1].lineage
-    key = agent_key(voter[0], voter[1])
-    return voter, CastBallot(item.chain, "", key, voter[0].hex(), lineage=lineage)
+    known = checked.capabilities[EntryId(award.capability)][1]
+    who = agent_key(voter[0], voter[1]), voter[0].hex(), known.operator or "", known.lineage
+    return voter, CastBallot(item.chain, "", *who)
 
 
 def _judged(

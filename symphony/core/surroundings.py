@@ -19,7 +19,7 @@ from symphony.core.vectors import Vectors
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """The node around a conductor. `alive` gives the connected peers and this node,
-    `suspects` those of them that seem dead.
+    `suspects` those of them that seem dead, `operator_of` who runs a peer, as was vouched.
     """
 
     me: NodeId
@@ -32,4 +32,5 @@ class Surroundings:
     evidence: EvidenceBook
     alive: Callable[[], frozenset[NodeId]]
     suspects: Callable[[], frozenset[NodeId]]
+    operator_of: Callable[[NodeId], str]
     pace: Pace = field(default_factory=Pace)

@@ -143,11 +143,12 @@ class Swarm:
         self.members = Members(self.me, self._out, chance)
         self._trusted = Trusted(self.members, self.identities)
         self.evidence = EvidenceBook()
-        journal, out, doubts = self.journal, self._out, self.members.suspects
+        journal, out = self.journal, self._out
+        known = self.members.suspects, self.members.operator_of
         whom = self._vectors, self.experience
         what = chance, out
         around = Surroundings(
-            self.me, journal, self.directory, *whom, *what, self.evidence, self._trusted, doubts
+            self.me, journal, self.directory, *whom, *what, self.evidence, self._trusted, *known
         )
         self.conductor = Conductor(around)
         self.worker = Worker(self.me, self.journal, self.directory, self._out)
@@ -232,8 +233,8 @@ class Swarm:
                 self.conductor.embedded()
             case TaskFound(task, notes):
                 self.conductor.resuming.found(task, notes)
-            case PeerUp(peer, _):
-                self.members.up(peer)
+            case PeerUp(peer, _, operator):
+                self.members.up(peer, operator)
                 self._out.tell(PeerSeen(peer, up=True))
                 self._replication.greet(peer)
                 self.gate.greet(peer)
@@ -280,7 +281,7 @@ class Swarm:
 
     def _started(self, happened: Started) -> None:
         self.members.begin(self.worker, happened.incarnation, happened.addresses)
-        self._hosting.box = happened.box
+        self._hosting.box, self._hosting.operator = happened.box, happened.operator
         self.gate.start(happened.own_log)
         self._route(AgentsChanged(happened.agents))
         self._fired(PresenceDue())

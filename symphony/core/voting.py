@@ -19,7 +19,7 @@ from symphony.core.inputs import TaskSpec
 from symphony.core.judges import comparisons, judges
 from symphony.core.match import best_skill, eligible, match
 from symphony.core.prompts import DIRECT_SKILL
-from symphony.core.records import Award, Requirement, Rule
+from symphony.core.records import Award, Capability, Requirement, Rule
 from symphony.core.settling import Ballots, Cast, Settlement, settle
 from symphony.core.task_run import Chain, TaskRun, Unit
 from symphony.core.weighing import CastBallot, default_rule, effective_milli
@@ -40,7 +40,8 @@ def cast(run: TaskRun, chain: Chain, unit: Unit, steps: Sequence[Unit]) -> bool:
         key=canonical(answer, spec.answer_type),
         agent=agent_key(voter[0], voter[1]),
         node=voter[0].hex(),
-        lineage=lineage_of(run, unit.award),
+        operator=capability_of(run, unit.award).operator or "",
+        lineage=capability_of(run, unit.award).lineage,
         match_ppm=sum(scores) // len(scores),
         logprob_milli=unit.record.logprob_milli,
     )
@@ -73,9 +74,9 @@ def known_ballots(run: TaskRun) -> Ballots:
         for unit in awaited_units(run):
             assert unit.award is not None
             node, agent, _ = voter_of(run, unit.award)
-            lineage = lineage_of(run, unit.award)
-            key = agent_key(node, agent)
-            awaited.append(CastBallot(unit.chain, "", key, node.hex(), lineage=lineage))
+            known = capability_of(run, unit.award)
+            who = agent_key(node, agent), node.hex(), known.operator or "", known.lineage
+            awaited.append(CastBallot(unit.chain, "", *who))
     return Ballots(
         chains=len(run.chains),
         cast=tuple(chain.cast for chain in run.chains if chain.cast is not None),
@@ -100,18 +101,18 @@ def effective(run: TaskRun) -> int:
 
 
 def voter_of(run: TaskRun, award: Award) -> Skilled:
-    capability = run.listings[EntryId(award.capability)].capability
+    capability = capability_of(run, award)
     return NodeId(award.owner), award.agent, best_skill(capability, award.requirement)
 
 
-def lineage_of(run: TaskRun, award: Award) -> str:
-    return run.listings[EntryId(award.capability)].capability.lineage
+def capability_of(run: TaskRun, award: Award) -> Capability:
+    return run.listings[EntryId(award.capability)].capability
 
 
 def _match(run: TaskRun, unit: Unit) -> int:
     """φ of a unit's owner, whatever rule elected it."""
     assert unit.award is not None
-    return match(run.listings[EntryId(unit.award.capability)].capability, unit.award.requirement)
+    return match(capability_of(run, unit.award), unit.award.requirement)
 
 
 def rule_for(spec: TaskSpec, listings: Iterable[Listing], book: EvidenceBook, wall_ms: int) -> Rule:

@@ -19,11 +19,14 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """The peer was admitted in both directions. Nothing from it comes before this."""
+    """The peer was admitted in both directions. Nothing from it comes before this. `operator` is
+    who runs it, as the founder vouched; empty if nobody did.
+    """
 
     peer: bytes
     address: str
     rtt_ms: int
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,8 @@ class Session:
         assert self.accepted is not None
         await self._room.admit(self)
         self._since_ms = self._room.now_ms()
-        await self._room.emit(PeerUp(self.peer, self.address, self.accepted.rtt_ms))
+        operator = self.accepted.admitted.operator
+        await self._room.emit(PeerUp(self.peer, self.address, self.accepted.rtt_ms, operator))
         self.up.set()
         self.settled.set()
         for channel, outbox in self._outboxes.items():

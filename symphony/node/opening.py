@@ -199,12 +199,12 @@ async def _run(
         nursery.start_soon(air.forget_rejects)
         founder = swarm_file.genesis.founder == key.public
         _habits(nursery, loop, settings, household, founder=founder)
-        incarnation = wall_ms()
         known = known_peers(settings, swarm_file) - {key.public}
         alone = settings.append_unasked or high_water.in_place
         mark = OwnLogMark(high_water.seq, len(known), alone)
-        box = BoxKey(key.seed).public
-        await loop.feed(Started(household.capabilities, incarnation, network.addresses, mark, box))
+        life = household.capabilities, wall_ms(), network.addresses, mark
+        whose = BoxKey(key.seed).public, membership.operator
+        await loop.feed(Started(*life, *whose))
         await _dial_all(network.dial, settings, swarm_file, insist)
         serving = await _open_gateway(settings, desk, nursery, stack)
         garbage.settle()

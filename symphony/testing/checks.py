@@ -117,6 +117,8 @@ class Checks:
                 hedged = self.tasks[event.task].hedged
                 hedged[unit_id(event.task, event.unit)] = event.straggler
             case UnitDone():
+                if event.unit.startswith("judge/"):
+                    self.marks.add("answers compared")
                 straggler = self.tasks[event.task].hedged.get(unit_id(event.task, event.unit))
                 if straggler is not None:
                     won = "straggler" if straggler == event.owner else "rival"

@@ -91,6 +91,7 @@ MARKS = (
     "answered",
     "not certified",
     "exact stop",
+    "answers compared",
     "sync by heads",
     "wire form",
     "real keys",

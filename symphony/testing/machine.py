@@ -127,7 +127,8 @@ class Machine:
         alone = disk.in_place or self.equivocator is not None
         self.world.ledger.started(self, known=len(known))
         mark = OwnLogMark(disk.mark, len(known), unasked=alone)
-        self.give(Started(self.agents(), self.incarnation, own_log=mark))
+        who = self.script.operator
+        self.give(Started(self.agents(), self.incarnation, own_log=mark, operator=who))
 
     def _new_swarm(self, chance: Random) -> Swarm:
         """A core that knows what is on the disk."""
@@ -240,7 +241,8 @@ class Machine:
         if self.alive and peer.index not in self.connected:
             self.connected.add(peer.index)
             self.disk.met.add(peer.id)
-            self.give(PeerUp(peer.id, 2 * self.world.scenario.weather.delay_ms))
+            rtt_ms = 2 * self.world.scenario.weather.delay_ms
+            self.give(PeerUp(peer.id, rtt_ms, peer.script.operator))
 
     def disconnect(self, peer: Machine) -> None:
         if self.alive and peer.index in self.connected:

@@ -28,6 +28,8 @@ class NodeScript:
     offset_ms: int = 0
     drift_ppm: int = 0
     skew_ms: int = 0
+    operator: str = ""
+    """Who runs it, as its invite says."""
     hostile: bool = False
     mischief: Mischief = ""
     disk_ms: int = 0
@@ -103,6 +105,7 @@ def draw_node(random: Random, kinds: frozenset[str], index: int) -> NodeScript:
         offset_ms=random.randrange(1_000_000),
         drift_ppm=random.randrange(-40_000, 40_001) if "drift" in kinds else 0,
         skew_ms=random.randrange(-120_000, 120_001) if "skew" in kinds else 0,
+        operator=("", "alice", "alice", "bob")[index % 4],
     )
 
 

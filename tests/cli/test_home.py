@@ -133,6 +133,16 @@ def _file(folder: Path, text: str) -> Path:
     return path
 
 
+def test_an_invite_names_an_operator(run: Run, tmp_path: Path) -> None:
+    run("init", "--home", tmp_path / "a")
+    token = _token(run, tmp_path / "a", "--operator", "  Alice  & sons ")
+    assert parse_token(token).parsed_grant().operator == "Alice & sons"
+    assert "Alice & sons" in run("invite", "list", "--home", tmp_path / "a").out
+    for name in ("", "a" * 65):
+        again = run("invite", "create", "--home", tmp_path / "a", "--operator", name)
+        assert again.code == 2
+
+
 def test_join_refuses_bad_expired_and_double_invites(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,6 +146,17 @@ def test_a_revoked_invite_is_refused_and_others_are_not() -> None:
     assert verdict == Admitted("member", good.id)
 
 
+def test_the_founder_vouches_for_an_operator() -> None:
+    proof = prove(invite(operator="alice"), NODE)
+    mine = Membership(genesis())
+    verdict = check_hello(hello(proof=proof), NODE, mine, NOW_MS)
+    assert isinstance(verdict, Admitted)
+    assert verdict.operator == dataclasses.replace(mine, proof=proof).operator == "alice"
+    forged = dataclasses.replace(proof, grant=proof.grant.replace(b"alice", b"carol"))
+    assert refusal(hello(proof=forged)) is Reason.BAD_PROOF
+    assert mine.operator == ""
+
+
 def test_a_scope_that_the_verifier_does_not_take_is_refused() -> None:
     said = hello(proof=prove(invite(scope="observer"), NODE))
     assert refusal(said, scopes=frozenset({"member"})) is Reason.SCOPE

@@ -8,8 +8,9 @@ a strong agent keeps its weight, and its ten copies under one roof add nothing b
 
 A group that holds every ballot is left alone: scaling everything changes nothing. Caps are applied
 to nodes, then operators, then lineages; each pass looks at the weights that the one before left.
-What a node says about its operator and its lineage is its own claim, so these two caps bind honest
-parties and careless ones; the cap per node binds all.
+What a node says about its operator must be what the founder vouched in its invite, or its bids are
+not heard; a party that is given invites under several names is several operators. What it says of
+its lineage is its own claim, so that cap binds honest parties and careless ones.
 """
 
 from __future__ import annotations
