@@ -133,6 +133,10 @@ DYING_SECONDS: Final = 1.0
 """From a refused connection to the death of the process behind it; the kernel frees a few
 hundred MB in between."""
 
+BURY_SECONDS: Final = 0.3
+"""How long a broken answer waits to see whether its server is dead: the failure is not told before,
+and the next bidder waits for it."""
+
 RESTART_BACKOFF_MS: Final = (0, 500, 1000, 2000, 5000, 10_000, 30_000)
 """Pause before the n-th start in a row that failed; the last one repeats. The first restart
 is immediate, as a killed process most often was killed once."""

@@ -4,7 +4,7 @@ Theory of operation: the child process speaks OpenAI's protocol on a loopback po
 random key, and `OpenAIEngine` speaks to it; this file keeps the child alive. There is no
 watcher: each use looks whether the child lives, and starts another one if not, after a pause
 that grows with every start in a row that did not last. `health` is such a use, so an idle node
-that asks for health brings its engine back as well.
+that asks for health brings its engine back as well. One that died in mid-answer is buried at once.
 """
 
 from __future__ import annotations
@@ -84,22 +84,50 @@ class SupervisedEngine:
     async def _generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
         deadline = trio.current_time() + request.deadline_ms / 1000
         async with AsyncExitStack() as stack:
+            stream = await self._enter(stack, request, deadline)
             try:
-                stream = await self._enter(stack, request, deadline)
+                yield stream
             except EngineUnavailable:
-                # A killed process closes its sockets a moment before it is seen to be dead.
-                # Nothing was answered, so the request may go to its successor.
-                patience = self._plan.dying_seconds
-                if self._child is None or not await self._child.dies_within(patience):
-                    raise
-                stream = await self._enter(stack, request, deadline)
-            yield stream
+                await self._bury()
+                raise
+
+    async def _bury(self) -> None:
+        """A server that died in mid-answer holds a place among the processes and some files until
+        somebody looks: we do, for a moment. The next use starts another.
+        """
+        child = self._child
+        with trio.CancelScope(shield=True):
+            if child is None or not await child.dies_within(limits.BURY_SECONDS):
+                return
+            async with self._lock:
+                if self._child is child:
+                    self._note_death()
+                    await self._drop()
 
     async def _enter(
         self, stack: AsyncExitStack, request: Request, deadline: float
     ) -> AsyncIterator[Event]:
+        client, child = await self._living(deadline)
+        try:
+            return await self._asked(stack, client, request, deadline)
+        except EngineUnavailable:
+            # A killed process closes its sockets a moment before it is seen to be dead.
+            # Nothing was answered, so the request may go to its successor.
+            if child is self._child and not await child.dies_within(self._plan.dying_seconds):
+                raise
+            client, _ = await self._living(deadline)
+            return await self._asked(stack, client, request, deadline)
+
+    async def _living(self, deadline: float) -> tuple[OpenAIEngine, Child]:
         with within(deadline):
             client = await self._ensure()
+        assert self._child is not None
+        return client, self._child
+
+    @staticmethod
+    async def _asked(
+        stack: AsyncExitStack, client: OpenAIEngine, request: Request, deadline: float
+    ) -> AsyncIterator[Event]:
         left_ms = max(1, int((deadline - trio.current_time()) * 1000))
         return await stack.enter_async_context(
             client.generate(replace(request, deadline_ms=left_ms))
