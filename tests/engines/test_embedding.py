@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +108,15 @@ def test_similarity_is_a_cosine(one: bytes, other: bytes):
 def test_vectors_of_different_lengths_do_not_compare():
     with pytest.raises(ValueError, match="lengths"):
         similarity(b"ab", b"abc")
+
+
+@pytest.mark.real
+def test_the_runtime_gathers_nothing_about_its_user(minilm: Path, tmp_path: Path):
+    code = (
+        "import sys, pathlib; from symphony.engines.embedding import Encoder;"
+        "Encoder(pathlib.Path(sys.argv[1]))._encode(['a']); sys.modules['onnxruntime']"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ORT_")}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", code, str(minilm)], env=environment, check=True)
+    assert not list(tmp_path.rglob("*"))
