@@ -17,12 +17,12 @@ from dataclasses import replace
 
 from ledger import Kind
 from symphony.core import limits
-from symphony.core.effects import Note
 from symphony.core.election import rank, used_elsewhere
 from symphony.core.events import UnitAwarded
 from symphony.core.ids import EntryId, Epoch, NodeId, UnitId, derived_salt
 from symphony.core.judges import barred
 from symphony.core.lease import conductor_until_ms
+from symphony.core.line import next_epoch
 from symphony.core.messages import Order, Stop, Work
 from symphony.core.notes import BiddersKept
 from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord
@@ -70,7 +70,8 @@ class Awards:
         if winner.owner != self._around.me:
             run.nodes.add(NodeId(winner.owner))
         unit.attempts += 1
-        unit.epoch = unit.highest = Epoch(max(unit.epoch, unit.highest) + 1)
+        place = run.line.place if run.line is not None else None
+        unit.epoch = unit.highest = next_epoch(max(unit.epoch, unit.highest), place)
         unit.award = Award(
             unit=unit.id,
             name=unit.name,
@@ -161,6 +162,7 @@ class Awards:
             run.entries.append(entry)
             self._around.experience.awarded(record)
             self._note_bidders(run, batch)
+            self._around.entrusting.entry(run, entry)
             raw = entry.encode()
             for unit in batch:
                 unit.award_id = EntryId(entry.id)
@@ -180,7 +182,7 @@ class Awards:
         raw = [run.listings[entry_id].entry.encode() for entry_id in fresh]
         for start in range(0, len(raw), limits.MAX_LISTINGS_PER_NOTE):
             some = tuple(raw[start : start + limits.MAX_LISTINGS_PER_NOTE])
-            self._out.do(Note(run.task, BiddersKept(some)))
+            self._around.entrusting.keep(run, BiddersKept(some))
 
     @staticmethod
     def _fitting_entry(
@@ -250,7 +252,8 @@ class Awards:
         assert unit.award is not None
         left_ms = max(0, run.started_ms + run.spec.deadline_ms - self._out.now_ms)
         salt = salt_for(run, unit.id, unit.epoch)
-        work = Work(raw, unit.id, unit.epoch, order, salt, left_ms, unit.held_after)
+        named = run.entries[0].encode() if run.line is not None and run.line.place else b""
+        work = Work(raw, unit.id, unit.epoch, order, salt, left_ms, unit.held_after, named)
         self._out.send(NodeId(unit.award.owner), work)
 
     def _at(self, run: TaskRun) -> int:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 
 from symphony.core.calls import Calls
 from symphony.core.comparing import under_way
-from symphony.core.effects import Note
 from symphony.core.events import BallotCast, ChainFailed, PlanMade, UnitDone
 from symphony.core.ids import NodeId
 from symphony.core.inputs import TaskSpec
@@ -197,7 +196,7 @@ class Chains:
         self.calls.call(run, self.adopt(run, chain, plan))
 
     def _fall_back(self, run: TaskRun, chain: Chain, why: str) -> None:
-        self._out.do(Note(run.task, ChainTurned(chain.index, why[:300])))
+        self._around.entrusting.keep(run, ChainTurned(chain.index, why[:300]))
         self.calls.call(run, self.adopt_direct(run, chain, why))
 
     def _vote(self, run: TaskRun, chain: Chain, unit: Unit) -> None:
@@ -239,7 +238,7 @@ class Chains:
         if chain.ended or run.ended:
             return
         chain.failure = (code, text)
-        self._out.do(Note(run.task, ChainTurned(chain.index, text[:300], code)))
+        self._around.entrusting.keep(run, ChainTurned(chain.index, text[:300], code))
         self._out.tell(ChainFailed(run.task, self._at(run), chain.index, text))
         self.calls.stop(run, [u for u in run.units.values() if u.chain == chain.index])
         self._go_on_or_end(run, resettle(run, self._around.evidence))

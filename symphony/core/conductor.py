@@ -17,33 +17,36 @@ from typing import assert_never
 from ledger import Kind
 from symphony.core import limits
 from symphony.core.chains import Chains
-from symphony.core.effects import Forget, Note, Reject
-from symphony.core.events import (
-    TaskAccepted,
-    TaskEnded,
-    TaskResumed,
-    TokensSeen,
-)
+from symphony.core.effects import Forget, Reject
+from symphony.core.events import TaskAccepted, TaskEnded, TaskSteppedBack, TokensSeen
+from symphony.core.going_on import GoingOn
 from symphony.core.hedging import Hedging
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
-from symphony.core.inputs import Probe, Submit
+from symphony.core.inputs import Probe, Submit, TaskFound, Unsealed, Wanted
 from symphony.core.lease import conductor_until_ms
+from symphony.core.line import Line, line_of
 from symphony.core.messages import Bids, Done, Progress, Refused, Renewed, Stop
 from symphony.core.notes import ResultKept, TaskBegun
 from symphony.core.probing import Probing
 from symphony.core.records import TASK, Lapse, Outcome
+from symphony.core.remains import Remains
 from symphony.core.results import checked
 from symphony.core.resuming import Resuming
+from symphony.core.stewarding import Stewarding
 from symphony.core.submission import task_record
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import NO_EPOCH, Chain, TaskRun, Unit
 from symphony.core.timers import (
+    AskedOver,
     CallAgain,
     CallAhead,
     DeadlineOver,
     LeaseOver,
+    LineTimer,
+    SilenceOver,
     StragglerDue,
     TaskTimer,
+    TendDue,
     WindowOver,
 )
 from symphony.core.verdict import conclude
@@ -61,7 +64,11 @@ class Conductor:
         self._hedging = Hedging(around, self._calls)
         self._runs: dict[TaskId, TaskRun] = {}
         self.probing = Probing(around.me, around.journal, around.out)
-        self.resuming = Resuming(around, self._chains, self._go_on, self._give_up, self.refuse)
+        self._going_on = GoingOn(around, self._chains, self._runs, self.deadline_over)
+        self.stewarding = Stewarding(around, self)
+        ends = self._give_up, self.refuse
+        begin = self.stewarding.begin
+        self.resuming = Resuming(around, self._chains, self._going_on.go_on, *ends, begin)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -94,6 +101,12 @@ class Conductor:
         if isinstance(record, str):
             self.refuse(submit.task, "usage", record)
             return
+        stewards = self.stewarding.choose(submit, record) if spec.durable else ()
+        if spec.durable and not stewards:
+            text = "no other node is here that could keep a durable task"
+            self.refuse(submit.task, "no_bids", text)
+            return
+        record = replace(record, stewards=tuple(node for node, _ in stewards))
         chains = [Chain(index) for index in range(spec.chains)]
         run = TaskRun(submit.task, submit.salt, spec, self._out.now_ms, chains)
         run.secret = self._around.chance.randbytes(16)
@@ -102,9 +115,15 @@ class Conductor:
         self._runs[run.task] = run
         run.entries.append(self._around.journal.write(Kind.TASK, TASK.encode(record)))
         self._around.experience.begun(record)
+        keys = (self._around.entrusting.box, *(key for _, key in stewards)) if stewards else ()
+        if stewards:
+            run.line = Line(line_of(self._around.me, record), keys, 0)
+            run.nodes.update(node for node, _ in stewards)
+        self.stewarding.begin(run)
+        self._around.entrusting.begin(run)
         seq = run.entries[0].seq
-        begun = TaskBegun(seq, run.salt, run.secret, spec, self._out.wall_ms, run.skills)
-        self._out.do(Note(run.task, begun))
+        begun = TaskBegun(seq, run.salt, run.secret, spec, self._out.wall_ms, run.skills, keys)
+        self._around.entrusting.keep(run, begun)
         self._out.timer(DeadlineOver(run.task), spec.deadline_ms)
         accepted = TaskAccepted(run.task, 0, spec.chains, spec.planning, run.rule)
         self._out.tell(accepted)
@@ -122,44 +141,50 @@ class Conductor:
             if probe.task not in self._runs:
                 self.probing.forget(probe.task)
 
-    def _go_on(self, run: TaskRun) -> None:
-        """A run that was rebuilt after a restart."""
-        now_ms, spec = self._out.now_ms, run.spec
-        self._runs[run.task] = run
-        units = list(run.units.values())
-        done = sum(unit.state == "done" for unit in units)
-        running = sum(unit.unsure for unit in units)
-        self._out.tell(TaskResumed(run.task, self._at(run), done, running))
-        left_ms = run.started_ms + spec.deadline_ms - now_ms
-        self._out.timer(DeadlineOver(run.task), max(0, left_ms))
-        run.patient_until_ms = now_ms + limits.PATIENCE_MS
-        self._chains.count(run)
-        if left_ms <= 0:
-            self.deadline_over(DeadlineOver(run.task))
-            return
-        self._chains.go_on(run)
-        for unit in units if not run.ended else ():
-            if not unit.unsure:
-                continue
-            if unit.owner == self._around.me:
-                self._calls.again(run, unit, "its node was restarted", "gone", avoid_owner=False)
-            elif unit.owner is not None:
-                lease = LeaseOver(run.task, unit.id, unit.epoch)
-                self._out.timer(lease, unit.lease_until_ms - now_ms)
-                self._ask_owner(run, unit, self._around.alive())
-
-    def _ask_owner(self, run: TaskRun, unit: Unit, alive: frozenset[NodeId]) -> None:
-        """Send the work of an unsure unit again, if its owner can be reached."""
-        if unit.unsure and unit.owner in alive:
-            unit.unsure = False
-            self._calls.awards.send_again(run, unit)
-
     def peer_up(self, peer: NodeId) -> None:
-        """A peer is here (again): what it had to do before our restart?"""
-        for run in list(self._runs.values()):
-            for unit in list(run.units.values()):
-                if unit.owner == peer:
-                    self._ask_owner(run, unit, frozenset({peer}))
+        """A peer is here (again)."""
+        self._going_on.peer_up(peer)
+        self._around.entrusting.met(peer)
+
+    # --- the line of a durable task -----------------------------------------------------------
+
+    def conducts(self, task: TaskId) -> bool:
+        return task in self._runs or self.resuming.asks(task)
+
+    def has_room(self) -> bool:
+        return self._around.may_append() and len(self._runs) < limits.MAX_TASKS
+
+    def take_over(self, remains: Remains) -> None:
+        self.resuming.inherit(remains)
+
+    def step_back(self, task: TaskId, to: NodeId) -> None:
+        """Somebody else of the line conducts the task, or has ended it: no verdict from here."""
+        self._around.entrusting.drop(task)
+        run = self._runs.pop(task, None) or self.resuming.give_way(task)
+        if run is not None:
+            run.ended = True
+            self._calls.stop(run, list(run.units.values()))
+            self._out.tell(TaskSteppedBack(task, self._at(run), to))
+
+    def kept(self, happened: TaskFound | Unsealed | Wanted) -> None:
+        """What was kept here of tasks, own or others'."""
+        match happened:
+            case TaskFound(task, notes):
+                self.resuming.found(task, notes)
+                self.stewarding.found(task, notes)
+            case Unsealed():
+                self.stewarding.unsealed(happened)
+            case Wanted(task):
+                self.stewarding.wanted(task)
+
+    def _line_fired(self, timer: LineTimer) -> None:
+        match timer:
+            case TendDue():
+                self._around.entrusting.due(timer)
+            case SilenceOver():
+                self.stewarding.fired(timer)
+            case AskedOver(task):
+                self.resuming.asked_enough(task)
 
     def _give_up(self, run: TaskRun, why: str) -> None:
         """Nothing can be done any more about a task that is in the log."""
@@ -184,8 +209,11 @@ class Conductor:
         for run in list(self._runs.values()):
             self._calls.unpark(run)
 
-    def fired(self, timer: TaskTimer) -> None:
+    def fired(self, timer: TaskTimer | LineTimer) -> None:
         """A timer of one of our tasks; of one that has ended it means nothing any more."""
+        if isinstance(timer, LineTimer):
+            self._line_fired(timer)
+            return
         run = self._runs.get(timer.task)
         if run is None:
             return
@@ -243,7 +271,7 @@ class Conductor:
         if record.status == "ok":  # a failure does not say what it cost
             tokens = run.charge(unit, record.prompt_tokens + record.completion_tokens)
         run.entries.append(entry)
-        self._out.do(Note(run.task, ResultKept(done.entry, done.output, tokens)))
+        self._around.entrusting.keep(run, ResultKept(done.entry, done.output, tokens))
         if record.status == "failed":
             self._fail_over(run, unit, record.reason or "the owner's engine failed", "failed")
             return
@@ -308,6 +336,7 @@ class Conductor:
             self._calls.stop(run, list(run.units.values()))
             del self._runs[run.task]
             self.refuse(run.task, "ledger_invalid", why)
+            self._around.entrusting.drop(run.task)
             self._out.do(Forget(run.task))
 
     def _owned(self, peer: NodeId, unit_id: UnitId, epoch: Epoch) -> tuple[TaskRun, Unit] | None:
@@ -349,6 +378,9 @@ class Conductor:
         verdict = conclude(run, outcome, stop, self._around.journal, self._out, keep=keep)
         self.probing.ended(run)
         self._around.experience.judged(verdict)
+        self._around.entrusting.entry(run, run.entries[-1])
+        self._around.entrusting.over(run.task)
+        self.stewarding.ended(run.task)
         self._out.do(Forget(run.task))
         del self._runs[run.task]
 

@@ -12,7 +12,7 @@ from typing import Literal
 from ledger import Entry, ForkProof, Horizon
 from symphony.core.events import Event
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
-from symphony.core.messages import Message, Order
+from symphony.core.messages import Entrust, Message, Order
 from symphony.core.notes import TaskNote
 from symphony.core.timers import Timer
 
@@ -80,6 +80,24 @@ class Send:
 
     peer: NodeId
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class SendSealed:
+    """Seal `data` to this box key of a peer, put it into the message's box, and send that."""
+
+    peer: NodeId
+    key: bytes
+    message: Entrust
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unseal:
+    """Open these boxes about a task, numbered from 1; the answer is an `Unsealed` input."""
+
+    task: TaskId
+    boxes: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +218,8 @@ Effect = (
     | BeginLog
     | DropBodies
     | Send
+    | SendSealed
+    | Unseal
     | SendRange
     | Publish
     | Embed

@@ -37,6 +37,29 @@ class TaskResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskTakenOver:
+    """The conductor was silent, and this node goes on in its place: so many units were done, so
+    many may be running.
+    """
+
+    task: TaskId
+    at_ms: int
+    done: int
+    running: int
+    type: Literal["taken_over"] = "taken_over"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSteppedBack:
+    """Another node of the task's line conducts it, or has ended it."""
+
+    task: TaskId
+    at_ms: int
+    to: NodeId
+    type: Literal["stepped_back"] = "stepped_back"
+
+
+@dataclass(frozen=True, slots=True)
 class BeaconSent:
     """A call for bids for these units went to `asked` nodes."""
 
@@ -279,6 +302,8 @@ class OwnLogShort:
 TaskEvent = (
     TaskAccepted
     | TaskResumed
+    | TaskTakenOver
+    | TaskSteppedBack
     | BeaconSent
     | BidHeard
     | UnitAwarded

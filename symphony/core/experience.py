@@ -178,7 +178,7 @@ class Experience:
         for award in record.awards:
             self._awards += 1
             epochs = self._task(record.task).units.setdefault(award.name, {})
-            before = epochs.get(award.epoch - 1)
+            before = epochs.get(max((e for e in epochs if e < award.epoch), default=0))
             if before is not None and award.lapse is not None:
                 self._lapsed(before, award.lapse)
             epochs[award.epoch] = Given(award, self._awards)

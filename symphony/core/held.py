@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from symphony.core import limits
 from symphony.core.ids import EntryId, Epoch, NodeId, UnitId
+from symphony.core.mandates import Mandate
 from symphony.core.messages import Order
 from symphony.core.records import Award
 
@@ -28,9 +29,7 @@ class Job:
     """One unit that this node owns, or owned until a moment ago."""
 
     conductor: NodeId
-    task: bytes
-    award: Award
-    award_id: EntryId
+    mandate: Mandate
     order: Order
     salt: bytes
     deadline_ms: int
@@ -40,6 +39,23 @@ class Job:
     until_ms: int = 0
     spoke_ms: int = 0
     text: str = ""
+
+    @property
+    def origin(self) -> NodeId:
+        """Whose task it is: fences are kept under that."""
+        return self.mandate.origin
+
+    @property
+    def task(self) -> bytes:
+        return self.mandate.task
+
+    @property
+    def award(self) -> Award:
+        return self.mandate.award
+
+    @property
+    def award_id(self) -> EntryId:
+        return self.mandate.award_id
 
     @property
     def unit(self) -> UnitId:

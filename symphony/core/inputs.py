@@ -108,6 +108,21 @@ class TaskFound:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsealed:
+    """The answer to `Unseal`: what lay in the boxes, from the first on, as far as they opened."""
+
+    task: TaskId
+    notes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A client of this node asks for a task that this node may hold for another."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True)
 class LookedUp:
     """The answer to `LookUp(peer, claim)`: what is stored at the claim's number, and before."""
 
@@ -192,7 +207,8 @@ class Embedded:
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
     """What a user wants to know, and within which bounds. `max_nodes` is how many nodes besides the
-    conductor may be asked to work on it; 0 is as many as it takes.
+    conductor may be asked to work on it; 0 is as many as it takes. `durable`: two other nodes keep
+    what it takes to go on with it, should its conductor be lost; they count as asked.
     """
 
     prompt: str
@@ -210,6 +226,7 @@ class TaskSpec:
     max_nodes: int = 0
     deadline_ms: int = 300_000
     max_tokens: int = 512
+    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +271,8 @@ Input = (
     | Heard
     | EntriesStored
     | TaskFound
+    | Unsealed
+    | Wanted
     | LookedUp
     | LogHashed
     | BodiesDropped

@@ -157,3 +157,19 @@ MAX_DIRECTORY = 100_000  # capability records held in memory, some 1 KiB each wi
 MAX_READ_CAPABILITIES = 1_024  # decoded records kept for when the same bytes come again, 2 KiB each
 MAX_GOSSIP_BATCH_BYTES = 64 * 1024
 MAX_FRAME_BYTES = 256 * 1024
+
+# --- stewards ---------------------------------------------------------------------------------
+STEWARDS = 2  # named in a durable task: three nodes must be lost at once before it is
+EPOCHS_PER_PLACE = 3_000  # a thousand awards of one unit before a steward's: ten is a lot
+TEND_EVERY_MS = RENEW_EVERY_MS  # a conductor says that it is alive as often as an owner does
+TAKE_OVER_MS = (4 * LEASE_MS, 2 * LEASE_MS, 3 * LEASE_MS)  # of silence, by place: a conductor that
+# came back to a task that a steward has, and lost; the first steward; the second
+ASK_LINE_MS = 3_000  # a restarted conductor hears by then whether a steward has its task
+ENTRUST_AHEAD = 16  # notes on their way to a steward that it has not acknowledged
+TEND_ENDED_MS = 2 * LEASE_MS  # a task that is over: so long a steward may need to fetch its end
+MAX_BOXES = 4_096  # notes of one task: 16 chains of 8 steps, each awarded four times, have 1 500
+MAX_BOX_BYTES = 200 * 1024  # a note in a frame, beside a task entry; eight capabilities of 17 KiB
+MAX_CHARGES = 256  # durable tasks of others that a node keeps
+MAX_CHARGES_BYTES = 64 * 1024 * 1024  # and all their boxes together, in memory
+MAX_LISTS = 2  # of boxes by one conductor of a task: the newest, and the one before a restart
+CHARGE_KEPT_MS = 24 * 3600 * 1000  # after its end a steward still says how a task ended

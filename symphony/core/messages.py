@@ -98,7 +98,7 @@ class Work:
     """The award, as the signed ledger entry it is, with the order that it entitles to do.
 
     With `after` it comes ahead: to be begun when that unit of the same owner is done, whose output
-    is the one that the order lacks.
+    is the one that the order lacks. From a steward `task` is the task entry that names it.
     """
 
     entry: Annotated[bytes, Len(1, 20_000)]
@@ -108,6 +108,7 @@ class Work:
     salt: Salt
     deadline_ms: Millis
     after: Id16 | None = None
+    task: Annotated[bytes, Len(0, 20_000)] = b""
     type: Literal["work"] = "work"
 
 
@@ -260,6 +261,68 @@ class CosignAsked:
     type: Literal["cosign_asked"] = "cosign_asked"
 
 
+@dataclass(frozen=True, slots=True)
+class Entrust:
+    """Keep this for me: note `number` of list `term` about a task of whose line you are, sealed to
+    you. The task ends in `left_ms`; `entry` is the task entry, with the first note.
+    """
+
+    task: Id16
+    term: Millis
+    number: Annotated[int, Interval(ge=1, le=limits.MAX_BOXES)]
+    left_ms: Millis
+    entry: Annotated[bytes, Len(0, 20_000)] = b""
+    box: Annotated[bytes, Len(0, limits.MAX_BOX_BYTES)] = b""
+    type: Literal["entrust"] = "entrust"
+
+    @property
+    def about(self) -> bytes:
+        """What the box is bound to."""
+        return about_box(self.task, self.number)
+
+
+def about_box(task: bytes, number: int) -> bytes:
+    """What a box with this note of this task is bound to."""
+    return task + number.to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Tending:
+    """I conduct this task, and have given out so many notes of list `term`; `over`: it has ended,
+    and they say how.
+    """
+
+    task: Id16
+    term: Millis
+    count: Count
+    left_ms: Millis
+    over: bool = False
+    type: Literal["tending"] = "tending"
+
+
+@dataclass(frozen=True, slots=True)
+class Entrusted:
+    """I hold the first `count` notes of your list. `tended`: this answers a `Tending`; `full`: I
+    can't take any more.
+    """
+
+    task: Id16
+    term: Millis
+    count: Count
+    tended: bool = False
+    full: bool = False
+    type: Literal["entrusted"] = "entrusted"
+
+
+LineWord = Entrust | Tending | Entrusted
+"""What those in line for a durable task say to one another."""
+
+Sync = Heads | Reconcile | Want | Entries
+"""What makes ledgers equal."""
+
+ForOwner = Beacon | Work | Renewed | Stop
+"""What a conductor says to those who work for it, or might."""
+
 Message = (
     Beacon
     | Bids
@@ -278,6 +341,7 @@ Message = (
     | HeadTold
     | Fork
     | CosignAsked
+    | LineWord
 )
 
 _CODEC: Codec[Message] = Codec(

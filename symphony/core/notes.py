@@ -7,6 +7,8 @@ entry about one of its tasks a conductor keeps a *note* in its own home, told to
     BiddersKept   with an award: the capabilities behind its bids, which the receipt will show
     ResultKept    with a result: the signed entry, and the text that it commits to
     ChainTurned   a chain has fallen back to a direct step, or has failed
+    EntryKept     an entry by another conductor of the task, where it has stewards (`line`)
+    BoxKept       what another conductor has entrusted to this node, unread
 
 Awards and verdicts are read from the own log itself, so that the log alone decides who owns what.
 Everything else follows from these (`remains`). The salts of units are derived from a secret of the
@@ -25,13 +27,13 @@ from pydantic import Discriminator
 
 from symphony.core import limits
 from symphony.core.inputs import TaskSpec
-from symphony.core.wire import Codec, Count, Line, Millis, Salt
+from symphony.core.wire import Codec, Count, Key, Line, Millis, Salt
 
 
 @dataclass(frozen=True, slots=True)
 class TaskBegun:
     """A task was written down, as entry `seq` of the own log. `skills` are what its planners may
-    ask for.
+    ask for; `boxes` the box keys of its line, if it is durable.
     """
 
     seq: Annotated[int, Interval(ge=1, le=2**48)]
@@ -40,6 +42,7 @@ class TaskBegun:
     spec: TaskSpec
     wall_ms: Millis
     skills: Annotated[tuple[str, ...], Len(0, 64)] = ()
+    boxes: Annotated[tuple[bytes, ...], Len(0, limits.STEWARDS + 1)] = ()
     type: Literal["begun"] = "begun"
 
 
@@ -71,7 +74,32 @@ class ChainTurned:
     type: Literal["turned"] = "turned"
 
 
-TaskNote = TaskBegun | BiddersKept | ResultKept | ChainTurned
+@dataclass(frozen=True, slots=True)
+class EntryKept:
+    """An entry about the task in the log of whoever conducted it: the task, awards, the verdict.
+    Only for others: who wrote it has it in its log.
+    """
+
+    entry: Annotated[bytes, Len(1, 20_000)]
+    type: Literal["entry"] = "entry"
+
+
+@dataclass(frozen=True, slots=True)
+class BoxKept:
+    """What another of the line gave this node to keep, as it came: box `number` of list `term`.
+    `entry` is the task entry, with the first; `until_wall_ms` the task's deadline.
+    """
+
+    giver: Key
+    term: Millis
+    number: Annotated[int, Interval(ge=1, le=limits.MAX_BOXES)]
+    until_wall_ms: Millis
+    box: Annotated[bytes, Len(1, limits.MAX_BOX_BYTES)]
+    entry: Annotated[bytes, Len(0, 20_000)] = b""
+    type: Literal["box"] = "box"
+
+
+TaskNote = TaskBegun | BiddersKept | ResultKept | ChainTurned | EntryKept | BoxKept
 
 NOTE: Codec[TaskNote] = Codec(
     Annotated[TaskNote, Discriminator("type")], max_bytes=limits.MAX_NOTE_BYTES

@@ -29,6 +29,7 @@ from symphony.core import limits
 from symphony.core.election import chain_of, rank, score, used_elsewhere
 from symphony.core.ids import EntryId, NodeId, TaskId, UnitId, salted_digest, short, unit_id
 from symphony.core.inclusion import Seal, SealReport, check_seal
+from symphony.core.line import line_of, may_award
 from symphony.core.match import eligible
 from symphony.core.records import (
     AWARD,
@@ -42,7 +43,7 @@ from symphony.core.records import (
     VerdictRecord,
 )
 from symphony.core.recount import Checked, recount, refuse
-from symphony.core.report import ReceiptReport, sentences
+from symphony.core.report import InLine, ReceiptReport, sentences
 from symphony.core.wire import Codec, Digest, Name, Salt
 
 FORMAT = "symphony-receipt/1"
@@ -108,19 +109,18 @@ class _Check:
     def run(self) -> ReceiptReport:
         first, *middle, last = [self._entry(raw) for raw in self.receipt.entries]
         task = self._task(first)
-        verdict = self._verdict(last, first)
+        line = line_of(NodeId(first.author), task)
+        verdict = self._verdict(last, first, line)
         for raw in self.receipt.capabilities:
             self._capability(self._entry(raw))
         latest: dict[int, tuple[str, bytes]] = {}
-        last_seq = first.seq
+        reached = {first.author: first.seq}
         for entry in middle:
-            if (
-                entry.kind == Kind.AWARD
-                and last_seq < entry.seq < last.seq
-                and (entry.author == first.author)
-            ):
-                last_seq = entry.seq
-                self._awards(entry, task, latest)
+            in_turn = reached.get(entry.author, 0) < entry.seq
+            before = entry.author != last.author or entry.seq < last.seq
+            if entry.kind == Kind.AWARD and entry.author in line and in_turn and before:
+                reached[entry.author] = entry.seq
+                self._awards(entry, task, latest, line.index(NodeId(entry.author)))
             elif entry.kind == Kind.RESULT:
                 self._result(entry, task)
             else:
@@ -129,8 +129,9 @@ class _Check:
             self._opened(opened)
         self.found.evidence += [self._entry(raw) for raw in self.receipt.evidence]
         vote = recount(self.found, first, task, verdict)
-        seal = self._seal([e for e in (first, *middle, last) if e.author == first.author])
-        proven, not_proven = sentences(seal)
+        seal = self._seal([e for e in (first, *middle, last) if e.author == last.author])
+        in_line = InLine(line.index(NodeId(last.author)), len(line) - 1, verdict.outcome)
+        proven, not_proven = sentences(seal, in_line)
         return ReceiptReport(
             swarm=self.receipt.swarm,
             conductor=NodeId(first.author),
@@ -158,6 +159,8 @@ class _Check:
             e_milli=verdict.e_milli,
             effective_milli=vote.effective_milli,
             evidence=len(self.found.evidence),
+            author=NodeId(last.author),
+            in_line=in_line,
         )
 
     def _entry(self, raw: bytes) -> Entry:
@@ -171,7 +174,7 @@ class _Check:
         return entry
 
     def _seal(self, own: list[Entry]) -> SealReport | None:
-        """Who saw the log that these entries of the conductor stand in."""
+        """Who saw the log that these entries of the verdict's author stand in."""
         if self.receipt.seal is None:
             return None
         try:
@@ -185,9 +188,10 @@ class _Check:
             refuse("the question is not the one that the task entry commits to")
         return task
 
-    def _verdict(self, entry: Entry, first: Entry) -> VerdictRecord:
+    def _verdict(self, entry: Entry, first: Entry, line: tuple[NodeId, ...]) -> VerdictRecord:
+        """Of the conductor, or of a steward that the task entry names."""
         verdict = _body(entry, Kind.VERDICT, VERDICT)
-        if entry.author != first.author or first.id not in entry.refs:
+        if entry.author not in line or first.id not in entry.refs:
             refuse("the verdict is not by the task's conductor, or for another task")
         return verdict
 
@@ -195,7 +199,9 @@ class _Check:
         record = _body(entry, Kind.CAPABILITY, CAPABILITY)
         self.found.capabilities[EntryId(entry.id)] = (NodeId(entry.author), record)
 
-    def _awards(self, entry: Entry, task: TaskRecord, latest: dict[int, tuple[str, bytes]]) -> None:
+    def _awards(
+        self, entry: Entry, task: TaskRecord, latest: dict[int, tuple[str, bytes]], place: int
+    ) -> None:
         """Run the election of each award again."""
         record = _body(entry, Kind.AWARD, AWARD)
         if record.task != task.task:
@@ -204,6 +210,8 @@ class _Check:
             if award.unit != unit_id(TaskId(task.task), award.name):
                 refuse(f"the award of {award.name} has the wrong unit")
             self._unit(award, task)
+            if task.stewards and not may_award(place, award.epoch):
+                refuse(f"{award.name} was awarded with an epoch of somebody else")
             key = (UnitId(award.unit), award.epoch)
             if key in self.found.awards:
                 refuse(f"{award.name} was awarded twice in epoch {award.epoch}")
@@ -214,7 +222,7 @@ class _Check:
     @staticmethod
     def _unit(award: Award, task: TaskRecord) -> None:
         """Is it a unit of this task, asked for as the task says?"""
-        role = _role_of(award.name, task.chains)
+        role = role_of(award.name, task.chains)
         if role is None:
             refuse(f"{award.name[:40]!r} is no unit of the task")
         if award.requirement.role != role or award.requirement.privacy != task.privacy:
@@ -280,7 +288,7 @@ class _Check:
         self.found.texts[opened.unit] = (EntryId(opened.result), opened.text, award)
 
 
-def _role_of(name: str, chains: int) -> Role | None:
+def role_of(name: str, chains: int) -> Role | None:
     """The role that a unit of this name needs; None if no task of so many chains has it."""
     compared = _COMPARISON.fullmatch(name)
     if compared is not None:

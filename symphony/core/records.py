@@ -81,7 +81,9 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """What was asked for: everything but the prompt itself."""
+    """What was asked for: everything but the prompt itself. `stewards` may go on with it, in this
+    order, should the author be lost.
+    """
 
     task: Id16
     prompt: Digest
@@ -95,6 +97,7 @@ class TaskRecord:
     deadline_ms: Annotated[int, Interval(ge=1, le=limits.MAX_DEADLINE_MS)]
     choices: Annotated[tuple[Line, ...], Len(0, 64)] = ()
     alpha: Ppm = 0  # the level at which the answer is to be certified; 0 for the exact stop only
+    stewards: Annotated[tuple[Key, ...], Len(0, limits.STEWARDS)] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,25 @@ from ledger import Entry, Kind, parse_entry
 from ledger.clock import physical_ms
 from symphony.core.awards import salt_for, tokens_needed
 from symphony.core.chains import Chains
+from symphony.core.comparison import pair_in
 from symphony.core.directory import Listing
 from symphony.core.election import chain_of
 from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId
 from symphony.core.lease import conductor_until_ms
-from symphony.core.notes import BiddersKept, ChainTurned, ResultKept, TaskBegun, TaskNote
+from symphony.core.line import Line, line_of
+from symphony.core.notes import (
+    BiddersKept,
+    BoxKept,
+    ChainTurned,
+    EntryKept,
+    ResultKept,
+    TaskBegun,
+    TaskNote,
+)
 from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, parse_plan
 from symphony.core.prompts import JUDGE_SKILL, PLAN_SKILL
-from symphony.core.records import AWARD, CAPABILITY, RESULT, Award, AwardRecord
+from symphony.core.records import AWARD, CAPABILITY, RESULT, TASK, Award, AwardRecord
 from symphony.core.task_run import NO_EPOCH, Chain, TaskRun, Unit
 
 Made = tuple[Award, EntryId]
@@ -41,32 +51,53 @@ class Lost(Exception):
 class Remains:
     """One task of an earlier life of this node."""
 
-    def __init__(self, task: TaskId, begun: TaskBegun, notes: Iterable[TaskNote]) -> None:
+    def __init__(
+        self,
+        task: TaskId,
+        begun: TaskBegun,
+        notes: Iterable[TaskNote],
+        until_ms: int | None = None,
+    ) -> None:
+        """`until_ms` is the deadline, where that is known better than from the time of day."""
         self.task = task
         self.begun = begun
         self.notes = tuple(notes)
+        self.until_ms = until_ms
+        kept = (note for note in self.notes if isinstance(note, EntryKept))
+        self.given = [parse_entry(note.entry) for note in kept]
+        """The entries about the task in the logs of others that conducted it before."""
         self.own: dict[int, Entry] = {}
-        """The entries of the own log about this task, by number."""
+        """The entries of the own log about the task, by number."""
+
+    def entries(self) -> list[Entry]:
+        """All of them, in the order in which they were written."""
+        return [*self.given, *(self.own[seq] for seq in sorted(self.own))]
 
     def entry(self, kind: Kind) -> Entry | None:
         """The one entry of this kind: the task, or its verdict."""
-        return next((entry for entry in self.own.values() if entry.kind == kind), None)
+        return next((entry for entry in self.entries() if entry.kind == kind), None)
 
     def awards(self) -> list[tuple[Entry, AwardRecord]]:
         """All award entries in the order of the log."""
-        found = [self.own[seq] for seq in sorted(self.own)]
+        found = self.entries()
         return [(e, AWARD.decode(e.body or b"")) for e in found if e.kind == Kind.AWARD]
 
-    def bare(self, now_ms: int, wall_ms: int) -> TaskRun:
+    def bare(self, me: NodeId, now_ms: int, wall_ms: int) -> TaskRun:
         """The run as it began. `wall_ms` is the time of day now."""
         begun = self.begun
         started_ms = now_ms - max(0, wall_ms - begun.wall_ms)
+        if self.until_ms is not None:
+            started_ms = self.until_ms - begun.spec.deadline_ms
         chains = [Chain(index) for index in range(begun.spec.chains)]
         run = TaskRun(self.task, begun.salt, begun.spec, started_ms, chains)
         run.secret, run.skills = begun.secret, begun.skills
         task = self.entry(Kind.TASK)
         if task is not None:
             run.entries.append(task)
+            nodes = line_of(NodeId(task.author), TASK.decode(task.body or b""))
+            if begun.boxes and me in nodes:
+                run.line = Line(nodes, begun.boxes, nodes.index(me))
+                run.nodes.update(node for node in nodes[1:] if node != me)
         return run
 
 
@@ -95,7 +126,7 @@ class Rebuilding:
                     self._result(note)
                 case ChainTurned():
                     self._turned(note)
-                case BiddersKept() | TaskBegun():
+                case BiddersKept() | TaskBegun() | EntryKept() | BoxKept():
                     pass
         for awards in self._made.values():
             self._placed(awards)
@@ -112,6 +143,7 @@ class Rebuilding:
                 until_ms = physical_ms(entry.expires or 0)
                 listing = Listing(NodeId(entry.author), capability, entry, until_ms)
                 self._run.listings[listing.id] = listing
+                self._run.noted.add(listing.id)
 
     def _awards(self) -> None:
         run = self._run
@@ -184,6 +216,10 @@ class Rebuilding:
 
     def _owner(self, unit: Unit, made: Mapping[Epoch, Made]) -> None:
         """Who owned a unit last, and whether it may be at work still."""
+        if unit.role == "judge":
+            finals = (self._run.chains[chain].final for chain in pair_in(unit.name))
+            if None in finals:
+                raise Lost("what was compared")
         answered = self._answered[unit.id]
         unit.epoch = unit.highest = max(made)
         unit.attempts = len(made)

@@ -14,6 +14,7 @@ another.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import assert_never
 
 from ledger import Head, Initiator, Kind, encode_heads, heads_frame, parse_heads, respond
 from ledger.errors import LedgerError
@@ -25,7 +26,7 @@ from symphony.core.chance import Chance
 from symphony.core.effects import Reject, SendRange
 from symphony.core.ids import NodeId
 from symphony.core.journal import Journal
-from symphony.core.messages import Entries, Heads, Reconcile, Want
+from symphony.core.messages import Entries, Heads, Reconcile, Sync, Want
 from symphony.core.outbox import Outbox
 
 SALT_BYTES, SECRET_BYTES = 16, 32
@@ -88,6 +89,20 @@ class Replication:
             if not following:
                 return
             page = following
+
+    def heard(self, peer: NodeId, message: Sync) -> None:
+        """A word about ledgers."""
+        match message:
+            case Heads():
+                self.heads(peer, message)
+            case Reconcile():
+                self.reconcile(peer, message)
+            case Want():
+                self.want(peer, message)
+            case Entries():
+                self.entries(peer, message)
+            case _:
+                assert_never(message)
 
     def heads(self, peer: NodeId, message: Heads) -> None:
         try:

@@ -63,12 +63,12 @@ class Sealer:
         kept = None if parsed.seal is None else len(parsed.seal.cosigns)
         if kept is not None and kept >= limits.WITNESSES:
             return receipt, kept
-        first, *_, last = entries = [parse_entry(raw) for raw in parsed.entries]
+        *_, last = entries = [parse_entry(raw) for raw in parsed.entries]
         found = self._search(last)
         if found is None or (kept is not None and len(found[1]) <= kept):
             return receipt, kept
         checkpoint, cosigns = found
-        own = [entry for entry in entries if entry.author == first.author]
+        own = [entry for entry in entries if entry.author == last.author]
         seal = self._seal(checkpoint, cosigns, own)
         if seal is None:
             return receipt, kept

@@ -31,6 +31,8 @@ def task_record(submit: Submit) -> TaskRecord | str:
 def _checked(submit: Submit) -> TaskRecord:
     spec = submit.spec
     assert spec.rule != "auto", "the conductor resolves it first"
+    if spec.durable and spec.privacy == "local":
+        raise DecodeError("a task that may not leave this node can't be durable")
     prompt = spec.prompt.encode()
     if len(prompt) > limits.MAX_PROMPT_BYTES:
         raise DecodeError(f"a prompt of {len(prompt)} bytes, at most {limits.MAX_PROMPT_BYTES}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from symphony.core.chance import Chance
 from symphony.core.directory import Directory
+from symphony.core.entrusting import Entrusting
 from symphony.core.experience import Experience
 from symphony.core.grounds import EvidenceBook
 from symphony.core.ids import NodeId
@@ -19,7 +20,8 @@ from symphony.core.vectors import Vectors
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """The node around a conductor. `alive` gives the connected peers and this node,
-    `suspects` those of them that seem dead, `operator_of` who runs a peer, as was vouched.
+    `suspects` those of them that seem dead, `operator_of` who runs a peer, as was vouched;
+    `may_append` whether the own log is open.
     """
 
     me: NodeId
@@ -33,4 +35,6 @@ class Surroundings:
     alive: Callable[[], frozenset[NodeId]]
     suspects: Callable[[], frozenset[NodeId]]
     operator_of: Callable[[NodeId], str]
+    may_append: Callable[[], bool]
+    entrusting: Entrusting
     pace: Pace = field(default_factory=Pace)

@@ -27,6 +27,7 @@ from symphony.core.chance import Chance, jittered
 from symphony.core.conductor import Conductor
 from symphony.core.directory import Directory
 from symphony.core.effects import Effect
+from symphony.core.entrusting import Entrusting
 from symphony.core.events import AgentSeen, PeerSeen
 from symphony.core.experience import Experience
 from symphony.core.forks import Forks
@@ -53,7 +54,9 @@ from symphony.core.inputs import (
     Submit,
     TaskFound,
     TimerFired,
+    Unsealed,
     WallClock,
+    Wanted,
     WorkDone,
     WorkFailed,
     WorkMoved,
@@ -65,19 +68,16 @@ from symphony.core.messages import (
     Bids,
     CosignAsked,
     Done,
-    Entries,
     Fork,
+    ForOwner,
     HeadAsked,
-    Heads,
     HeadTold,
+    LineWord,
     Message,
     Presence,
     Progress,
-    Reconcile,
     Refused,
-    Renewed,
-    Stop,
-    Want,
+    Sync,
     Work,
 )
 from symphony.core.outbox import Outbox
@@ -87,23 +87,19 @@ from symphony.core.retention import Retention
 from symphony.core.surroundings import Surroundings
 from symphony.core.timers import (
     AskingOver,
-    CallAgain,
-    CallAhead,
     CapabilitiesDue,
     CheckpointDue,
     CosignDue,
-    DeadlineOver,
-    LeaseOver,
+    LineTimer,
     OwnerLetsGo,
     PresenceDue,
     PresenceSoon,
     PublishDue,
     Renew,
     RetentionDue,
-    StragglerDue,
     SyncDue,
+    TaskTimer,
     Timer,
-    WindowOver,
 )
 from symphony.core.trusted import Trusted
 from symphony.core.vectors import Vectors
@@ -143,12 +139,21 @@ class Swarm:
         self.members = Members(self.me, self._out, chance)
         self._trusted = Trusted(self.members, self.identities)
         self.evidence = EvidenceBook()
-        journal, out = self.journal, self._out
-        known = self.members.suspects, self.members.operator_of
-        whom = self._vectors, self.experience
-        what = chance, out
+        self._entrusting = Entrusting(self._out, self._trusted)
         around = Surroundings(
-            self.me, journal, self.directory, *whom, *what, self.evidence, self._trusted, *known
+            me=self.me,
+            journal=self.journal,
+            directory=self.directory,
+            vectors=self._vectors,
+            experience=self.experience,
+            chance=chance,
+            out=self._out,
+            evidence=self.evidence,
+            alive=self._trusted,
+            suspects=self.members.suspects,
+            operator_of=self.members.operator_of,
+            may_append=self.gate.may_append,
+            entrusting=self._entrusting,
         )
         self.conductor = Conductor(around)
         self.worker = Worker(self.me, self.journal, self.directory, self._out)
@@ -231,8 +236,8 @@ class Swarm:
             case Embedded(encoder, texts, vectors):
                 self._vectors.learn(encoder, texts, vectors)
                 self.conductor.embedded()
-            case TaskFound(task, notes):
-                self.conductor.resuming.found(task, notes)
+            case TaskFound() | Unsealed() | Wanted():
+                self.conductor.kept(happened)
             case PeerUp(peer, _, operator):
                 self.members.up(peer, operator)
                 self._out.tell(PeerSeen(peer, up=True))
@@ -282,12 +287,14 @@ class Swarm:
     def _started(self, happened: Started) -> None:
         self.members.begin(self.worker, happened.incarnation, happened.addresses)
         self._hosting.box, self._hosting.operator = happened.box, happened.operator
+        self._entrusting.box = happened.box or b""
         self.gate.start(happened.own_log)
         self._route(AgentsChanged(happened.agents))
         self._fired(PresenceDue())
         self._out.timer(SyncDue(), jittered(self._chance, limits.SYNC_EVERY_MS))
         self._out.timer(CapabilitiesDue(), limits.CAPABILITY_LIFETIME_MS // 2)
         self._retention.start()
+        self.conductor.stewarding.start()
         self._resume()
 
     def _heard(self, peer: NodeId, message: Message) -> None:
@@ -295,35 +302,28 @@ class Swarm:
         of_work = isinstance(message, Beacon | Bids | Work | Done | Progress)
         if of_work and self.identities.is_over(peer):
             return
+        if isinstance(message, ForOwner):
+            self.worker.heard(peer, message)
+            return
+        if isinstance(message, Sync):
+            self._replication.heard(peer, message)
+            return
+        if isinstance(message, LineWord):
+            self.conductor.stewarding.heard(peer, message)
+            return
         match message:
             case Progress():
                 self.conductor.progress(peer, message)
-            case Renewed():
-                self.worker.renewed(peer, message)
-            case Beacon():
-                self.worker.answer(peer, message)
             case Bids():
                 self.conductor.bids(peer, message)
-            case Work():
-                self.worker.take(peer, message)
             case Done():
                 self.conductor.done(peer, message)
             case Refused():
                 self.conductor.refused(peer, message)
-            case Stop():
-                self.worker.stop(peer, message)
             case Presence():
                 self.members.presence(peer, message)
-            case Heads():
-                self._replication.heads(peer, message)
-            case Reconcile():
-                self._replication.reconcile(peer, message)
             case CosignAsked(entry):
                 self.witness.asked(peer, entry)
-            case Want():
-                self._replication.want(peer, message)
-            case Entries():
-                self._replication.entries(peer, message)
             case HeadAsked():
                 self.gate.asked(peer)
             case HeadTold():
@@ -334,11 +334,10 @@ class Swarm:
                 assert_never(message)
 
     def _fired(self, timer: Timer) -> None:
+        if isinstance(timer, TaskTimer | LineTimer):
+            self.conductor.fired(timer)
+            return
         match timer:
-            case WindowOver() | CallAgain() | CallAhead() | LeaseOver() | StragglerDue():
-                self.conductor.fired(timer)
-            case DeadlineOver():
-                self.conductor.fired(timer)
             case Renew():
                 self.worker.renew(timer)
             case OwnerLetsGo():
@@ -381,6 +380,8 @@ class Swarm:
             self.conductor.resuming.recall(entry)
         self.identities.learn(entry)
         self.evidence.learn(entry)
+        if entry.kind == Kind.VERDICT:
+            self.conductor.stewarding.verdict(entry)
         if entry.kind == Kind.HORIZON:
             self._retention.horizon(entry)
         if entry.kind == Kind.FORK:

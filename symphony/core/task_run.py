@@ -20,6 +20,7 @@ from symphony.core.directory import Listing
 from symphony.core.evidence import Skilled
 from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId, unit_id
 from symphony.core.inputs import TaskSpec
+from symphony.core.line import Line
 from symphony.core.messages import Order
 from symphony.core.plan import Plan, Step
 from symphony.core.records import Award, Candidate, Lapse, Requirement, ResultRecord, Role, Rule
@@ -234,6 +235,7 @@ class TaskRun:
     grounds: Grounds = field(default_factory=Grounds)
     settlement: Settlement | None = None
     judging: bool = False  # the judges were called, if there are any
+    line: Line | None = None  # of a durable task
     ended: bool = False
 
     def add_unit(self, unit: Unit) -> Unit:

@@ -56,6 +56,27 @@ class StragglerDue:
 
 
 @dataclass(frozen=True, slots=True)
+class TendDue:
+    """Conductor of a durable task: say that it is alive."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceOver:
+    """One of the line of a durable task: look whether its conductor was heard."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class AskedOver:
+    """Conductor that was restarted: the others of the line had their time to say who conducts."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerLetsGo:
     """Owner: nothing was acknowledged for 0.9 lease."""
 
@@ -126,8 +147,12 @@ class RetentionDue:
 TaskTimer = WindowOver | CallAgain | CallAhead | LeaseOver | StragglerDue | DeadlineOver
 """The timers of a conductor, each about one of its tasks."""
 
+LineTimer = TendDue | SilenceOver | AskedOver
+"""The timers of those in line for a durable task."""
+
 Timer = (
     TaskTimer
+    | LineTimer
     | OwnerLetsGo
     | Renew
     | PresenceDue

@@ -15,24 +15,26 @@ it, sends the same work again and gets the same answer.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from typing import assert_never
 
-from ledger import Entry, Kind
-from ledger.errors import DecodeError
+from ledger import Kind
 from symphony.core import limits
 from symphony.core.answers import is_empty
 from symphony.core.directory import Directory, Listing
 from symphony.core.effects import CancelWork, Reject, StartWork
 from symphony.core.held import Held, Job
-from symphony.core.ids import EntryId, Epoch, NodeId, UnitId, salted_digest
+from symphony.core.ids import Epoch, NodeId, UnitId, salted_digest
 from symphony.core.inputs import WorkDone, WorkFailed, WorkMoved
 from symphony.core.journal import Journal
 from symphony.core.lease import owner_until_ms, renew_every_ms
+from symphony.core.mandates import mandate
 from symphony.core.match import eligible
 from symphony.core.messages import (
     Beacon,
     Bid,
     Bids,
     Done,
+    ForOwner,
     Progress,
     Refused,
     Renewed,
@@ -42,7 +44,7 @@ from symphony.core.messages import (
 )
 from symphony.core.outbox import Outbox
 from symphony.core.pace import Pace
-from symphony.core.records import AWARD, RESULT, Award, ResultRecord
+from symphony.core.records import RESULT, ResultRecord
 from symphony.core.timers import OwnerLetsGo, Renew
 
 
@@ -89,6 +91,20 @@ class Worker:
     def _busy(self, agent: str) -> int:
         return sum(job.award.agent == agent for job in self._jobs.values())
 
+    def heard(self, peer: NodeId, message: ForOwner) -> None:
+        """A conductor speaks."""
+        match message:
+            case Renewed():
+                self.renewed(peer, message)
+            case Beacon():
+                self.answer(peer, message)
+            case Work():
+                self.take(peer, message)
+            case Stop():
+                self.stop(peer, message)
+            case _:
+                assert_never(message)
+
     def answer(self, peer: NodeId, beacon: Beacon) -> None:
         """Bid for what our agents may own; an empty answer says no at once."""
         if beacon.conductor != peer:
@@ -117,19 +133,18 @@ class Worker:
 
     def take(self, peer: NodeId, work: Work) -> None:
         """Check the award and start, or queue, the work; otherwise say why not."""
-        found = self._award(peer, work)
+        found = mandate(self._journal, peer, work)
         if isinstance(found, str):
             self._out.send(peer, Refused(work.unit, work.epoch, found))
             return
-        entry, task, award = found
         deadline_ms = self._out.now_ms + work.deadline_ms
-        job = Job(peer, task, award, EntryId(entry.id), work.order, work.salt, deadline_ms)
+        job = Job(peer, found, work.order, work.salt, deadline_ms)
         self._held.drop(peer, job.unit, job.epoch)
         if work.after is not None:
             self._hold(job, UnitId(work.after))
             return
-        if job.epoch == self._fences.get((peer, job.unit), 0):
-            self._repeated(peer, job.unit, job.epoch)
+        if job.epoch == self._fences.get((job.origin, job.unit), 0):
+            self._repeated(job)
             return
         wrong = self._queue(job)
         if wrong:
@@ -149,11 +164,11 @@ class Worker:
     def _queue(self, job: Job) -> str:
         """Start the job as soon as its agent has a free slot; or say why not."""
         unit, epoch, award = job.unit, job.epoch, job.award
-        if epoch <= self._fences.get((job.conductor, unit), 0):
+        if epoch <= self._fences.get((job.origin, unit), 0):
             return "a newer award of this unit is known"
-        if unit in self._jobs and self._jobs[unit].conductor != job.conductor:
+        if unit in self._jobs and self._jobs[unit].origin != job.origin:
             return "this unit is another conductor's"
-        self._fence(job.conductor, unit, epoch)
+        self._fence(job.origin, unit, epoch)
         listing = self._directory.get(self._me, award.agent)
         if listing is None or award.agent not in self._agents:
             return "no such agent here"
@@ -168,41 +183,29 @@ class Worker:
         self._start(award.agent, listing)
         return ""
 
-    def _repeated(self, peer: NodeId, unit: UnitId, epoch: Epoch) -> None:
-        """The same award again: a copy made on its way, or a conductor that was restarted and
-        wants to know how it stands.
+    def _repeated(self, again: Job) -> None:
+        """The same award again: a copy made on its way, or a conductor that was restarted, or has
+        taken over from another, and wants to know how it stands.
         """
-        done = self._handed_over.get((peer, unit, epoch))
+        peer, unit, epoch = again.conductor, again.unit, again.epoch
+        done = self._handed_over.get((again.origin, unit, epoch))
+        job = self._current(unit, epoch)
         if done is not None:
             self._out.send(peer, done)
-        elif self._current(unit, epoch) is None:
+        elif job is not None:
+            job.conductor = peer
+        else:
             self._out.send(peer, Refused(unit, epoch, "this award was let go of", begun=True))
 
-    def _award(self, peer: NodeId, work: Work) -> tuple[Entry, bytes, Award] | str:
-        """The award that entitles us, or why there is none."""
-        entry = self._journal.take_signed(peer, work.entry)
-        if entry is None or entry.kind != Kind.AWARD or entry.body is None:
-            return "no award entry"
-        if entry.author != peer:
-            return "the award is not by the sender"
-        try:
-            record = AWARD.decode(entry.body)
-        except DecodeError as error:
-            return f"award: {error}"[:300]
-        for award in record.awards:
-            if (award.unit, award.epoch, award.owner) == (work.unit, work.epoch, self._me):
-                return entry, record.task, award
-        return "the award does not name this node"
-
-    def _fence(self, conductor: NodeId, unit: UnitId, epoch: Epoch) -> None:
+    def _fence(self, origin: NodeId, unit: UnitId, epoch: Epoch) -> None:
         """Remember the highest epoch of a unit, and drop what an older one was doing.
 
-        Fences are per conductor: nobody can fence off a unit of somebody else's task.
+        Nobody can fence off a unit of somebody else's task (`mandates`).
         """
         old = self._jobs.get(unit)
         if old is not None:
             self._drop(old)
-        self._fences[conductor, unit] = epoch
+        self._fences[origin, unit] = epoch
         while len(self._fences) > limits.MAX_FENCES:
             del self._fences[next(iter(self._fences))]
 
@@ -297,7 +300,7 @@ class Worker:
         entry = self._journal.write(Kind.RESULT, RESULT.encode(record), refs=refs)
         done = Done(entry.encode(), job.unit, job.epoch, output, begun)
         self._out.send(job.conductor, done)
-        self._handed_over[job.conductor, job.unit, job.epoch] = done
+        self._handed_over[job.origin, job.unit, job.epoch] = done
         while len(self._handed_over) > limits.MAX_HANDED_OVER:
             self._handed_over.popitem(last=False)
 

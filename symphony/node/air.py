@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import structlog
@@ -15,7 +16,7 @@ import trio
 
 from ledger import DecodeError, Store
 from symphony.core import messages
-from symphony.core.effects import Expel, Meet, Publish, Reject, Send, SendRange
+from symphony.core.effects import Expel, Meet, Publish, Reject, Send, SendRange, SendSealed
 from symphony.core.ids import NodeId
 from symphony.core.inputs import Heard, Input, PeerDown, PeerUp
 from symphony.core.messages import Beacon, Entries, Fork, Heads, Reconcile, Want
@@ -23,6 +24,7 @@ from symphony.net import Channel, FrameSeen, GossipSeen, NetEvent, Network, Topi
 from symphony.net import PeerDown as NetDown
 from symphony.net import PeerUp as NetUp
 from symphony.node import limits
+from symphony.node.boxes import seal_box
 from symphony.node.outgoing import Outgoing
 from symphony.node.ranges import Ranges
 
@@ -61,6 +63,12 @@ class NetworkAir:
         data = self._encoded(effect.message)
         if not self._network.send(effect.peer, data, channel=channel):
             _log.debug("not_sent", peer=effect.peer.hex()[:8], type=effect.message.type)
+
+    def send_sealed(self, effect: SendSealed) -> None:
+        """Seal what only the peer is to read, and send it in its turn."""
+        box = seal_box(effect.key, effect.data, effect.message.about)
+        if box is not None:  # its key is no key: so it never gets anything
+            self.send(Send(effect.peer, replace(effect.message, box=box)))
 
     def _encoded(self, message: messages.Message) -> bytes:
         """A beacon or a word of presence goes to several nodes: it is encoded once."""

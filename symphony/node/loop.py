@@ -43,9 +43,11 @@ from symphony.core.effects import (
     Reject,
     Send,
     SendRange,
+    SendSealed,
     SetTimer,
     StartWork,
     Tell,
+    Unseal,
 )
 from symphony.core.events import (
     Event,
@@ -55,15 +57,25 @@ from symphony.core.events import (
     OwnLogUnconfirmed,
 )
 from symphony.core.ids import TaskId
-from symphony.core.inputs import BodiesDropped, Input, LogHashed, LookedUp, TimerFired
+from symphony.core.inputs import (
+    BodiesDropped,
+    Input,
+    LogHashed,
+    LookedUp,
+    TimerFired,
+    Unsealed,
+)
+from symphony.core.notes import TaskBegun
 from symphony.core.swarm import Swarm
 from symphony.core.timers import Timer
 from symphony.errors import LedgerInvalid
 from symphony.node import limits
+from symphony.node.boxes import BoxKey
 from symphony.node.high_water import HighWater
 from symphony.node.hub import Hub, ended_task
 from symphony.node.notebook import Notebook
 from symphony.node.unkept import Pile, Unkept, at_once
+from symphony.node.unsealing import open_boxes
 from symphony.node.workshop import Workshop
 
 _log = structlog.get_logger("symphony.loop")
@@ -75,6 +87,8 @@ class Air(Protocol):
     """What carries messages: the network, or nothing for a swarm of one."""
 
     def send(self, effect: Send) -> None: ...
+
+    def send_sealed(self, effect: SendSealed) -> None: ...
 
     def send_range(self, effect: SendRange) -> None: ...
 
@@ -99,6 +113,7 @@ class Loop:
         receipts: Path,
         high_water: HighWater,
         notebook: Notebook,
+        box: BoxKey,
     ) -> None:
         self.swarm = swarm
         self._store = store
@@ -107,6 +122,7 @@ class Loop:
         self._receipts = receipts
         self._high_water = high_water
         self._notebook = notebook
+        self._box = box
         self._found: list[Input] = []
         self._inlet, self._inbox = trio.open_memory_channel[Input](limits.INBOX)
         self._timers: list[tuple[int, int, Timer]] = []
@@ -237,6 +253,27 @@ class Loop:
         else:
             await self.on_disk(partial(self._notebook.end, task, ended))
 
+    def _begun(self, note: Note) -> None:
+        """A task that another node conducted goes on here: from here on its story is kept."""
+        begun = note.note
+        if isinstance(begun, TaskBegun) and self._hub.story(note.task) is None:
+            self._hub.begin(note.task, begun.spec, begun.wall_ms)
+
+    def _say(self, effect: Send | SendSealed | SendRange | Publish) -> None:
+        match effect:
+            case Send():
+                self.air.send(effect)
+            case SendSealed():
+                self.air.send_sealed(effect)
+            case SendRange():
+                self.air.send_range(effect)
+            case Publish():
+                self.air.publish(effect)
+
+    def _unseal(self, wanted: Unseal) -> Unsealed:
+        """Half a millisecond for each box: not in the loop."""
+        return Unsealed(wanted.task, open_boxes(self._box, wanted.task, wanted.boxes))
+
     def _hash_log(self, wanted: HashLog) -> LogHashed:
         frontier = self._store.frontier(wanted.author, wanted.size)
         root = frontier.root() if frontier is not None else None
@@ -297,6 +334,7 @@ class Loop:
                 self.unkept.add(effect.entries, now_ms)
             elif isinstance(effect, Note):
                 self.unkept.note(effect, now_ms)
+                self._begun(effect)
             elif isinstance(effect, KeepFork):
                 proofs.append(effect.proof)
         overdue = self.unkept.due_ms is not None and self.unkept.due_ms <= now_ms
@@ -310,12 +348,10 @@ class Loop:
                     pass
                 case Forget(task):
                     await self._forget(task)
-                case Send():
-                    self.air.send(effect)
-                case SendRange():
-                    self.air.send_range(effect)
-                case Publish():
-                    self.air.publish(effect)
+                case Send() | SendSealed() | SendRange() | Publish():
+                    self._say(effect)
+                case Unseal():
+                    self._found.append(await self.on_disk(partial(self._unseal, effect)))
                 case Embed():
                     self.embed(effect)
                 case StartWork():

@@ -166,7 +166,8 @@ async def _run(
     high_water = HighWater(settings.home)
     stack.callback(high_water.close)
     notebook = stack.enter_context(closing(Notebook(settings.home)))
-    loop = Loop(swarm, store, hub, monotonic_ms, receipts, high_water, notebook)
+    box = BoxKey(key.seed)
+    loop = Loop(swarm, store, hub, monotonic_ms, receipts, high_water, notebook, box)
     encoder = await open_encoder()
     household = await move_in(settings, encoder, stack)
     restored = restore(swarm, store, monotonic_ms, wall_ms, _tasks(notebook, hub))
@@ -203,8 +204,7 @@ async def _run(
         alone = settings.append_unasked or high_water.in_place
         mark = OwnLogMark(high_water.seq, len(known), alone)
         life = household.capabilities, wall_ms(), network.addresses, mark
-        whose = BoxKey(key.seed).public, membership.operator
-        await loop.feed(Started(*life, *whose))
+        await loop.feed(Started(*life, box.public, membership.operator))
         await _dial_all(network.dial, settings, swarm_file, insist)
         serving = await _open_gateway(settings, desk, nursery, stack)
         garbage.settle()

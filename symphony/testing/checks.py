@@ -28,8 +28,11 @@ from symphony.core.events import (
     Event,
     FailedOver,
     PlanMade,
+    TaskAccepted,
     TaskEnded,
     TaskResumed,
+    TaskSteppedBack,
+    TaskTakenOver,
     UnitAwarded,
     UnitDone,
     UnitHedged,
@@ -39,6 +42,7 @@ from symphony.core.receipt import verify_receipt
 from symphony.core.records import VERDICT
 from symphony.core.task_run import TaskRun
 from symphony.errors import ReceiptInvalid
+from symphony.testing.bequest import allowed_ms
 from symphony.testing.scenario import TaskScript
 
 SLACK_MS = 100
@@ -69,6 +73,14 @@ class Watch:
     awards: int = 0
     """How many of its awards were seen."""
     refused_plans: set[str] = field(default_factory=set)
+    conductors: int = 1
+    """How many nodes conducted it, one after the other or at once."""
+    lost_ms: int = 0
+    """When its conductor was lost for good."""
+    authors: list[bytes] = field(default_factory=list)
+    """Who gave a verdict."""
+    ended_at: list[int] = field(default_factory=list)
+    """The nodes that said how it ended."""
 
 
 @dataclass(slots=True)
@@ -76,6 +88,7 @@ class Checks:
     """Collects violations, marks and measures of one run."""
 
     verify: Verifier
+    kinds: frozenset[str] = frozenset()
     violations: list[str] = field(default_factory=list)
     marks: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
@@ -91,12 +104,17 @@ class Checks:
         if own and entry.kind == Kind.VERDICT and entry.body is not None:
             watch = self.tasks[TaskId(VERDICT.decode(entry.body).task)]
             watch.verdicts.add(entry.id)
-            if len(watch.verdicts) > 1 and not watch.rolled_back:
+            others = watch.authors.count(entry.author)
+            watch.authors.append(entry.author)
+            twice = others > 0 if watch.script.spec.durable else len(watch.verdicts) > 1
+            if twice and not watch.rolled_back:
                 self.violate(f"a second verdict for task {_name(watch)}")
 
-    def told(self, now_ms: int, event: Event) -> None:
+    def told(self, now_ms: int, event: Event, node: int) -> None:
         """An event of any node: marks, measures, and the end of tasks."""
         match event:
+            case TaskTakenOver() | TaskSteppedBack() | TaskAccepted():
+                self._in_line(event)
             case BeaconSent(task, at_ms, units, _):
                 called = self.tasks[task].called_ms
                 for unit in units:
@@ -110,7 +128,8 @@ class Checks:
                     self.violate(f"{event.unit} was done already, and is awarded again")
                 self.task_of[unit_id(event.task, event.unit)] = event.task
                 self.tasks[event.task].awarded_ms[event.unit, event.epoch] = now_ms
-                self._measure(self.tasks[event.task], event)
+                if self.tasks[event.task].script.node == node:
+                    self._measure(self.tasks[event.task], event)
             case UnitHedged():
                 self.marks.add("hedged")
                 self.counts["hedges"] += 1
@@ -129,7 +148,7 @@ class Checks:
                     self.tasks[event.task].refused_plans.add(event.unit)
                 self._mark_failover(event.reason)
             case TaskEnded():
-                self._ended(now_ms, event)
+                self._ended(now_ms, event, node)
             case PlanMade(task=task, chain=chain):
                 if event.fallback:
                     self.marks.add("plan fell back")
@@ -137,6 +156,20 @@ class Checks:
                     self.marks.add("plan mended")
             case _:
                 pass
+
+    def _in_line(self, event: TaskTakenOver | TaskSteppedBack | TaskAccepted) -> None:
+        """What happens to durable tasks only."""
+        watch = self.tasks[event.task]
+        match event:
+            case TaskTakenOver():
+                self.marks.add("task taken over")
+                watch.conductors += 1
+                watch.kept.clear()
+                watch.called_ms.clear()
+            case TaskSteppedBack():
+                self.marks.add("stepped back")
+            case TaskAccepted() if watch.script.spec.durable:
+                self.marks.add("durable task")
 
     def crashed(self, watch: Watch, steps: set[UnitId] | None) -> None:
         """The conductor of a task died; `steps` are those whose results are on its disk, None if
@@ -187,24 +220,30 @@ class Checks:
             if reason.startswith(part) or part in reason:
                 self.marks.add(mark)
 
-    def _ended(self, now_ms: int, event: TaskEnded) -> None:
+    def _ended(self, now_ms: int, event: TaskEnded, node: int) -> None:
         watch = self.tasks[event.task]
-        watch.ended.append(event)
-        watch.ended_ms = now_ms
         name = _name(watch)
-        if len(watch.ended) > 1 and not watch.rolled_back:
+        if node in watch.ended_at and not watch.rolled_back:
             self.violate(f"task {name} ended twice")
+        watch.ended.append(event)
+        watch.ended_at.append(node)
+        if len(watch.ended) > 1 and watch.script.spec.durable:
+            return  # another of its line says so, too; see `bequest`
+        watch.ended_ms = now_ms
         late_ms = now_ms - watch.submitted_ms - watch.script.spec.deadline_ms
-        if late_ms > watch.slack_ms + watch.late_ms:
+        durable_ms = allowed_ms(watch, self.kinds) if watch.script.spec.durable else 0
+        if late_ms > watch.slack_ms + max(watch.late_ms, durable_ms):
             self.violate(f"task {name} ended {late_ms} ms after its deadline")
         self._mark_end(event)
-        if event.error == "ledger_invalid":
+        if event.outcome == "answered" and watch.conductors > 1:
+            self.marks.add("task taken over and answered")
+        if event.error == "ledger_invalid" or node != watch.script.node:
             watch.run = None  # its conductor's log is over: there is no verdict
         if watch.run is not None and watch.run.tokens_reserved != 0:
             self.violate(f"task {name} ended with {watch.run.tokens_reserved} tokens reserved")
         if event.tokens > watch.script.spec.budget_tokens:
             self.violate(f"task {name} used {event.tokens} tokens, more than its budget")
-        if event.receipt and not watch.rolled_back:
+        if event.receipt and not watch.rolled_back and not watch.script.spec.durable:
             self._check_receipt(watch, event)
         if event.outcome == "answered" and "task resumed" in self.marks and watch.kept:
             self.marks.add("task resumed and answered")
@@ -249,7 +288,8 @@ class Checks:
             if not watch.ended and not watch.lost:
                 self.violate(f"task {_name(watch)} never ended")
             said = watch.ended and watch.ended[-1].receipt and not watch.rolled_back
-            if said and len(watch.verdicts) != 1:
+            few, many = not watch.verdicts, len(watch.verdicts) > 1
+            if said and (few or (many and not watch.script.spec.durable)):
                 self.violate(f"task {_name(watch)} ended with {len(watch.verdicts)} verdicts")
 
 

@@ -39,7 +39,9 @@ class Effort:
         """An engine was started on an award; its generation may cost so much, until it is done."""
         world = self._world
         watch = self._watch(unit)
-        if watch is None or watch.rolled_back or world.machines[watch.script.node].script.hostile:
+        if watch is None or watch.rolled_back or watch.conductors > 1:
+            return  # of several conductors each knows its own owners
+        if world.machines[watch.script.node].script.hostile:
             return
         spec, name = watch.script.spec, f"the task of {watch.script.at_ms} ms"
         watch.cost[unit, epoch] = tokens
@@ -71,8 +73,8 @@ class Effort:
 
     def _lingers(self, machine: Machine, unit: UnitId) -> None:
         world, watch = self._world, self._watch(unit)
-        if watch is None or not watch.ended:
-            return
+        if watch is None or not watch.ended or watch.conductors > 1:
+            return  # of several conductors each knows its own owners
         since_ms = max(watch.ended_ms, self._awake_ms.get(machine.index, 0))
         calm = not UNRULY & world.scenario.kinds and not world.network.blocked
         most_ms = PROMPT_MS if calm else LINGER_MS

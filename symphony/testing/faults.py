@@ -197,6 +197,14 @@ class Jump:
 
 
 @dataclass(frozen=True, slots=True)
+class Lose:
+    """A node stops dead and never comes back."""
+
+    at_ms: int
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
 class Flood:
     """A node sends `count` frames of junk to everybody it is connected to."""
 
@@ -205,7 +213,7 @@ class Flood:
     count: int
 
 
-Action = Crash | Split | Pause | Write | Tear | Restore | Forge | Jump | Flood
+Action = Crash | Split | Pause | Write | Tear | Restore | Forge | Jump | Flood | Lose
 
 
 def draw_kinds(random: Random, *, crash: bool) -> frozenset[str]:

@@ -49,7 +49,9 @@ def unrest(machines: Iterable[Machine], ledger: LedgerChecks) -> Iterator[str]:
     machines = [
         machine
         for machine in machines
-        if machine.equivocator is None and machine.script.mischief != "withholder"
+        if machine.equivocator is None
+        and machine.script.mischief != "withholder"
+        and not machine.gone
     ]
     pictures = [picture(machine.swarm) for machine in machines if machine.swarm is not None]
     for at, name in enumerate(("ledgers", "directories", "proofs")):

@@ -11,6 +11,7 @@ knows nothing of it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,9 +39,11 @@ from symphony.core.effects import (
     Reject,
     Send,
     SendRange,
+    SendSealed,
     SetTimer,
     StartWork,
     Tell,
+    Unseal,
 )
 from symphony.core.events import (
     Event,
@@ -75,9 +78,9 @@ from symphony.node.unkept import at_once
 from symphony.testing import mishaps
 from symphony.testing.disk import Disk, in_frames
 from symphony.testing.engines import ENCODER, AgentScript, embed
-from symphony.testing.faults import Forge
 from symphony.testing.hostile import Equivocator
 from symphony.testing.scenario import NodeScript
+from symphony.testing.sealing import handle_boxes
 from symphony.testing.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -97,12 +100,16 @@ class Machine:
         self.script = script
         self.signer = signer
         self.id = NodeId(signer.public)
+        self.box = hashlib.sha256(b"box" + signer.public).digest()
+        """The seed of its box key."""
         self.disk = Disk(world.swarm_id, self.id)
         self.equivocator = Equivocator(signer, world.swarm_id) if script.hostile else None
         self.swarm: Swarm | None = None
         self.incarnation = 0
         self.paused_until_ms = 0
         self.jumped_ms = 0
+        self.gone = False
+        """Whether it never comes back."""
         self.doomed = False
         """Whether it dies as soon as it holds what is not on its disk."""
         self.connected: set[int] = set()
@@ -127,8 +134,8 @@ class Machine:
         alone = disk.in_place or self.equivocator is not None
         self.world.ledger.started(self, known=len(known))
         mark = OwnLogMark(disk.mark, len(known), unasked=alone)
-        who = self.script.operator
-        self.give(Started(self.agents(), self.incarnation, own_log=mark, operator=who))
+        whose = self.world.boxes.public(self.box), self.script.operator
+        self.give(Started(self.agents(), self.incarnation, (), mark, *whose))
 
     def _new_swarm(self, chance: Random) -> Swarm:
         """A core that knows what is on the disk."""
@@ -136,7 +143,7 @@ class Machine:
         swarm = Swarm(
             self.signer, verify, self.world.swarm_id, chance, store.heads(), store.forks()
         )
-        restore(swarm, store, self._local_now_ms, self._wall_ms, self.disk.tasks())
+        restore(swarm, store, self._local_now_ms, self.wall_ms, self.disk.tasks())
         return swarm
 
     def crash(self) -> int:
@@ -161,36 +168,16 @@ class Machine:
         self.extras = tuple(replace(one, name=f"extra-{n}", roles=("judge",)) for n in range(count))
         self.give(AgentsChanged(self.agents()))
 
-    def forge(self, forge: Forge) -> bool:
-        """Sign entries of numbers that are taken. False if there was nothing to lie about."""
-        if self.equivocator is None:
-            return False
-        self.disk.commit()
-        store, world = self.disk.store, self.world
-        end = len(store.ids(self.id, 1, self.disk.mark))
-        first = max(1, end + 1 - forge.back)
-        before, said = store.get(self.id, first - 1), self.agents()[0]
-        branch = self.equivocator.forge(
-            before, self._wall_ms(), said, forge.length, hidden=forge.hidden
-        )
-        victims = {world.machines[index].id for index in forge.to}
-        self.equivocator.show_to(victims, deaf=forge.deaf)
-        world.ledger.forged |= {entry.encode(): entry for entry in branch}
-        frame = Entries(tuple(entry.encode() for entry in branch))
-        for index in sorted(forge.to & self.connected):
-            world.send(self, index, frame)
-        return end > 0
-
     def _local_now_ms(self) -> int:
         return self.local_ms(self.world.now_ms)
 
-    def _wall_ms(self) -> int:
+    def wall_ms(self) -> int:
         return WALL_START_MS + self.world.now_ms + self.script.skew_ms + self.jumped_ms
 
     def jump(self, by_ms: int) -> None:
         """The wall clock is set; the edge sees it and tells the core."""
         self.jumped_ms += by_ms
-        self.give(WallClock(self._wall_ms()))
+        self.give(WallClock(self.wall_ms()))
 
     @property
     def hosted(self) -> tuple[AgentScript, ...]:
@@ -317,6 +304,8 @@ class Machine:
                 self.disk.notes.pop(task, None)
             case Send(peer, message):
                 world.send(self, world.index_of[peer], message)
+            case SendSealed() | Unseal():
+                handle_boxes(self, effect)
             case Publish(_, message):
                 world.publish(self, message)
             case SendRange():
@@ -360,7 +349,7 @@ class Machine:
 
     def _tell(self, event: Event) -> None:
         world = self.world
-        world.checks.told(world.now_ms, event)
+        world.checks.told(world.now_ms, event, self.index)
         match event:
             case FailedOver(reason=reason) if "silent" in reason:
                 mishaps.check_let_go(world, self, event)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, assert_never
 from symphony.core import limits
 from symphony.core.events import FailedOver
 from symphony.core.ids import unit_id
+from symphony.core.messages import Entries
+from symphony.testing.bequest import lose
 from symphony.testing.disk import Copy
 from symphony.testing.faults import (
     Action,
@@ -18,6 +20,7 @@ from symphony.testing.faults import (
     Flood,
     Forge,
     Jump,
+    Lose,
     Pause,
     Restore,
     Split,
@@ -70,6 +73,8 @@ def _befall(world: World, action: Action) -> None:
             pass  # prepared with its copy
         case Jump():
             _jump(world, world.machines[action.node], action.by_ms)
+        case Lose(_, node):
+            lose(world, node)
         case Flood(_, node, count):
             flood(world, world.machines[node], count)
         case _:
@@ -86,23 +91,9 @@ def crash(world: World, machine: Machine, down_ms: int) -> bool:
         marks.add("crash of an owner")
     if len(machine.swarm.conductor):
         marks.add("crash of a conductor")
-    stop(world, machine, "crashes")
+    world.stop(machine, "crashes")
     world.at(world.now_ms + down_ms, partial(world.boot, machine))
     return True
-
-
-def stop(world: World, machine: Machine, why: str) -> None:
-    """The process ends; its peers notice."""
-    lost = machine.crash()
-    for task, watch in world.checks.tasks.items():
-        if watch.script.node == machine.index and not watch.ended:
-            world.checks.crashed(watch, machine.disk.steps_kept(task))
-    if lost:
-        world.checks.marks.add("crash with a lost tail")
-        why += f", and forgets {lost} entries"
-    world.note(f"node {machine.index} {why}")
-    for other in world.neighbours(machine):
-        world.link_changed(machine, other)
 
 
 def strike(world: World, machine: Machine) -> None:
@@ -120,7 +111,7 @@ def strike(world: World, machine: Machine) -> None:
 def stopped_short(world: World, machine: Machine) -> None:
     """A node found that its log lacks what it said already: it ends, and a person tries again."""
     world.checks.marks.add("own log short")
-    stop(world, machine, "refuses to go on")
+    world.stop(machine, "refuses to go on")
     world.at(world.now_ms + TRY_AGAIN_MS, partial(world.boot, machine))
 
 
@@ -162,7 +153,7 @@ def _forge(world: World, forge: Forge) -> None:
         return
     if machine.equivocator.lies:
         world.checks.marks.add("equivocation again")
-    if machine.forge(forge):
+    if forge_entries(machine, forge):
         world.checks.marks.add("equivocation")
         if forge.back > FAR_BACK:
             world.checks.marks.add("equivocation far back")
@@ -206,8 +197,31 @@ def check_let_go(world: World, conductor: Machine, event: FailedOver) -> None:
     owner = world.machines[world.index_of[event.owner]]
     award = (unit_id(event.task, event.unit), event.epoch)
     awarded_ms = world.checks.tasks[event.task].awarded_ms[event.unit, event.epoch]
+    if world.checks.tasks[event.task].conductors > 1:
+        return  # the owner may report to another of the task's line
     held = award in owner.bench.running and (
         owner.bench.taken_ms[award] - awarded_ms <= limits.LEASE_MS // 10
     )
     if held and owner.paused_until_ms <= world.now_ms and owner is not conductor:
         world.checks.violate(f"{event.unit} was given away while node {owner.index} held it")
+
+
+def forge_entries(machine: Machine, forge: Forge) -> bool:
+    """Sign entries of numbers that are taken. False if there was nothing to lie about."""
+    if machine.equivocator is None:
+        return False
+    machine.disk.commit()
+    store, world = machine.disk.store, machine.world
+    end = len(store.ids(machine.id, 1, machine.disk.mark))
+    first = max(1, end + 1 - forge.back)
+    before, said = store.get(machine.id, first - 1), machine.agents()[0]
+    branch = machine.equivocator.forge(
+        before, machine.wall_ms(), said, forge.length, hidden=forge.hidden
+    )
+    victims = {world.machines[index].id for index in forge.to}
+    machine.equivocator.show_to(victims, deaf=forge.deaf)
+    world.ledger.forged |= {entry.encode(): entry for entry in branch}
+    frame = Entries(tuple(entry.encode() for entry in branch))
+    for index in sorted(forge.to & machine.connected):
+        world.send(machine, index, frame)
+    return end > 0

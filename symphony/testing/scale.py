@@ -106,7 +106,7 @@ class LargeMachine(Machine):
     def _new_swarm(self, chance: Random) -> Swarm:
         if self.script.newcomer or self.incarnation > 1:
             return super()._new_swarm(chance)
-        return self.world.common.swarm(self, chance, self._local_now_ms(), self._wall_ms())
+        return self.world.common.swarm(self, chance, self._local_now_ms(), self.wall_ms())
 
     def boot(self) -> None:
         self.heard = self.world.gossip_until()  # what passed while it was down is not repeated

@@ -26,7 +26,7 @@ from symphony.core.effects import Append, Effect
 from symphony.core.ids import NodeId, SwarmId, TaskId
 from symphony.core.inputs import Cancel, Input, Submit
 from symphony.core.messages import Done, Entries, Message
-from symphony.testing import ledger_audit, mishaps
+from symphony.testing import bequest, ledger_audit, mishaps
 from symphony.testing.checks import Checks, Watch
 from symphony.testing.effort import Effort
 from symphony.testing.faults import Jump
@@ -35,6 +35,7 @@ from symphony.testing.machine import Machine
 from symphony.testing.mischief import from_the_future, leaves
 from symphony.testing.network import Network
 from symphony.testing.scenario import Scenario, TaskScript
+from symphony.testing.sealing import Boxes, PlainBoxes, RealBoxes
 from symphony.testing.signing import FastKeys, KeyRing, RealKeys
 
 REST_MS = 180_000
@@ -85,8 +86,9 @@ class World:
         self.random = Random(f"world/{scenario.seed}")
         self.now_ms = 0
         self.keys: KeyRing = RealKeys() if scenario.real_keys else FastKeys()
+        self.boxes: Boxes = RealBoxes(self.random) if scenario.real_keys else PlainBoxes()
         self.swarm_id = SwarmId(hashlib.sha256(f"swarm/{scenario.seed}".encode()).digest())
-        self.checks = Checks(self.keys.verify)
+        self.checks = Checks(self.keys.verify, scenario.kinds)
         self.ledger = LedgerChecks(self.checks, self.swarm_id)
         self.effort = Effort(self)
         self.network = Network(self.random, scenario.weather)
@@ -150,6 +152,7 @@ class World:
             self._run_until(self.now_ms + LOOK_EVERY_MS)
         self._check_rest()
         self._check_cost(self._synced() - healed)
+        bequest.check(self)
         self.checks.finished(self.scenario.expect)
         return self._report()
 
@@ -160,12 +163,25 @@ class World:
         return self.random.randrange(200)
 
     def boot(self, machine: Machine) -> None:
-        if machine.alive:
+        if machine.alive or machine.gone:
             return
         if machine.incarnation:
             self.checks.marks.add("restart")
             self.note(f"node {machine.index} starts again")
         machine.boot()
+        for other in self.neighbours(machine):
+            self.link_changed(machine, other)
+
+    def stop(self, machine: Machine, why: str) -> None:
+        """The process of a node ends; its peers notice."""
+        lost = machine.crash()
+        for task, watch in self.checks.tasks.items():
+            if watch.script.node == machine.index and not watch.ended:
+                self.checks.crashed(watch, machine.disk.steps_kept(task))
+        if lost:
+            self.checks.marks.add("crash with a lost tail")
+            why += f", and forgets {lost} entries"
+        self.note(f"node {machine.index} {why}")
         for other in self.neighbours(machine):
             self.link_changed(machine, other)
 
@@ -338,6 +354,8 @@ class World:
             found.append("owners that still work")
         if any(machine.bench.running for machine in self.machines):
             found.append("engines that still run")
+        if bequest.waiting(self):
+            found.append("durable tasks that nobody took over")
         return found
 
     def _check_rest(self) -> None:

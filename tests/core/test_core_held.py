@@ -14,6 +14,7 @@ from symphony.core.events import FailedOver, TaskEnded
 from symphony.core.held import Held, Job
 from symphony.core.ids import salted_digest, unit_id
 from symphony.core.inputs import PeerDown, WorkFailed
+from symphony.core.mandates import Mandate
 from symphony.core.messages import Done, Order, Progress, Quote, Refused, Stop, Work, encode_order
 from symphony.core.records import AWARD, RESULT
 
@@ -115,7 +116,8 @@ def test_only_so_much_is_held_and_only_what_lacks_one_output():
 def test_all_that_is_held_together_has_a_bound():
     stage = stage_with()
     award = AWARD.decode(parse_entry(work_for(stage, "ada").entry).body).awards[0]
-    job = Job(stage.me, TASK, award, b"i" * 32, LACKING, b"s" * 16, 60_000)
+    mandate = Mandate(stage.me, TASK, award, b"i" * 32)
+    job = Job(stage.me, mandate, LACKING, b"s" * 16, 60_000)
     held = Held()
     kept = [held.put(job, unit_id(TASK, f"plan/{n}")) for n in range(limits.MAX_WORK_HELD + 1)]
     assert kept == [True] * limits.MAX_WORK_HELD + [False]

@@ -234,7 +234,8 @@ FORGERIES = [
     (Ballot, "weight", Kind.VERDICT, ballot(weight=1), "weighs"),
 ]
 UNPROVEN = {
-    TaskRecord: {"planning", "deadline_ms", "choices", "alpha"},  # what the user wished; no claim
+    # What the user wished; no claim. Stewards have claims of their own.
+    TaskRecord: {"planning", "deadline_ms", "choices", "alpha", "stewards"},
     AwardRecord: set(),
     Award: {"lease_ms", "lapse"},
     Requirement: {"vector", "encoder"},  # what a text embeds to; scores are checked against it
