@@ -6,8 +6,6 @@ checkpoints and everybody's cosign entries are read through once, page by page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ledger.checkpoint import Checkpoint, parse_checkpoint, parse_cosign
 from ledger.clock import physical_ms
 from ledger.entry import Entry
@@ -15,9 +13,9 @@ from ledger.errors import InvalidEntry
 from ledger.horizon import encode_horizon, is_kept_below
 from ledger.kinds import Kind
 from ledger.limits import DROP_AFTER_MS, MAX_HORIZON_COSIGNS, MIN_HORIZON_AGE_MS
+from ledger.paging import all_of
 from ledger.store import Store
 
-_PAGE = 500
 """Entries read at once: at most 3 MiB of cosign entries."""
 
 
@@ -29,14 +27,14 @@ def draw(store: Store, author: bytes, now_ms: int) -> bytes | None:
     begins = max((each.size for each in store.horizons() if each.author == author), default=0)
     old = {
         claim: entry
-        for entry in _all(store, Kind.CHECKPOINT)
+        for entry in all_of(store, Kind.CHECKPOINT)
         if entry.author == author
         and physical_ms(entry.hlc) <= latest_ms
         and (claim := _claim(entry)) is not None
         and claim.size > begins
     }
     seen: dict[Checkpoint, dict[bytes, Entry]] = {}
-    for entry in _all(store, Kind.COSIGN):
+    for entry in all_of(store, Kind.COSIGN):
         if entry.author != author:
             for claim in old.keys() & _cosigned(entry):
                 seen.setdefault(claim, {})[entry.author] = entry
@@ -50,13 +48,6 @@ def draw(store: Store, author: bytes, now_ms: int) -> bytes | None:
         shortest = cosigns[:MAX_HORIZON_COSIGNS]
         return encode_horizon(frontier, last.head, old[claim], shortest, kept)
     return None
-
-
-def _all(store: Store, kind: int) -> Iterator[Entry]:
-    after = 0
-    while page := store.by_kind(kind, after_rowid=after, limit=_PAGE):
-        yield from (entry for _, entry in page)
-        after = page[-1][0]
 
 
 def _claim(entry: Entry) -> Checkpoint | None:

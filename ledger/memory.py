@@ -15,7 +15,7 @@ from ledger.fork import ForkProof
 from ledger.horizon import Horizon, is_kept_below
 from ledger.keys import Verifier
 from ledger.merkle import Frontier
-from ledger.retention import is_mortal
+from ledger.retention import mortal_until
 from ledger.store import (
     Problem,
     audit,
@@ -191,12 +191,12 @@ class MemoryStore:
 
     def drop_bodies(self, before: int, *, keep: Collection[tuple[bytes, int]], limit: int) -> int:
         due = [
-            (entry.expires or 0, log.number, entry.seq, log)
+            (until, log.number, entry.seq, log)
             for log in self._logs.values()
             for entry in log.entries.values()
             if entry.body is not None
-            and is_mortal(entry.header)
-            and (entry.expires or 0) <= before
+            and (until := mortal_until(entry.header)) is not None
+            and until <= before
             and (entry.author, entry.seq) not in keep
         ]
         due.sort(key=lambda row: row[:3])

@@ -23,18 +23,15 @@ from ledger.header import Header
 from ledger.limits import DROP_AFTER_MS, FIRST_OWN_KIND
 
 
-def is_mortal(header: Header) -> bool:
-    """Will there be a time when the body of this entry may be dropped?"""
-    return header.expires is not None and header.kind < FIRST_OWN_KIND
+def mortal_until(header: Header) -> int | None:
+    """The stamp after which the body of this entry may be dropped; None if it stays for ever."""
+    return header.expires if header.kind < FIRST_OWN_KIND else None
 
 
 def may_lack(header: Header, now_ms: int) -> bool:
     """May this entry come without its body, at wall-clock time `now_ms`?"""
-    return (
-        header.expires is not None
-        and header.kind < FIRST_OWN_KIND
-        and physical_ms(header.expires) <= now_ms
-    )
+    until = mortal_until(header)
+    return until is not None and physical_ms(until) <= now_ms
 
 
 def drop_before(now_ms: int) -> int:

@@ -25,7 +25,7 @@ from ledger.fork import ForkProof
 from ledger.horizon import Horizon, check_horizon
 from ledger.keys import Verifier
 from ledger.merkle import Frontier
-from ledger.retention import is_mortal
+from ledger.retention import mortal_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def audit(
         if (row.author, row.seq, row.kind) != (entry.author, entry.seq, entry.kind):
             text = "author, seq or kind differ from the signed header"
             yield Problem(row.author, row.seq, text)
-        if entry.body is None and not is_mortal(entry.header):
+        if entry.body is None and mortal_until(entry.header) is None:
             yield Problem(row.author, row.seq, "the body is missing, and is never dropped")
         if entry.seq > 1 and last_id is not None and entry.prev != last_id:
             yield Problem(row.author, row.seq, "prev is not the id of the entry before")

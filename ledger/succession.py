@@ -46,15 +46,13 @@ from ledger.header import HASH_BYTES
 from ledger.keys import PUBLIC_BYTES
 from ledger.kinds import Kind
 from ledger.limits import MAX_SUCCESSIONS
+from ledger.paging import all_of
 
 if TYPE_CHECKING:
     from ledger.store import Store
 
 REMEMBERED = (Kind.PLEDGE, Kind.ADOPT, Kind.RETIRE)
 """The kinds that a node reads back from its store when it starts."""
-
-_PAGE = 500
-"""Entries read at once: some 150 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +237,7 @@ class Succession:
 def remembered(store: Store) -> Iterator[Entry]:
     """The stored entries that a new book must be told of with `Succession.note`."""
     for kind in REMEMBERED:
-        after = 0
-        while page := store.by_kind(kind, after_rowid=after, limit=_PAGE):
-            yield from (entry for _, entry in page)
-            after = page[-1][0]
+        yield from all_of(store, kind)
 
 
 def _fields(entry: Entry, kind: Kind) -> codec.Value:

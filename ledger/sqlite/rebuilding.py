@@ -11,7 +11,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from ledger.header import parse_header
-from ledger.retention import is_mortal
+from ledger.retention import mortal_until
 from ledger.sqlite import bodies, frontiers
 from ledger.sqlite.schema import transaction
 
@@ -43,11 +43,10 @@ def rebuild(db: sqlite3.Connection) -> Rebuilt:
         db.execute("DELETE FROM expiry")
         after = expiries = 0
         while page := db.execute(_WHOLE, (after, _PAGE_ROWS)).fetchall():
-            headers = [(log, seq, parse_header(raw)) for _, log, seq, raw in page]
             mortal = [
-                (each.expires, log, seq)
-                for log, seq, each in headers
-                if each.expires is not None and is_mortal(each)
+                (until, log, seq)
+                for _, log, seq, raw in page
+                if (until := mortal_until(parse_header(raw))) is not None
             ]
             bodies.note(db, mortal)
             expiries += len(mortal)

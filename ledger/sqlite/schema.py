@@ -41,7 +41,7 @@ COMMON = (Kind.AWARD, Kind.RESULT)
 """What a ledger is made of, and what nobody looks for by its kind alone: these kinds have no place
 in the index by kind. To look for one all the same is a walk through the table."""
 
-SELDOM = "kind NOT IN (3, 4)"
+SELDOM = f"kind NOT IN {tuple(map(int, COMMON))}"
 """All other kinds; they have one. A query that is to use the index says the same words."""
 
 MIGRATIONS = (

@@ -29,7 +29,7 @@ from ledger.header import entry_id, parse_header
 from ledger.horizon import Horizon
 from ledger.keys import Verifier
 from ledger.merkle import Frontier
-from ledger.retention import is_mortal
+from ledger.retention import mortal_until
 from ledger.sqlite import bodies, frontiers, horizons
 from ledger.sqlite.rebuilding import Rebuilt, rebuild
 from ledger.sqlite.schema import (
@@ -165,9 +165,9 @@ class SqliteStore:
                 end.fresh[seq] = entry.id
                 kind = header.kind
                 rows.append((number, seq, kind, entry.header_bytes, entry.signature, body))
-                expires = header.expires
-                if expires is not None and body is not None and is_mortal(header):
-                    mortal.append((expires, number, seq))
+                until = mortal_until(header)
+                if until is not None and body is not None:
+                    mortal.append((until, number, seq))
             self._db.executemany(_INSERT, rows)
             bodies.note(self._db, mortal)
             moved = [(end.seq, end.id, end.hlc, end.number) for end in ends.values()]

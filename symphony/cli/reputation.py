@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symphony.cli.ledger import PAGE, opened
+from symphony.cli.ledger import opened
 from symphony.cli.options import HomeOption, JsonOption, home_of
 from symphony.cli.show import facts, out_json, table
 
@@ -76,18 +76,17 @@ def _computed(store: SqliteStore, at_ms: int) -> Reputation:
 def _evidence(store: SqliteStore) -> Iterator[Entry]:
     """All entries that may hold evidence, page by page."""
     from ledger.kinds import Kind
+    from ledger.paging import all_of
 
     for kind in (Kind.PROBE, Kind.VERDICT):
-        after = 0
-        while page := store.by_kind(kind, after_rowid=after, limit=PAGE):
-            yield from (entry for _, entry in page)
-            after = page[-1][0]
+        yield from all_of(store, kind)
 
 
 def _moment(store: SqliteStore, at: str | None) -> int:
     """The time of a checkpoint, or of the newest entry. Raises `UsageError` for an unknown one."""
     from ledger.clock import physical_ms
     from ledger.kinds import Kind
+    from ledger.paging import all_of
     from symphony.errors import UsageError
 
     if at is None:
@@ -97,11 +96,8 @@ def _moment(store: SqliteStore, at: str | None) -> int:
         raise UsageError(
             f"--at {at[:80]!r} is no id", hint=f"give {MIN_PREFIX} to 64 hexadecimal digits"
         )
-    found: list[Entry] = []
-    after = 0
-    while page := store.by_kind(Kind.CHECKPOINT, after_rowid=after, limit=PAGE):
-        found += [entry for _, entry in page if entry.id.hex().startswith(prefix)]
-        after = page[-1][0]
+    all_checkpoints = all_of(store, Kind.CHECKPOINT)
+    found = [entry for entry in all_checkpoints if entry.id.hex().startswith(prefix)]
     if len(found) != 1:
         text = "no checkpoint" if not found else f"{len(found)} checkpoints"
         raise UsageError(

@@ -13,7 +13,7 @@ from symphony.cli.show import note, out, out_json
 
 if TYPE_CHECKING:
     from symphony.testing.batch import Source
-    from symphony.testing.registry import Study
+    from symphony.testing.registry import Ask, Study
     from symphony.testing.wish import Wish
 
 SEEDS, LARGE_SEEDS = 100, 1
@@ -169,10 +169,7 @@ def run(
     _batch(written, wanted, jobs, f"symphony sim run {file}", json=json)
 
 
-def _study(study: Study, asked: object, plot: Path | None) -> None:
-    from symphony.testing.registry import Ask
-
-    assert isinstance(asked, Ask)
+def _study(study: Study, asked: Ask, plot: Path | None) -> None:
     module = study.load()
     found = module.run(asked)
     for text in found.violations:

@@ -18,6 +18,7 @@ import typer
 from symphony.cli.durations import milliseconds
 from symphony.cli.options import HomeOption, JsonOption, home_of
 from symphony.cli.show import duration, note, out, out_json
+from symphony.core import limits
 
 if TYPE_CHECKING:
     from symphony.client import Symphony
@@ -33,8 +34,8 @@ AlphaOption = Annotated[
     float | None,
     typer.Option(
         help="Certify the answer at this level, such as 0.05, and stop once that is done.",
-        min=0.0001,
-        max=0.5,
+        min=limits.MIN_ALPHA,
+        max=limits.MAX_ALPHA,
         metavar="LEVEL",
     ),
 ]

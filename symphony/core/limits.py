@@ -11,6 +11,7 @@ MAX_PROMPT_BYTES = 64 * 1024  # a prompt travels in one frame (256 KiB) with its
 MAX_CHAINS = 16  # more ballots than this never changed a vote in the recorded pools
 MAX_NODES = 1_024  # that a task may be limited to: more units than that no task has
 MAX_TASKS = 256  # tasks conducted at once by one node; each holds some 100 KiB of texts
+MIN_ALPHA, MAX_ALPHA = 0.000_1, 0.5  # below, no swarm has votes enough; above, a coin does
 MAX_DEADLINE_MS = 24 * 3600 * 1000  # a day: a task is an answer, not a service
 DEFAULT_DEADLINE_MS = 300_000  # five minutes: a small model on a busy laptop needs some
 DEFAULT_BUDGET_TOKENS = 50_000  # three chains of eight steps with room to spare

@@ -19,7 +19,6 @@ from symphony.gateway import limits
 from symphony.gateway.body import StrictModel
 from symphony.gateway.faults import Refused
 
-MIN_ALPHA, MAX_ALPHA = 0.000_1, 0.5
 _ChoiceText = Annotated[str, Len(1, limits.MAX_CHOICE_CHARS)]
 
 
@@ -28,7 +27,7 @@ class TaskOptions(StrictModel):
 
     chains: Annotated[int, Interval(ge=1, le=core.MAX_CHAINS)] | None = None
     rule: Rule | Literal["auto"] | None = None
-    alpha: Annotated[float, Interval(ge=MIN_ALPHA, le=MAX_ALPHA)] | None = None
+    alpha: Annotated[float, Interval(ge=core.MIN_ALPHA, le=core.MAX_ALPHA)] | None = None
     selection: Selection | None = None
     planning: Annotated[
         Planning | None, Field(validation_alias=AliasChoices("planning", "plan"))

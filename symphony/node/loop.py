@@ -238,20 +238,21 @@ class Loop:
         took_ms = (time.perf_counter() - began) * 1000
         self._append_ms += (took_ms - self._append_ms) / 8
 
-    async def _keep_receipt(self, path: Path, receipt: bytes) -> None:
+    async def _write(self, work: Callable[[], None]) -> None:
+        """Write something that is no entry: here, or in the thread of a slow disk."""
         if self._quick:
-            write_receipt(path, receipt)
+            work()
         else:
-            await self.on_disk(partial(write_receipt, path, receipt))
+            await self.on_disk(work)
+
+    async def _keep_receipt(self, path: Path, receipt: bytes) -> None:
+        await self._write(partial(write_receipt, path, receipt))
 
     async def _forget(self, task: TaskId) -> None:
         """The notes of a task go; what a client may still ask for stays for a while."""
         story = self._hub.story(task)
         ended = None if story is None else ended_task(story)
-        if self._quick:
-            self._notebook.end(task, ended)
-        else:
-            await self.on_disk(partial(self._notebook.end, task, ended))
+        await self._write(partial(self._notebook.end, task, ended))
 
     def _begun(self, note: Note) -> None:
         """A task that another node conducted goes on here: from here on its story is kept."""

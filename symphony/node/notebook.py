@@ -27,6 +27,7 @@ from pathlib import Path
 import structlog
 
 from ledger.errors import DecodeError
+from ledger.sqlite.schema import transaction
 from symphony.core.effects import Note
 from symphony.core.events import TaskEnded
 from symphony.core.ids import TaskId
@@ -117,24 +118,25 @@ class Notebook:
             if self._size_of[note.task] <= limits.NOTE_BYTES_PER_TASK:
                 rows.append((note.task, data))
                 self._unfolded += len(data)
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("INSERT INTO note (task, data) VALUES (?, ?)", rows)
-        self._db.execute("COMMIT")
+        if rows:
+            with transaction(self._db):
+                self._db.executemany("INSERT INTO note (task, data) VALUES (?, ?)", rows)
 
     def end(self, task: TaskId, ended: EndedTask | None) -> None:
         """Drop the notes of a task, and keep how it ended."""
         self._size_of.pop(task, None)
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute("DELETE FROM note WHERE task = ?", (task,))
-        if ended is not None:
-            data = _ENDED.encode(ended)
-            self._unfolded += len(data)
-            row = (task, ended.wall_ms, data)
-            query = "INSERT OR REPLACE INTO ended (task, wall_ms, data) VALUES (?, ?, ?)"
-            self._db.execute(query, row)
-            oldest = "DELETE FROM ended WHERE number <= (SELECT max(number) FROM ended) - ?"
-            self._db.execute(oldest, (limits.ENDED_TASKS,))
-        self._db.execute("COMMIT")
+        with transaction(self._db):
+            self._db.execute("DELETE FROM note WHERE task = ?", (task,))
+            if ended is not None:
+                self._keep_end(task, ended)
+
+    def _keep_end(self, task: TaskId, ended: EndedTask) -> None:
+        data = _ENDED.encode(ended)
+        self._unfolded += len(data)
+        query = "INSERT OR REPLACE INTO ended (task, wall_ms, data) VALUES (?, ?, ?)"
+        self._db.execute(query, (task, ended.wall_ms, data))
+        oldest = "DELETE FROM ended WHERE number <= (SELECT max(number) FROM ended) - ?"
+        self._db.execute(oldest, (limits.ENDED_TASKS,))
 
     @property
     def long(self) -> bool:

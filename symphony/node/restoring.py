@@ -8,9 +8,10 @@ also what was written since the oldest task that had not ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from ledger import Entry, Kind, Store, succession
+from ledger import Kind, Store, succession
+from ledger.paging import pages_of
 from symphony.core.effects import Effect
 from symphony.core.experience import LEARNED_FROM
 from symphony.core.inputs import EntriesStored, TaskFound, WallClock
@@ -36,18 +37,12 @@ def restore(
     """
     effects = swarm.handle(now_ms(), WallClock(wall_ms()))
     for kind in REMEMBERED:
-        for entries in _pages(store, kind, 0):
+        for entries in pages_of(store, kind, limit=limits.RESTORE_PAGE):
             effects += swarm.handle(now_ms(), EntriesStored(entries))
     effects += _evidence(swarm, store, now_ms)
     for found in tasks:
         effects += swarm.handle(now_ms(), found)
     return effects + _own_log(swarm, store, now_ms, tasks)
-
-
-def _pages(store: Store, kind: int, after: int) -> Iterator[tuple[Entry, ...]]:
-    while page := store.by_kind(kind, after_rowid=after, limit=limits.RESTORE_PAGE):
-        yield tuple(entry for _, entry in page)
-        after = page[-1][0]
 
 
 def _evidence(swarm: Swarm, store: Store, now_ms: Callable[[], int]) -> list[Effect]:
@@ -57,7 +52,7 @@ def _evidence(swarm: Swarm, store: Store, now_ms: Callable[[], int]) -> list[Eff
     effects: list[Effect] = []
     for kind in EVIDENCE:
         after = max(0, (row or 0) - limits.EVIDENCE_ROWS)
-        for entries in _pages(store, kind, after):
+        for entries in pages_of(store, kind, after=after, limit=limits.RESTORE_PAGE):
             told = (e for e in entries if kind == Kind.PROBE or e.author != swarm.me)
             effects += swarm.handle(now_ms(), EntriesStored(tuple(told)))
     return effects

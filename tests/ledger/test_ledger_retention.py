@@ -24,7 +24,7 @@ from ledger import (
     seal,
 )
 from ledger.limits import DROP_AFTER_MS, FIRST_OWN_KIND
-from ledger.retention import drop_before, is_mortal, may_lack
+from ledger.retention import drop_before, may_lack, mortal_until
 from ledger.sqlite import SqliteStore
 from ledger.sqlite.bodies import SPAN_MS
 from ledger.sqlite.rebuilding import Rebuilt
@@ -71,7 +71,7 @@ def log(signer, *whats: tuple[int, int | None]) -> list[Entry]:
 )
 def test_what_may_come_without_its_body_and_when(kind, expires_ms, lacks):
     entry = said(ANNA, None, kind=kind, expires_ms=expires_ms)
-    assert is_mortal(entry.header) is lacks
+    assert (mortal_until(entry.header) is not None) is lacks
     for now_ms, over in ((LATER_MS - 1, False), (LATER_MS, True), (LATER_MS + 1, True)):
         assert may_lack(entry.header, now_ms) is (lacks and over)
         book = Book(SWARM, fake_verify)
@@ -257,7 +257,8 @@ def test_both_stores_forget_the_same(annas, bobs, calls):
             assert memory.entries(limit=99) == sqlite.entries(limit=99)
             for _, entry in memory.entries(limit=99):
                 assert entry.body is not None or (
-                    is_mortal(entry.header) and entry.expires <= pack(LATER_MS + 3 * APART_MS)
+                    mortal_until(entry.header) is not None
+                    and entry.expires <= pack(LATER_MS + 3 * APART_MS)
                 )
             assert list(sqlite.verify_all(fake_verify)) == []
         sqlite.close()
