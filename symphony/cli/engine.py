@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 engine = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="What serves the models on this machine."
 )
-KINDS = ("auto", "vllm", "llamacpp", "openai")
+KINDS = ("auto", "vllm", "llamacpp", "openai")  # of servers: a recording is none
 InstallArgument = Annotated[Literal["vllm"], typer.Argument(help="Only vllm needs it.")]
 
 
@@ -29,8 +29,10 @@ def engines(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     settings = load_settings(home=home or global_home()).settings.engine
     rows: list[dict[str, Any]] = []
-    for kind in ("auto", "vllm", "llamacpp", "openai"):
-        choice = explain_choice(EngineSpec(kind=kind, url=settings.url, model=settings.model))
+    for kind in KINDS:
+        choice = explain_choice(
+            EngineSpec(kind=cast("Kind", kind), url=settings.url, model=settings.model)
+        )
         rows.append(
             {
                 "engine": kind,
@@ -59,7 +61,7 @@ def engines(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 @engine.command("test")
 def examine(
-    name: Annotated[str, typer.Argument(help="auto, vllm, llamacpp or openai.")] = "auto",
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")] = "auto",
     model: Annotated[str | None, typer.Option(help="The model.")] = None,
     url: Annotated[str | None, typer.Option(help="A running server.")] = None,
     home: HomeOption = None,

@@ -31,7 +31,7 @@ from symphony.engines.base import (
     Request,
 )
 from symphony.engines.catalog import UNKNOWN_LINEAGE, lookup_model
-from symphony.errors import ConfigError, EngineError, UsageError
+from symphony.errors import ConfigError, EngineError, ModelError, UsageError
 
 PREFIX = "recorded_"
 SUFFIX = ".jsonl.gz"
@@ -113,7 +113,7 @@ class ReplayEngine:
 
 
 def open_recording(name: str) -> ReplayEngine:
-    """The engine for `PATH#MODEL`. Raises `ConfigError` or `UsageError`."""
+    """The engine for `PATH#MODEL`. Raises `ConfigError`, `UsageError` or `ModelError`."""
     path, model = split_name(name)
     asked = _questions(path)
     outputs: dict[str, Recorded] = {}
@@ -121,7 +121,7 @@ def open_recording(name: str) -> ReplayEngine:
         if said_by == model and question in asked:
             outputs[asked[question]] = _output(row)
     if not outputs:
-        raise UsageError(f"{path.name} holds no answers of {model}", hint=recorded.LAYOUT)
+        raise ModelError(f"{path.name} holds no answers of {model}", hint=recorded.LAYOUT)
     return ReplayEngine(model, outputs)
 
 

@@ -35,6 +35,7 @@ ORDERS_BYTES: Final = 16_384
 ERROR_CHARS: Final = 1500
 TAIL_LINES: Final = 12
 HEALTH_EVERY_S: Final = 0.25
+LAST_WORDS_S: Final = 0.25
 HEALTH_TIMEOUT_S: Final = 5.0
 GONE_EVERY_S: Final = 0.1
 _PR_SET_PDEATHSIG: Final = 1
@@ -50,15 +51,20 @@ def main() -> NoReturn:
     except OSError as error:
         _say({"error": f"{type(error).__name__}: {error}"})
         sys.exit(1)
-    threading.Thread(target=_drain, args=(server, tail), daemon=True).start()
+    drain = threading.Thread(target=_drain, args=(server, tail), daemon=True)
+    drain.start()
     threading.Thread(target=_watch_leash, args=(server, grace_s), daemon=True).start()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # meant for the group, which includes us
     while not _healthy(port):
         if server.poll() is not None:
-            time.sleep(HEALTH_EVERY_S)  # its last words are still on their way
+            # Its last words are still on their way through the pipe: `_drain` may run on after
+            # the death, and processes that inherited the pipe may hold its end back for ever.
+            drain.join(LAST_WORDS_S)
             _say({"error": " ".join(tail)[-ERROR_CHARS:] or f"it ended with {server.returncode}"})
             _end(server, grace_s)
-        time.sleep(HEALTH_EVERY_S)
+        # Nothing but an answer says that a server answers. Its death ends the wait at once.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(HEALTH_EVERY_S)
     _say({"url": f"http://127.0.0.1:{port}"})
     server.wait()
     _end(server, grace_s)
@@ -115,8 +121,8 @@ def _end(server: subprocess.Popen[str], grace_s: float) -> NoReturn:
     os.killpg(os.getpgrp(), signal.SIGTERM)
     deadline = time.monotonic() + grace_s
     while time.monotonic() < deadline and _others():
-        server.poll()
-        time.sleep(GONE_EVERY_S)
+        server.poll()  # buries our own child
+        time.sleep(GONE_EVERY_S)  # the others are its children: no event tells us of their end
     for pid in _others():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -17,10 +17,14 @@ from symphony.engines import limits
 from symphony.engines.base import Engine
 from symphony.engines.llamacpp import LlamaCppEngine, LlamaCppOptions
 from symphony.engines.openai import OpenAIEngine
+from symphony.engines.registry import EngineSpec, open_engine
+from symphony.engines.replay import open_recording
 from symphony.engines.supervised import SupervisedEngine
 from symphony.testing.echo import EchoEngine
 from symphony.testing.echo_server import Echo, serve
 from symphony.testing.engine_contract import Subject
+
+from .recordings import MODEL, QUESTIONS, recorded
 
 LATENCY_MS = 12
 STORY = "SLOWLY. ANSWER: once upon a time a fox and a crow met under a tree and talked"
@@ -70,6 +74,20 @@ async def echo_over_http() -> AsyncIterator[Subject]:
                 queue=queue_of(2),
             )
         scope.cancel()
+
+
+@asynccontextmanager
+async def replay(folder: Path) -> AsyncIterator[Subject]:
+    """What was said once: it has no server, is never busy, and says nothing else."""
+    path = recorded(folder)
+    longest = max(QUESTIONS.values(), key=len)
+    yield Subject(
+        open_recording(f"{path}#{MODEL}"),
+        short=QUESTIONS["q/2"],
+        long=longest,
+        wrong_model=partial(open_engine, EngineSpec("replay", model=f"{path}#no-such-model")),
+        recorded=True,
+    )
 
 
 @asynccontextmanager

@@ -28,6 +28,12 @@ async def test_echo_over_http(check: Check) -> None:
         await check(subject)
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_replay(check: Check, tmp_path: Path) -> None:
+    async with subjects.replay(tmp_path) as subject:
+        await check(subject)
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("made", [subjects.llamacpp, subjects.llamacpp_by_url])
 async def test_a_real_model(made: Made, smollm2: Path) -> None:

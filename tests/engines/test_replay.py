@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from pathlib import Path
 
 import pytest
 
 from symphony.engines import EngineSpec, Message, Request, explain_choice, open_engine
 from symphony.engines.base import Choice
-from symphony.errors import ConfigError, EngineError, UsageError
+from symphony.errors import ConfigError, EngineError, ModelError, UsageError
 
 from .conftest import ask, run
-
-QUESTIONS = {"q/1": "How many legs\nhas a crab?", "q/2": "How many legs", "q/3": "Is it so?"}
-OUTPUTS = {"q/1": ("Ten of them.", "10"), "q/2": ("Four?", "4"), "q/3": ("Who knows.", None)}
-
-
-def write(path: Path, rows: list[dict[str, object]]) -> None:
-    path.write_bytes(
-        gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode(), mtime=0)
-    )
+from .recordings import QUESTIONS, recorded
 
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    asked = [{"id": name, "question": text} for name, text in QUESTIONS.items()]
-    write(tmp_path / "toy_test.jsonl.gz", asked)
-    said = [
-        {"model": "crab-7b", "question_id": name, "sample_index": 0, "output_text": text}
-        | {"extracted_answer": answer, "correct": True}
-        for name, (text, answer) in OUTPUTS.items()
-    ]
-    write(tmp_path / "recorded_toy.jsonl.gz", said)
-    return tmp_path / "recorded_toy.jsonl.gz"
+    return recorded(tmp_path)
 
 
 async def reply(recording: Path, text: str) -> str:
@@ -86,8 +68,9 @@ async def test_a_name_that_is_no_recording(name):
 
 
 async def test_a_model_or_a_file_that_is_not_there(recording):
-    for model in (f"{recording}#other", f"{recording.with_name('recorded_no.jsonl.gz')}#m"):
-        with pytest.raises(UsageError):
+    other, nowhere = f"{recording}#other", f"{recording.with_name('recorded_no.jsonl.gz')}#m"
+    for model, fault in ((other, ModelError), (nowhere, UsageError)):
+        with pytest.raises(fault):
             async with open_engine(EngineSpec("replay", model=model)):
                 pass
     recording.with_name("toy_test.jsonl.gz").unlink()
