@@ -142,10 +142,10 @@ def _agents(settings: NodeSettings) -> Iterator[Finding]:
 
 def _engines(_: NodeSettings) -> Iterator[Finding]:
     """What could serve models here, and the memory that they would have."""
-    import psutil  # type: ignore[import-untyped]
-
+    from symphony.cli.show import gigabytes
     from symphony.engines import vllm
     from symphony.engines.llamacpp import missing_package
+    from symphony.engines.machine import memory
 
     missing = missing_package()
     if missing is None:
@@ -160,9 +160,12 @@ def _engines(_: NodeSettings) -> Iterator[Finding]:
     else:
         detail = f"a {gpu} GPU is here, but not vLLM"
         yield Finding("vllm", "warn", detail, "symphony engine install vllm")
-    memory = psutil.virtual_memory()
-    free, total = memory.available / 1e9, memory.total / 1e9
-    yield Finding("memory", "ok", f"{free:.1f} of {total:.1f} GB are free")
+    machine = memory()
+    free, total = gigabytes(machine.free_bytes), gigabytes(machine.total_bytes)
+    yield Finding("memory", "ok", f"{free} of {total} are free")
+    for at, one in enumerate(machine.gpus):
+        used, total = gigabytes(one.used_bytes), gigabytes(one.total_bytes)
+        yield Finding(f"gpu {at}", "ok", f"{one.name}: {used} of {total} are used")
 
 
 def _engine_fix(model: str | None, url: str | None) -> str:

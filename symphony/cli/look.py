@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from symphony.cli.options import HomeOption, JsonOption, home_of
-from symphony.cli.show import duration, facts, out, out_json, short_node, table
+from symphony.cli.show import duration, facts, gigabytes, out, out_json, short_node, table
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -15,13 +17,32 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         out_json(state)
         return
+    engines, gpus = state.pop("engines"), state.pop("gpus")
+    free, total = state.pop("memory_free_bytes"), state.pop("memory_total_bytes")
     shown = {name.replace("_", " "): value for name, value in state.items() if value != []}
     uptime = shown.pop("uptime ms", None)
     warnings = shown.pop("warnings", [])
     shown["up for"] = duration(uptime)
+    shown["memory"] = f"{gigabytes(free)} of {gigabytes(total)} free"
+    for number, gpu in enumerate(gpus):
+        used = f"{gigabytes(gpu['used_bytes'])} of {gigabytes(gpu['total_bytes'])} used"
+        shown[f"gpu {number}"] = f"{gpu['name']}: {used}"
+    for row in engines:
+        shown[f"model {row['model']}"] = f"{row['engine']}: {_busy(row)}"
     facts(shown)
     for warning in warnings:
         out(f"warning: {warning}")
+
+
+def _busy(row: dict[str, Any]) -> str:
+    """What an engine is busy with, in words; only what its server says."""
+    if not row["answers"]:
+        return "does not answer"
+    counted = {name: row[name] for name in ("running", "queued", "waiting")}
+    words = [f"{count} {name}" for name, count in counted.items() if count is not None]
+    if row["memory_bytes"] is not None:
+        words.append(gigabytes(row["memory_bytes"]))
+    return ", ".join(words)
 
 
 def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:

@@ -83,6 +83,11 @@ def short_node(node: str) -> str:
     return node[-8:] if node.startswith("did:key:") else node[:8]
 
 
+def gigabytes(count: int) -> str:
+    """Bytes as people say them."""
+    return f"{count / 1e9:.1f} GB"
+
+
 def duration(ms: int | None) -> str:
     """Milliseconds as a person reads them."""
     if ms is None:

@@ -92,6 +92,12 @@ SENDS: Final = 2
 """One retry, and only when not one byte of the answer came: idle connections get closed by
 servers, and llama.cpp's was seen to close some unanswered."""
 
+GPU_SECONDS: Final = 5.0
+"""Asking NVIDIA's driver: 0.1 s, or some seconds where it was asleep."""
+
+GPU_BYTES: Final = 16 * 1024
+"""What it may answer: some 60 bytes a GPU."""
+
 CONNECT_SECONDS: Final = 5.0
 """Reaching a server. Loopback takes under 1 ms, another continent 300 ms."""
 

@@ -1,7 +1,8 @@
 """Numbers for Prometheus, fed from the node's own events.
 
-Every label has a closed set of values: no task, peer or model name ever becomes a label, since
-each new value is a time series that is kept for ever. Strangers can't make the set grow.
+Every label has a closed set of values: no task, peer or name from elsewhere ever becomes a label,
+since each new value is a time series that is kept for ever. Strangers can't make the set grow.
+The engines' own counters are in `engine_metrics`.
 
 The registry is our own, so that two nodes in one process (tests, the demo) do not mix, and so
 that nothing another library registers leaves this machine by accident.
@@ -23,7 +24,8 @@ from symphony.core.events import (
     TaskEnded,
     UnitAwarded,
 )
-from symphony.gateway.port import NodePort
+from symphony.gateway.engine_metrics import EngineMetrics
+from symphony.gateway.port import LoadView, NodePort
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -61,6 +63,8 @@ class Metrics:
         peers.set_function(lambda: port.status().peers)
         running = Gauge("symphony_tasks_running", "Tasks under way here", registry=registry)
         running.set_function(lambda: port.status().tasks_running)
+        self._engines = EngineMetrics()
+        registry.register(self._engines)
 
     def observe(self, event: Event) -> None:
         match event:
@@ -85,8 +89,9 @@ class Metrics:
         """A peer broke a rule. Not an event (strangers cause it), so the node calls this."""
         self._rejects.inc()
 
-    def render(self) -> bytes:
-        """Everything in the text format of Prometheus."""
+    def render(self, load: LoadView) -> bytes:
+        """Everything in the text format of Prometheus; `load` is how busy the engines are now."""
+        self._engines.load = load
         return generate_latest(self._registry)
 
     async def follow(

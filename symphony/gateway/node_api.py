@@ -52,7 +52,8 @@ class NodeApi:
         ]
 
     async def status(self, _: Request) -> Response:
-        return JSONResponse(as_json(self._port.status()))
+        load = await self._port.load()
+        return JSONResponse({**as_json(self._port.status()), **as_json(load)})
 
     async def peers(self, _: Request) -> Response:
         return JSONResponse({"peers": as_json(self._port.peers())})
@@ -96,7 +97,8 @@ class NodeApi:
         return PlainTextResponse("ok\n")
 
     async def metrics(self, _: Request) -> Response:
-        return Response(self._metrics.render(), media_type=CONTENT_TYPE_LATEST)
+        load = await self._port.load()
+        return Response(self._metrics.render(load), media_type=CONTENT_TYPE_LATEST)
 
 
 def key_of(text: str) -> bytes:

@@ -74,6 +74,43 @@ class StatusView:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineView:
+    """An engine of this node, as busy as its server says; None is what that does not say.
+    `waiting` counts what waits for a slot in this node. `cache_ppm`: how full its cache is.
+    """
+
+    engine: str
+    model: str
+    answers: bool
+    waiting: int | None = None
+    running: int | None = None
+    queued: int | None = None
+    cache_ppm: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuView:
+    """A GPU of this machine and its memory."""
+
+    name: str
+    used_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadView:
+    """How busy the node's engines are, and the memory of its machine."""
+
+    engines: tuple[EngineView, ...]
+    memory_free_bytes: int
+    memory_total_bytes: int
+    gpus: tuple[GpuView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PeerView:
     """Another node. `rtt_ms` is None while it is not connected."""
 
@@ -212,6 +249,10 @@ class NodePort(Protocol):
         ...
 
     def status(self) -> StatusView: ...
+
+    async def load(self) -> LoadView:
+        """How busy the engines are now; asks each of them, for a moment."""
+        ...
 
     def peers(self) -> tuple[PeerView, ...]: ...
 

@@ -43,6 +43,7 @@ from symphony.gateway.port import (
     EntryView,
     InviteScope,
     InviteView,
+    LoadView,
     PeerView,
     StatusView,
     TaskView,
@@ -51,6 +52,7 @@ from symphony.invites import create_invite
 from symphony.net import PeerInfo
 from symphony.node import limits
 from symphony.node.hub import Hub
+from symphony.node.load import look
 from symphony.node.loop import Loop
 from symphony.node.receipts import Receipts
 from symphony.node.views import agent_view, entry_view, peer_view, task_view
@@ -145,6 +147,9 @@ class Desk:
             own_log_frozen=book.frozen_at(self._me) is not None,
             warnings=self.warnings,
         )
+
+    async def load(self) -> LoadView:
+        return await look(self._workshop.agents.values())
 
     def peers(self) -> tuple[PeerView, ...]:
         directory = self._loop.swarm.directory

@@ -26,6 +26,7 @@ RESTORE_PAGE = 1_000  # capability entries read at once when a node opens
 RESTORE_PAGE_BYTES = 1024 * 1024  # of the own log, read at once
 OWN_ENTRIES_RELEARNED = 1_024  # the end of the own log: some 250 tasks, a second at a start
 CLOSE_S = 5.0  # for a clean shutdown of engines and network, each
+LOAD_S = 1.0  # for a model server to say how busy it is; it takes some milliseconds
 EMBED_AT_ONCE = 64  # texts per call of the encoder
 EMBED_WAIT_S = 10.0  # then the texts are matched by their words
 RECEIPTS_SEARCHED = 10_000  # files read to find a receipt by its digest: some seconds

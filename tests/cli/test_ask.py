@@ -151,7 +151,10 @@ def test_reading_commands_speak_json_and_tables(run: Run, live: Live, words: tup
 
 
 def test_status_peers_and_agents_show_what_the_node_says(run: Run, live: Live) -> None:
-    assert "12D3KooWFake" in run("status").out
+    shown = run("status").out
+    assert "12D3KooWFake" in shown
+    assert "replay: 2 running, 1 waiting" in shown
+    assert "H100: 0.0 GB of 0.0 GB used" in shown
     assert "/ip4/127.0.0.1/tcp/2" in run("peers").out
     agents = run("agents").out
     assert "here" in agents

@@ -131,6 +131,10 @@ def test_a_model_server_is_killed_under_its_node(pair: list[LocalNode]) -> None:
         assert (len(dead), len(now.listening)) == (1, len(was.listening))
         assert not dead & now.joined, "nothing is connected to where it was"
         assert now.files == was.files, "its pipes and its last words are closed"
+    with pair[0].client(WAIT_S) as client:
+        counted = client.get("/metrics").text
+    for name in ("up", "tokens_total", "memory_bytes", "running"):
+        assert f'symphony_engine_{name}{{engine="llamacpp",model="smollm2-135m"}}' in counted
     servers = [server_of(node) for node in pair]
     for node in pair:
         node.process.terminate()

@@ -35,9 +35,12 @@ from symphony.gateway.port import (
     ChatMessage,
     ChatOptions,
     ChatText,
+    EngineView,
     EntryView,
+    GpuView,
     InviteScope,
     InviteView,
+    LoadView,
     PeerView,
     SkillView,
     StatusView,
@@ -204,6 +207,10 @@ class FakePort:
             ledger_entries=3,
             uptime_ms=10,
         )
+
+    async def load(self) -> LoadView:
+        busy = EngineView("replay", HOSTED, True, waiting=1, running=2, completion_tokens=9)
+        return LoadView((busy,), 1_000_000, 2_000_000, (GpuView("H100", 3, 80),))
 
     def peers(self) -> tuple[PeerView, ...]:
         return (PeerView(DID, "12D3KooWFake", True, ("/ip4/127.0.0.1/tcp/2",), 3, 1),)

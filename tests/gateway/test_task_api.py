@@ -10,7 +10,7 @@ import queue
 import httpx2
 import pytest
 
-from gateway.fake_port import DID, DIGEST, NODE, RECEIPT, ending
+from gateway.fake_port import DID, DIGEST, HOSTED, NODE, RECEIPT, ending
 from gateway.live import Live
 from symphony import errors
 from symphony.gateway.faults import STATUS
@@ -312,6 +312,10 @@ def test_metrics_count_the_events(live: Live):
     assert "symphony_peers 2.0" in text
     assert "symphony_tokens_total 154.0" in text
     assert "python_info" not in text
+    assert f'symphony_engine_running{{engine="replay",model="{HOSTED}"}} 2.0' in text
+    assert f'symphony_engine_tokens_total{{engine="replay",model="{HOSTED}"}} 9.0' in text
+    assert "symphony_engine_memory_bytes{" not in text, "what a server does not say is no sample"
+    assert 'symphony_gpu_used_bytes{gpu="0"} 3.0' in text
 
 
 def test_a_bug_is_a_500_without_internals_and_a_log_line(live: Live):
