@@ -94,8 +94,9 @@ class NodeSettings(_Table):
         default=False,
         description="append to the own log though no peer confirms its end; a backup would fork",
     )
-    probes_per_hour: Annotated[float, Interval(ge=0, le=60)] = Field(
-        default=2.0, description="questions with known answers asked of others; 0 asks none"
+    probes_per_hour: Annotated[float, Interval(ge=0, le=3600)] = Field(
+        default=2.0,
+        description="questions with known answers asked of others, one a minute at most; 0: none",
     )
     engine: EngineSettings = EngineSettings()
     gateway: GatewaySettings = GatewaySettings()

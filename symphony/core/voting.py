@@ -22,7 +22,7 @@ from symphony.core.prompts import DIRECT_SKILL
 from symphony.core.records import Award, Capability, Requirement, Rule
 from symphony.core.settling import Ballots, Cast, Settlement, settle
 from symphony.core.task_run import Chain, TaskRun, Unit
-from symphony.core.weighing import CastBallot, default_rule, effective_milli
+from symphony.core.weighing import CastBallot, Comparison, default_rule, effective_milli
 
 
 def cast(run: TaskRun, chain: Chain, unit: Unit, steps: Sequence[Unit]) -> bool:
@@ -55,13 +55,15 @@ def resettle(run: TaskRun, book: EvidenceBook) -> Settlement:
     voters = [chain.voter for chain in run.chains if chain.voter is not None]
     if run.rule in AWAITING:
         voters += [voter_of(run, unit.award) for unit in awaited_units(run) if unit.award]
+    said: tuple[Comparison, ...] = ()
     if run.rule == "ranked":
+        said = comparisons(run)
         done = [unit for unit in judges(run) if unit.state == "done"]
         voters += [voter_of(run, unit.award) for unit in done if unit.award]
     if run.rule in EVIDENT:
         run.cited = book.cited(voters, run.entries[0].hlc)
     at_ms = physical_ms(run.entries[0].hlc)
-    run.grounds = grounds_of(run.rule, run.cited, voters, at_ms, comparisons(run))
+    run.grounds = grounds_of(run.rule, run.cited, voters, at_ms, said)
     run.settlement = settle(run.rule, known, run.spec.alpha_ppm, run.grounds)
     return run.settlement
 

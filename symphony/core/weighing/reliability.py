@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from symphony.core.weighing.ballots import FLOOR, FULL_WEIGHT, CastBallot, Evidence, Grounds
 
@@ -45,17 +46,24 @@ def reliability(ballots: Sequence[CastBallot], grounds: Grounds) -> list[int]:
     return [scaled[ballot.agent] for ballot in ballots]
 
 
-def shrunk_rates(pool: Sequence[Evidence]) -> list[Fraction]:
+def shrunk_rates(pool: Sequence[Evidence]) -> Sequence[Fraction]:
     """The estimated rate of right answers of each agent, strictly between 0 and 1."""
+    return _shrunk_rates(tuple(pool))
+
+
+@lru_cache(maxsize=64)  # weights and effective votes of one vote ask for the same
+def _shrunk_rates(pool: tuple[Evidence, ...]) -> Sequence[Fraction]:
     known = [item for item in pool if item.trials_milli >= NEWCOMER_TRIALS_MILLI]
     if not known:
-        return [Fraction(1, 2)] * len(pool)
+        return (Fraction(1, 2),) * len(pool)
     mean, between = _pool(known)
     within = mean * (1 - mean)
     rates = [_shrunk(item, mean, within, between) for item in known]
     least = min(rates)
     found = iter(rates)
-    return [next(found) if item.trials_milli >= NEWCOMER_TRIALS_MILLI else least for item in pool]
+    return tuple(
+        next(found) if item.trials_milli >= NEWCOMER_TRIALS_MILLI else least for item in pool
+    )
 
 
 def _pool(known: Sequence[Evidence]) -> tuple[Fraction, Fraction]:
