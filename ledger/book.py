@@ -51,6 +51,8 @@ from ledger.retention import may_lack
 from ledger.roster import Roster
 from ledger.succession import Succession
 
+_TOO_FAST = Refused(Reason.RATE_LIMIT, "the author publishes too fast")
+
 
 class Book:
     """All logs of one swarm, as one node knows them."""
@@ -142,12 +144,19 @@ class Book:
         return True
 
     def admit(
-        self, entry: Entry, now_ms: int, *, verified: bool = False, solicited: bool = False
+        self,
+        entry: Entry,
+        now_ms: int,
+        *,
+        verified: bool = False,
+        solicited: bool = False,
+        direct: bool = False,
     ) -> Admission:
         """Judge one entry at wall-clock time `now_ms`; never raises for a hostile one.
 
         `verified`: the caller knows that the signature holds (its own entry, a stored one).
         `solicited`: it answers our own request for a range, so its author's rate is not counted.
+        `direct`: it came with work or a result; that has a rate of its own, beside that of gossip.
         """
         frozen_at = self.frozen_at(entry.author)
         if frozen_at is not None and entry.seq > frozen_at:
@@ -169,7 +178,10 @@ class Book:
             head = self._roster.get(entry.author)
             if head is not None and entry.seq <= head.seq:
                 return Duplicate(compare=entry.id != head.id and entry.id not in self._ids)
-            refused = self._over_limit(entry.author, log, now_ms, free=solicited)
+            refused = self._over_limit(entry.author)
+            if log is not None and not solicited:
+                has_token = log.bucket(direct=direct).has_token(now_ms)
+                refused = None if has_token else _TOO_FAST
             if refused is not None:
                 return refused
         if not verified:
@@ -187,7 +199,7 @@ class Book:
             return Forked(proof)
         admission, kept = self._place(entry, log or self._open(entry.author))
         if kept and not solicited:
-            self._logs[entry.author].bucket.spend(now_ms)
+            self._logs[entry.author].bucket(direct=direct).spend(now_ms)
         return admission
 
     def conflicts(
@@ -224,15 +236,9 @@ class Book:
         log = self._logs[author] = Log(self.limits)
         return log
 
-    def _over_limit(
-        self, author: bytes, log: Log | None, now_ms: int, *, free: bool
-    ) -> Refused | None:
-        """Refuse before any expensive check what a limit would refuse anyway."""
-        if log is not None:
-            if free or log.bucket.has_token(now_ms):
-                return None
-            return Refused(Reason.RATE_LIMIT, "the author publishes too fast")
-        known = author in self._vouched or self._roster.get(author) is not None
+    def _over_limit(self, author: bytes) -> Refused | None:
+        """Refuse, before any expensive check, an author that is one too many."""
+        known = author in self._vouched or self._is_known(author)
         if known or self._unknown < self.limits.unknown_authors:
             return None
         return Refused(Reason.AUTHOR_LIMIT, f"{self._unknown} logs that nobody vouched for")
@@ -248,7 +254,7 @@ class Book:
         except InvalidEntry as error:
             return Refused(error.reason, error.message)
         log = self._logs.get(entry.author)
-        refused = self._over_limit(entry.author, log, now_ms, free=True)
+        refused = self._over_limit(entry.author)
         if refused is not None:
             return refused
         log = log or self._open(entry.author)

@@ -124,8 +124,10 @@ class Limits:
     pending_bytes: int = 32 * MIB
     """All early entries together. Sync delivers in order, so it works even when this is full."""
 
-    unknown_authors: int = 4096
-    """Logs that nobody vouched for: stops a crowd of invented keys from filling the disk."""
+    unknown_authors: int = 16_384
+    """Logs that nobody vouched for: stops a crowd of invented keys from filling the disk. As many
+    as members, because to who just joined a swarm of 10 000 nodes nearly all are unknown; at 8 KiB
+    each, 128 MiB."""
 
     known_authors: int = 16_384
     """Logs that the application vouched for: its members. At 8 KiB each, 128 MiB."""

@@ -41,16 +41,27 @@ class TokenBucket:
 class Log:
     """The book's notes on one author."""
 
-    __slots__ = ("_keep", "bucket", "pending", "pending_bytes", "recent")
+    __slots__ = ("_direct", "_gossip", "_limits", "pending", "pending_bytes", "recent")
 
     def __init__(self, limits: Limits) -> None:
-        self._keep = limits.recent_per_author
-        self.bucket = TokenBucket(limits.rate_per_s, limits.rate_burst)
+        self._limits = limits
+        self._gossip = TokenBucket(limits.rate_per_s, limits.rate_burst)
+        self._direct: TokenBucket | None = None
         self.recent: dict[int, Entry] = {}
         """The last entries of the log by number, without bodies, oldest first."""
         self.pending: dict[int, Entry] = {}
         """Signed entries that came too early, by number."""
         self.pending_bytes = 0
+
+    def bucket(self, *, direct: bool) -> TokenBucket:
+        """The rate of entries that are gossiped; or that of those which come ahead of the gossip,
+        with what is to be done about them, and are not to use up what gossip needs.
+        """
+        if not direct:
+            return self._gossip
+        if self._direct is None:
+            self._direct = TokenBucket(self._limits.rate_per_s, self._limits.rate_burst)
+        return self._direct
 
     def known(self, seq: int) -> Entry | None:
         """The remembered entry with this number, if the one before it is remembered as well (a
@@ -65,7 +76,7 @@ class Log:
     def remember(self, entry: Entry) -> None:
         """Note the entry as the newest of the log."""
         self.recent[entry.seq] = entry.without_body()
-        if len(self.recent) > self._keep:
+        if len(self.recent) > self._limits.recent_per_author:
             del self.recent[next(iter(self.recent))]
 
     def wait(self, entry: Entry) -> None:

@@ -8,9 +8,8 @@ it. Nothing here needs to be remembered: whatever is lost is noticed at the next
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
-from itertools import islice
 
 from ledger import Head, suspects, wants
 from symphony.core import limits
@@ -26,7 +25,7 @@ class CatchUp:
     def __init__(self, journal: Journal, out: Outbox) -> None:
         self._journal = journal
         self._out = out
-        self._behind: dict[NodeId, dict[bytes, Head]] = {}
+        self._behind: dict[NodeId, OrderedDict[bytes, Head]] = {}
         self._flights: dict[bytes, tuple[NodeId, int, int]] = {}
         """By author: who was asked, up to which number, and until when we wait for it."""
         self._flying: Counter[NodeId] = Counter()
@@ -41,11 +40,11 @@ class CatchUp:
         for head in suspects(self._journal.book, theirs):
             self._journal.want(peer, head.author, head.seq, head.seq)
         self._convict(peer, theirs)
-        behind = self._behind.setdefault(peer, {})
+        behind = self._behind.setdefault(peer, OrderedDict())
         for head in theirs:
             if len(behind) < limits.MAX_BEHIND or head.author in behind:
                 behind[head.author] = head
-        self._fetch(peer, list(behind))
+        self._fetch(peer)
 
     def _convict(self, peer: NodeId, theirs: Iterable[Head]) -> None:
         """Show the proofs that this peer can't know, a few at a time."""
@@ -65,10 +64,10 @@ class CatchUp:
             head = self._journal.book.head(author)
             if flight is not None and head is not None and head.seq >= flight[1]:
                 self._land(author)
-        waiting = len(behind)
-        self._fetch(peer, [*(author for author in authors if author in behind)])
-        if len(behind) < waiting:  # there is room for others
-            self._fetch(peer, list(islice(behind, limits.RANGES_IN_FLIGHT)))
+        for author in authors:
+            if author in behind:
+                behind.move_to_end(author, last=False)
+        self._fetch(peer)
 
     def lost(self, peer: NodeId) -> None:
         """A peer is gone; what it had is fetched from the next that has it."""
@@ -84,18 +83,20 @@ class CatchUp:
             if not self._flying[flight[0]]:
                 del self._flying[flight[0]]
 
-    def _fetch(self, peer: NodeId, authors: list[bytes]) -> None:
-        """Ask for the next range of each of these logs, unless it is on its way. Logs that were
-        looked at are looked at last when there is room again.
+    def _fetch(self, peer: NodeId) -> None:
+        """Ask for the next ranges of what a peer has beyond us, as many as there is room for. A
+        log whose next range is on its way, from whomever, waits behind those that were not looked
+        at: so each log is looked at once for each answer at most, and mostly far less often.
         """
         behind = self._behind[peer]
         room = limits.RANGES_IN_FLIGHT - self._flying[peer]
-        for author in authors:
+        for _ in range(len(behind)):
             if room <= 0:
                 return
-            behind[author] = behind.pop(author)
+            author = next(iter(behind))
             flight = self._flights.get(author)
             if flight is not None and self._out.now_ms < flight[2]:
+                behind.move_to_end(author)
                 continue
             found = wants(self._journal.book, [behind[author]])
             if not found:
@@ -103,9 +104,10 @@ class CatchUp:
                 self._land(author)
                 continue
             [want] = found
+            behind.move_to_end(author)
             self._journal.want(peer, author, want.first, want.last)
             until_ms = self._out.now_ms + limits.RANGE_PATIENCE_MS
             self._land(author)
             self._flights[author] = (peer, want.last, until_ms)
             self._flying[peer] += 1
-            room -= 1
+            room = limits.RANGES_IN_FLIGHT - self._flying[peer]

@@ -1,8 +1,7 @@
 """The node's share of the ledger: its own log, and the book of everybody's.
 
 Own entries are sealed here, purely (Ed25519 is deterministic, the clock is handed in), and leave
-as `Append` before anything is said about them. They are gossiped in batches a little later: a
-16 KB message costs hardly more than a 512 B one.
+as `Append` before anything is said about them. They are gossiped a little later (`publishing`).
 
 Foreign entries come by gossip, in answer to a `Want`, or inside a `Work` or `Done`; all go
 through the same `Book`, and only what it accepts is stored and interpreted.
@@ -40,12 +39,12 @@ from ledger.errors import LedgerError, Reason
 from ledger.limits import FIRST_OWN_KIND, MAX_WANT_ENTRIES
 from ledger.roster import Roster
 from symphony.core import limits
-from symphony.core.effects import BeginLog, Publish, Reject
+from symphony.core.effects import BeginLog, Reject
 from symphony.core.ids import NodeId, SwarmId
-from symphony.core.messages import Entries, Want
+from symphony.core.messages import Want
 from symphony.core.outbox import Outbox
+from symphony.core.publishing import Publishing
 from symphony.core.requests import Requests
-from symphony.core.timers import PublishDue
 
 
 class Journal:
@@ -75,8 +74,7 @@ class Journal:
         self._clock = HybridClock()
         self._out = out
         self._learn = learn
-        self._unpublished: list[bytes] = []
-        self._published_ms = -limits.PUBLISH_EVERY_MS
+        self.publishing = Publishing(out)
         self.met_fork: Callable[[NodeId, ForkProof], None] = _nobody
         self.compare: Callable[[NodeId, Entry], None] = _nobody
         self._asked = Requests()
@@ -128,27 +126,8 @@ class Journal:
         assert isinstance(admission, Accepted), f"our own entry was not accepted: {admission}"
         self._out.append(entry)
         self._learn(entry)
-        if not self._unpublished:
-            soon_ms = limits.PUBLISH_AFTER_MS
-            rest_ms = self._published_ms + limits.PUBLISH_EVERY_MS - self._out.now_ms
-            self._out.timer(PublishDue(), max(soon_ms, rest_ms))
-        self._unpublished.append(entry.encode())
+        self.publishing.add(entry.encode())
         return entry
-
-    def publish(self) -> None:
-        """Gossip what has gathered, in bounded batches."""
-        self._published_ms = self._out.now_ms
-        batch: list[bytes] = []
-        size = 0
-        for raw in self._unpublished:
-            if batch and size + len(raw) > limits.MAX_GOSSIP_BATCH_BYTES:
-                self._out.do(Publish("entries", Entries(tuple(batch))))
-                batch, size = [], 0
-            batch.append(raw)
-            size += len(raw)
-        if batch:
-            self._out.do(Publish("entries", Entries(tuple(batch))))
-        self._unpublished.clear()
 
     def want(self, peer: NodeId, author: bytes, first: int, last: int) -> None:
         """Ask a peer for a range of a log, unless it was asked for it a moment ago."""
@@ -175,7 +154,8 @@ class Journal:
     def take_signed(self, peer: NodeId, raw: bytes) -> Entry | None:
         """Admit one entry that something is to be done about. It comes back if its author signed
         it, also when it can't be appended yet because earlier ones of its log are missing. Those
-        are not asked for: gossip is bringing them, and work is not to wait for it.
+        are not asked for: gossip is bringing them, and work is not to wait for it. Nor is it a
+        fault of a busy peer if its author writes more than we take in at once: it is fetched later.
         """
         try:
             entry = parse_entry(raw)
@@ -184,7 +164,9 @@ class Journal:
         except LedgerError as error:
             self._out.do(Reject(peer, f"entry: {error}"))
             return None
-        admission = self.book.admit(entry, self._out.wall_ms, verified=True)
+        admission = self.book.admit(entry, self._out.wall_ms, verified=True, direct=True)
+        if isinstance(admission, Refused) and admission.reason is Reason.RATE_LIMIT:
+            return entry
         return self._admitted(peer, entry, admission, ask=False)
 
     def take(self, peer: NodeId, raw: bytes, *, answer: bool = False) -> Entry | None:

@@ -151,6 +151,9 @@ SEAL_PAGE_IDS = 4_096  # headers hashed at once to prove inclusion: 10 ms
 PUBLISH_AFTER_MS = 50  # a lone entry is gossiped soon, ...
 PUBLISH_EVERY_MS = 2_000  # ... a stream of them in batches: a gossip message costs a swarm of five
 # some 10 ms of CPU, whether it holds one entry or forty
+PUBLISH_PER_S = 15  # own entries gossiped in the long run: three quarters of what books take in ...
+PUBLISH_BURST = 150  # ... and at once; a task has some 15
+MAX_UNPUBLISHED = 4_096  # own entries that wait to be gossiped: five minutes of that, some 2 MiB
 ACKNOWLEDGE_EVERY_MS = 1_000  # tokens renew a lease ten times a second; the owner needs one answer
 MAX_SKILLS_PER_AGENT = 16
 MAX_AGENTS_PER_NODE = 16

@@ -343,7 +343,7 @@ class Swarm:
             case OwnerLetsGo():
                 self.worker.let_go(timer)
             case PublishDue():
-                self.journal.publish()
+                self.journal.publishing.due()
             case PresenceSoon():
                 self.members.announce()
             case PresenceDue():

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from ledger import dumps, loads
-from symphony.core import messages
+from symphony.core import limits, messages
 from symphony.core.messages import Done, Entries, Heads, Message, Progress, Reconcile, Refused
 
 if TYPE_CHECKING:
@@ -58,6 +58,6 @@ def from_the_future(message: Message) -> Message:
     """The message as a later version would say it, with a field that this one does not know, and
     as this one reads it.
     """
-    plain = loads(messages.encode(message))
+    plain = loads(messages.encode(message), max_bytes=limits.MAX_FRAME_BYTES)
     assert isinstance(plain, dict)
     return messages.decode(dumps({**plain, "zz_later": 1}))

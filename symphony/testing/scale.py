@@ -23,12 +23,9 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING
 
-from ledger import reconcile
-from ledger.ranges import fingerprint
 from symphony.core.inputs import Input, Submit, TaskSpec, TimerFired
 from symphony.core.messages import Entries, Message
 from symphony.core.swarm import Swarm
@@ -36,6 +33,7 @@ from symphony.core.timers import SyncDue
 from symphony.testing.faults import Write
 from symphony.testing.machine import WALL_START_MS, Machine
 from symphony.testing.network import Weather
+from symphony.testing.remembering import remembering
 from symphony.testing.scenario import Scenario, TaskScript, draw_node
 from symphony.testing.shared_ledger import CommonLedger
 from symphony.testing.sim import LOOK_EVERY_MS, Report, World
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
 
 NEIGHBOURS, OF_CONDUCTORS = 4, 24
 COMPARING = 256
+NEWCOMERS = 8
 LOOKED_AT = 64
 JOIN_MS = 1_000
 """Newcomers start when the others have met."""
@@ -53,7 +52,6 @@ SETTLED_MS = 6_000
 TASKS_WITHIN_MS = 10_000
 TASK_EVERY_MS = 5_000
 """For each node: more tasks, and its log grows by more than 20 entries a second."""
-SAME_HASHES = 1_024
 COMPARED_BY = frozenset({"heads", "reconcile", "want", "entries", "fork"})
 """Messages of those who compare ledgers."""
 HOPS_MS = 40
@@ -66,7 +64,7 @@ def draw_large(seed: int, wish: Wish) -> Scenario:
     """Calm but for what is wished for, and a few newcomers and news."""
     random = Random(f"scale/{seed}")
     nodes, tasks = wish.nodes, 100 if wish.tasks is None else wish.tasks
-    newcomers = frozenset(random.sample(range(1, nodes), min(16, nodes // 50)))
+    newcomers = frozenset(random.sample(range(1, nodes), min(NEWCOMERS, nodes // 50)))
     scripts = tuple(
         replace(draw_node(random, frozenset(), index), newcomer=index in newcomers)
         for index in range(nodes)
@@ -163,16 +161,8 @@ class LargeWorld(World):
         return [self.machines[index] for index in self._links[machine.index]]
 
     def run(self) -> Report:
-        """Two nodes that compare equal rosters hash the same rows with the same salt: once here."""
-        plain = reconcile.fingerprint  # type: ignore[attr-defined]
-        remembered = lru_cache(maxsize=SAME_HASHES)(_fingerprint)
-        reconcile.fingerprint = lambda salt, rows: remembered(  # type: ignore[attr-defined]
-            salt, tuple(rows)
-        )
-        try:
+        with remembering():
             return super().run()
-        finally:
-            reconcile.fingerprint = plain  # type: ignore[attr-defined]
 
     # --- gossip -------------------------------------------------------------------------------
 
@@ -237,10 +227,6 @@ class LargeWorld(World):
 
     def _check_cost(self, sent: int) -> None:
         """Comparisons are made by few here; what they cost a node is checked in small worlds."""
-
-
-def _fingerprint(salt: bytes, rows: tuple[bytes, ...]) -> bytes:
-    return fingerprint(salt, rows)
 
 
 def _links(random: Random, nodes: int, conductors: set[int]) -> list[list[int]]:

@@ -156,6 +156,10 @@ class Stage:
                 effects = [*effects, *self.give(Embedded(None, effect.texts, {}))]
         return effects
 
+    def give_nothing(self):
+        """Let out what was done to the node's parts behind its back."""
+        return self.give(WallClock(WALL_MS + self.now_ms))
+
     def heard(self, name, message):
         return self.give(Heard(self.peers[name].id, message))
 

@@ -10,7 +10,7 @@ from ledger import Initiator, encode_heads
 from ledger.limits import MAX_WANT_ENTRIES, RECONCILE_FROM_LOGS
 from symphony.core import limits
 from symphony.core.effects import Reject, Send, SendRange
-from symphony.core.inputs import Heard, OwnLogMark, Started, WallClock
+from symphony.core.inputs import Heard, OwnLogMark, PeerUp, Started, WallClock
 from symphony.core.messages import Entries, Heads, Reconcile, Want
 
 
@@ -87,6 +87,19 @@ def test_many_logs_are_fetched_side_by_side_and_then_the_rest():
     new = mesh.join("new")
     mesh.link(old, new)
     assert new.heads() == old.heads()
+
+
+def test_many_logs_that_several_peers_have_are_fetched_without_a_pause():
+    mesh = Mesh()
+    every = logs_of(mesh.keys, 4 * limits.RANGES_IN_FLIGHT)
+    new, olds = mesh.join("new"), [mesh.join(f"old {at}", every) for at in range(3)]
+    for old in olds:
+        for here, there in ((old, new), (new, old)):
+            here.peers.add(there.id)
+            mesh.give(here, PeerUp(there.id, 1))
+    mesh.settle()
+    assert len(new.heads()) == len(every)
+    assert mesh.said["want"] == len(every)
 
 
 def test_a_log_is_fetched_from_one_peer_and_from_the_next_when_that_is_gone():
