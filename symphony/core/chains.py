@@ -22,7 +22,7 @@ from symphony.core.orders import order_for
 from symphony.core.plan import BadPlan, Plan, direct_plan, parse_plan
 from symphony.core.prompts import DIRECT_SKILL, PLAN_SKILL
 from symphony.core.records import Outcome, Rule
-from symphony.core.settling import Settlement, next_wave
+from symphony.core.settling import Settlement, is_answered, next_wave
 from symphony.core.surroundings import Surroundings
 from symphony.core.task_run import Chain, Opened, TaskRun, Unit
 from symphony.core.voting import cast, known_ballots, resettle, rule_for
@@ -272,7 +272,8 @@ class Chains:
             self._end(run, "answered", f"{text}, after {drawn}")
         elif vote.state == "tied":
             text = f"{len(vote.votes)} of {count} chains voted, and two answers are level"
-            self._end(run, "not_certified" if run.spec.alpha_ppm else "answered", text)
+            answered = is_answered(vote.state, run.spec.alpha_ppm)
+            self._end(run, "answered" if answered else "not_certified", text)
         elif vote.state == "enough":
             most = len(vote.classes[0].votes)
             text = f"divided: {most} of {len(vote.votes)} chains for the best answer so far, and "

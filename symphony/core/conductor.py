@@ -32,6 +32,7 @@ from symphony.core.records import TASK, Lapse, Outcome
 from symphony.core.remains import Remains
 from symphony.core.results import checked
 from symphony.core.resuming import Resuming
+from symphony.core.settling import is_answered
 from symphony.core.stewarding import Stewarding
 from symphony.core.submission import task_record
 from symphony.core.surroundings import Surroundings
@@ -321,7 +322,10 @@ class Conductor:
             outcome: Outcome = "expired"
             if run.voted:
                 state = resettle(run, self._around.evidence).state
-                outcome = "answered" if state in ("exact", "certified") else "not_certified"
+                answered = is_answered(
+                    state, run.spec.alpha_ppm
+                )  # a tie that judges were asked about
+                outcome = "answered" if answered else "not_certified"
             self._finish(run, outcome, "the deadline passed")
 
     def cancel(self, task: TaskId) -> None:

@@ -33,7 +33,7 @@ from symphony.core.records import (
     VerdictRecord,
 )
 from symphony.core.report import CheckedBallot
-from symphony.core.settling import Ballots, Cast, Settlement, settle
+from symphony.core.settling import Ballots, Cast, Settlement, is_answered, settle
 from symphony.core.weighing import VERSION, CastBallot, Comparison, Grounds, effective_milli
 from symphony.errors import ReceiptInvalid
 
@@ -141,7 +141,7 @@ def _result(
 
 
 def _outcome(task: TaskRecord, verdict: VerdictRecord, vote: Settlement) -> None:
-    over = vote.state in ("exact", "certified") or (vote.state == "tied" and not task.alpha)
+    over = is_answered(vote.state, task.alpha)
     fitting = {
         "answered": over,
         "not_certified": bool(vote.classes) and not over,

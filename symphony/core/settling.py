@@ -92,6 +92,11 @@ def settle(rule: Rule, known: Ballots, alpha_ppm: int, grounds: Grounds) -> Sett
     return standing(votes, known, most, alpha_ppm)
 
 
+def is_answered(state: Settled, alpha_ppm: int) -> bool:
+    """May the leader of a vote be called the answer? Where a level was asked for, a tie is none."""
+    return state in ("exact", "certified") or (state == "tied" and not alpha_ppm)
+
+
 def standing(
     votes: tuple[Vote, ...], known: Ballots, most: int | None, alpha_ppm: int
 ) -> Settlement:
