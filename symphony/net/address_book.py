@@ -3,6 +3,10 @@
 libp2p forgets an address after two minutes. This book keeps a few per peer, those that worked
 most recently first, so that a node finds its swarm again when its bootstrap nodes are gone.
 Addresses are hints and never trusted: the handshake proves who answers there.
+
+A peer that is started again may come back elsewhere, often several times. So what it says of itself
+is kept before what is older, but for the address that worked last; and what others say of it has
+the last place only, or they could make us forget where it is.
 """
 
 from __future__ import annotations
@@ -41,14 +45,22 @@ class AddressBook:
         order = sorted(self._known.items(), key=lambda item: -item[1].good_ms)
         return {peer: tuple(known.addresses) for peer, known in order}
 
-    def heard(self, peer: bytes, addresses: Iterable[str]) -> None:
-        """Somebody said that `peer` can be dialled there."""
+    def said(self, peer: bytes, addresses: Iterable[str]) -> None:
+        """`peer` said of itself that it can be dialled there."""
         known = self._known.setdefault(peer, _Known([]))
-        for address in addresses:
-            if address not in known.addresses and len(address) <= limits.MAX_ADDRESS_CHARS:
-                known.addresses.append(address)
-                self.changed = True
-        del known.addresses[limits.KNOWN_ADDRESSES :]
+        own = [address for address in addresses if len(address) <= limits.MAX_ADDRESS_CHARS]
+        best = known.addresses[:1] if known.good_ms else []
+        merged = list(dict.fromkeys([*best, *own, *known.addresses]))[: limits.KNOWN_ADDRESSES]
+        self.changed |= merged != known.addresses
+        known.addresses = merged
+        self._make_room()
+
+    def heard(self, peer: bytes, address: str) -> None:
+        """Somebody else said that `peer` can be dialled there."""
+        known = self._known.setdefault(peer, _Known([]))
+        if address not in known.addresses and len(address) <= limits.MAX_ADDRESS_CHARS:
+            known.addresses[limits.KNOWN_ADDRESSES - 1 :] = [address]
+            self.changed = True
         self._make_room()
 
     def good(self, peer: bytes, address: str, now_ms: int) -> None:

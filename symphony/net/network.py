@@ -133,12 +133,13 @@ class Network:
                 session.stop("its invite was revoked")
 
     def heard_of(self, peer: bytes, addresses: tuple[str, ...]) -> None:
-        """A member says that it can be dialled there; done if more peers are wanted. Addresses
-        that are not this peer's are left out.
+        """Somebody says that a member can be dialled there; done if more peers are wanted.
+        Addresses that are not this peer's are left out.
         """
         own = [address for address in addresses if dialling.peer_of(address) == peer]
         if own:
-            self._book.heard(peer, own)
+            for address in own:
+                self._book.heard(peer, address)
             self.reconnect.poke()
 
     def peers(self) -> tuple[PeerInfo, ...]:
@@ -175,8 +176,11 @@ class Network:
 
     def known_addresses(self, peer: bytes) -> tuple[str, ...]:
         """Addresses of other members, to tell `peer`."""
-        known = self._book.addresses()
-        shared = [known[other][0] for other in self._peers if other != peer and known.get(other)]
+        shared = [
+            address
+            for other, session in self._peers.items()
+            if other != peer and (address := session.dialled or _own_address(session))
+        ]
         return tuple(shared[: limits.MAX_SHARED_ADDRESSES])
 
     async def admit(self, session: Session) -> None:
@@ -189,11 +193,11 @@ class Network:
         self._peers[session.peer] = session
         if session.dialled:
             self._book.good(session.peer, session.dialled, self.now_ms())
-        self._book.heard(session.peer, dialling.belonging_to(session.peer, session.accepted.hello))
+        self._book.said(session.peer, dialling.belonging_to(session.peer, session.accepted.hello))
         for address in session.accepted.addresses:
             peer = dialling.peer_of(address)
             if peer is not None and peer != self.node_id:
-                self._book.heard(peer, (address,))
+                self._book.heard(peer, address)
         assert self.nursery is not None
         self.nursery.start_soon(self.gossip.ensure_peer_stream, self._libp2p_id(session.peer))
         self._tell_news()
@@ -312,6 +316,13 @@ class Network:
 
     def _libp2p_id(self, peer: bytes) -> Any:
         return ID(identity.to_peer_id_bytes(peer))
+
+
+def _own_address(session: Session) -> str:
+    """Where a connected peer says that it can be dialled; empty if nowhere."""
+    if session.accepted is None:
+        return ""
+    return next(iter(dialling.belonging_to(session.peer, session.accepted.hello)), "")
 
 
 async def close_connection(connection: Any) -> None:

@@ -159,7 +159,7 @@ def test_success_forgets_failures_and_a_refusal_rests() -> None:
 def test_the_address_book_is_private_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "peers.json"
     book = AddressBook(path)
-    book.heard(b"a" * 32, ["/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.1/tcp/2"])
+    book.said(b"a" * 32, ["/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.1/tcp/2"])
     book.good(b"b" * 32, "/ip4/192.0.2.2/tcp/1", now_ms=5)
     book.good(b"a" * 32, "/ip4/192.0.2.1/tcp/2", now_ms=9)
     assert book.changed
@@ -177,13 +177,31 @@ def test_the_address_book_is_bounded() -> None:
     book = AddressBook()
     for number in range(limits.KNOWN_PEERS + 10):
         addresses = [f"/ip4/192.0.2.1/tcp/{port}" for port in range(20)]
-        book.heard(number.to_bytes(32, "big"), addresses)
+        book.said(number.to_bytes(32, "big"), addresses)
         book.good(number.to_bytes(32, "big"), "/ip4/192.0.2.9/tcp/1", now_ms=number)
     known = book.addresses()
     assert len(known) == limits.KNOWN_PEERS
     assert max(len(addresses) for addresses in known.values()) == limits.KNOWN_ADDRESSES
     assert (9).to_bytes(32, "big") not in known
     assert (limits.KNOWN_PEERS + 9).to_bytes(32, "big") in known
+
+
+def test_a_peer_that_often_comes_back_elsewhere_is_looked_for_where_it_was_last() -> None:
+    book, peer = AddressBook(), b"a" * 32
+    book.good(peer, "/ip4/192.0.2.1/tcp/1", now_ms=1)
+    for port in range(2, 20):
+        book.said(peer, [f"/ip4/192.0.2.1/tcp/{port}"])
+    ports = [int(address.split("/")[-1]) for address in book.addresses()[peer]]
+    assert ports == [1, 19, 18, 17]
+
+
+def test_what_others_say_of_a_peer_does_not_make_us_forget_where_it_is() -> None:
+    book, peer = AddressBook(), b"a" * 32
+    own = [f"/ip4/192.0.2.1/tcp/{port}" for port in range(1, limits.KNOWN_ADDRESSES + 1)]
+    book.said(peer, own)
+    for port in range(50):
+        book.heard(peer, f"/ip4/192.0.2.66/tcp/{port}")
+    assert book.addresses()[peer] == (*own[:-1], "/ip4/192.0.2.66/tcp/49")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2, "peers": {}}', "\x00" * 9])
@@ -213,7 +231,7 @@ def test_peer_ids_and_keys_convert_both_ways() -> None:
 def test_topics_carry_the_swarm() -> None:
     names = topics(b"\xab" * 32)
     assert names.beacons == f"/symphony/{'ab' * 32}/beacons/1"
-    assert len(set(names)) == 4
+    assert len(set(names)) == 3
 
 
 def test_importing_the_light_half_does_not_load_libp2p() -> None:
