@@ -128,6 +128,11 @@ def _solve(order: Order, right: bool, random: Random) -> str:
             return f"The answer is {value}."
 
 
+def wrong_answer(order: Order) -> str:
+    """What all who don't know better say to a question: the same, from whomever it comes."""
+    return _solve(order, right=False, random=Random(order.goal or order.question))
+
+
 def good_plan(order: Order, random: Random) -> str:
     """A plan of one of the usual shapes: a line, a diamond, a fan, or a single step."""
     shapes: tuple[dict[str, list[str]], ...] = (

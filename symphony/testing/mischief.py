@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from symphony.testing.sim import World
 
 Mischief = Literal["", "silent", "withholder", "flooder"]
+Pretence = Literal["", "lying bidder", "copier", "sybil"]
+"""What its agents pretend to be (`impostors`)."""
 JUNK_BYTES = 200
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from symphony.errors import UsageError
-from symphony.testing import bequest, faults, hardships, scale, scenario, storm
+from symphony.testing import bequest, faults, hardships, impostors, scale, scenario, storm
 from symphony.testing.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Study:
 def _swarm(seed: int, wish: Wish) -> Scenario:
     tasks = 3 if wish.tasks is None else wish.tasks
     drawn = scenario.draw(seed, nodes=wish.nodes, tasks=tasks, loss=wish.loss, crash=wish.crash)
-    return bequest.bequeath(hardships.harden(drawn))
+    return impostors.disguise(bequest.bequeath(hardships.harden(drawn)))
 
 
 def _stewards(seed: int, wish: Wish) -> Scenario:
@@ -87,8 +87,10 @@ def _ledger(seed: int, wish: Wish) -> Scenario:
     return storm.draw_storm(seed, nodes=wish.nodes, loss=wish.loss, crash=wish.crash)
 
 
+MARKS = (*faults.MARKS, *hardships.MARKS, *impostors.MARKS)
+
 SCENARIOS: dict[str, Family | Study] = {
-    "swarm": Family("tasks under faults", _swarm, (*faults.MARKS, *hardships.MARKS)),
+    "swarm": Family("tasks under faults", _swarm, MARKS),
     "stewards": Family("durable tasks, conductors lost for good", _stewards, bequest.MARKS),
     "ledger": Family("all that is hard on a ledger", _ledger, storm.MARKS),
     "scale": Family("a hundred tasks in a swarm of any size", scale.draw_large, scale.MARKS),

@@ -13,7 +13,7 @@ from symphony.core.inputs import TaskSpec
 from symphony.core.records import AnswerType, Planning, Privacy, Role, Rule, Selection
 from symphony.testing.engines import SKILLS, AgentScript
 from symphony.testing.faults import Action, draw_actions, draw_kinds, draw_weather
-from symphony.testing.mischief import Mischief
+from symphony.testing.mischief import Mischief, Pretence
 from symphony.testing.network import Weather
 
 FAULTS_MS = 40_000
@@ -32,6 +32,7 @@ class NodeScript:
     """Who runs it, as its invite says."""
     hostile: bool = False
     mischief: Mischief = ""
+    pretence: Pretence = ""
     disk_ms: int = 0
     """How long a commit holds everything up."""
     newer: bool = False

@@ -25,11 +25,12 @@ from symphony.core import limits, messages
 from symphony.core.effects import Append, Effect
 from symphony.core.ids import NodeId, SwarmId, TaskId
 from symphony.core.inputs import Cancel, Input, Submit
-from symphony.core.messages import Done, Entries, Message
+from symphony.core.messages import Bids, Done, Entries, Message
 from symphony.testing import bequest, ledger_audit, mishaps
 from symphony.testing.checks import Checks, Watch
 from symphony.testing.effort import Effort
 from symphony.testing.faults import Jump
+from symphony.testing.impostors import Rumours, boasted
 from symphony.testing.ledger_checks import LedgerChecks
 from symphony.testing.machine import Machine
 from symphony.testing.mischief import from_the_future, leaves
@@ -92,6 +93,7 @@ class World:
         self.ledger = LedgerChecks(self.checks, self.swarm_id)
         self.effort = Effort(self)
         self.network = Network(self.random, scenario.weather)
+        self.rumours = Rumours()
         self.machines = self._build()
         self.index_of = {machine.id: machine.index for machine in self.machines}
         self._observer = observer
@@ -254,6 +256,8 @@ class World:
         kind = message.type
         if source.script.mischief and not leaves(self, source, message):
             return
+        if source.script.pretence == "lying bidder" and isinstance(message, Bids):
+            message = boasted(source, message)
         self.checks.counts[f"sent {kind}"] += 1
         if isinstance(message, Done) and message.begun:
             self.checks.marks.add("step begun ahead")

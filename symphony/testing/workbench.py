@@ -34,7 +34,8 @@ class Workbench:
 
     def attempt(self, script: AgentScript, order: Order) -> Attempt:
         """What an agent makes of an order."""
-        return attempt(script, order, self._machine.world.random)
+        world = self._machine.world
+        return world.rumours.made(self._machine, order, attempt(script, order, world.random))
 
     def start(self, work: StartWork) -> None:
         """Run a scripted agent: text on the way, then an output, a failure, or nothing."""
