@@ -64,7 +64,7 @@ class Conductor:
         self._calls = self._chains.calls
         self._hedging = Hedging(around, self._calls)
         self._runs: dict[TaskId, TaskRun] = {}
-        self.probing = Probing(around.me, around.journal, around.out)
+        self.probing = Probing(around.me, around.journal, around.out, around.experience)
         self._going_on = GoingOn(around, self._chains, self._runs, self.deadline_over)
         self.stewarding = Stewarding(around, self)
         ends = self._give_up, self.refuse

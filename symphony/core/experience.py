@@ -1,10 +1,11 @@
 """What this node has learned about agents from the tasks that it conducted itself.
 
-A fold over three kinds of entries of the *own* log, in the log's order, and over nothing else:
+A fold over four kinds of entries of the *own* log, in the log's order, and over nothing else:
 
     task      what sort of answers are compared
     award     who got which unit; and how the epoch before it ended (`lapse`)
     verdict   which chains voted, and for which class; which ended in nothing at all
+    probe     who was right, and who was not, when the answer was known
 
 So it costs no entry and no message, a restart folds the same log again and has the same record,
 and whoever holds the log can recompute every count that an award shows. What others say about
@@ -18,7 +19,8 @@ move the agent's breaker; a broken connection doesn't, for it happens to the hon
 more of the others agree, and the better they are known to be, the more it counts as right; the more
 they contradict it, the more as wrong. A chain's last step counts whole, the steps and the plan
 before it by half. Little evidence is filled up to a prior of two observations, at the rate that the
-agent has over all of its skills; and what was not renewed for long is halved.
+agent has over all of its skills; and what was not renewed for long is halved. A probe's outcome is
+written down minutes after its verdict and counts whole, besides what the ballots said.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from symphony.core.ids import NodeId
 from symphony.core.judging import judgements
 from symphony.core.records import (
     AWARD,
+    PROBE,
     TASK,
     VERDICT,
     AnswerType,
@@ -44,12 +47,13 @@ from symphony.core.records import (
     AwardRecord,
     Ballot,
     Lapse,
+    ProbeRecord,
     Requirement,
     TaskRecord,
     VerdictRecord,
 )
 
-LEARNED_FROM = (Kind.TASK, Kind.AWARD, Kind.VERDICT)
+LEARNED_FROM = (Kind.TASK, Kind.AWARD, Kind.VERDICT, Kind.PROBE)
 _STRIKES: frozenset[Lapse] = frozenset({"failed", "late", "junk"})
 _NO_FAULT: frozenset[Lapse] = frozenset({"unused", "bad_plan"})
 
@@ -117,6 +121,8 @@ class Experience:
         self._agents: OrderedDict[AgentKey, _Agent] = OrderedDict()
         self._skills: OrderedDict[tuple[AgentKey, str], _Skill] = OrderedDict()
         self._open: OrderedDict[bytes, _Open] = OrderedDict()
+        self._results: OrderedDict[bytes, tuple[AgentKey, str]] = OrderedDict()
+        """Whose they are and what skill they were asked for: a probe's outcomes name results."""
         self._awards = 0
 
     # --- what it is for -----------------------------------------------------------------------
@@ -167,6 +173,8 @@ class Experience:
                 self.awarded(AWARD.decode(entry.body))
             case Kind.VERDICT:
                 self.judged(VERDICT.decode(entry.body))
+            case Kind.PROBE:
+                self.graded(PROBE.decode(entry.body))
             case _:
                 pass
 
@@ -196,6 +204,13 @@ class Experience:
         said = judgements(ballots, task.answer_type, lambda ballot: self._rate(task, ballot))
         for ballot in ballots:
             self._voted(task, ballot, said.get(ballot.chain, 0))
+
+    def graded(self, record: ProbeRecord) -> None:
+        """Answers to questions whose answers were known."""
+        for outcome in record.outcomes:
+            found = self._results.pop(outcome.result, None)
+            if found is not None:
+                self._quality(found[0], found[1], 1000, right=outcome.right)
 
     def probed(self, node: NodeId, agent: str, requirement: Requirement, *, right: bool) -> None:
         """An answer to a question whose answer was known counts like a ballot."""
@@ -234,9 +249,13 @@ class Experience:
             if given is None:
                 continue
             self._delivered(given.agent)
+            skill = skill_key(given.award.requirement)
+            if name == final:
+                self._results[ballot.result] = given.agent, skill
+                if len(self._results) > limits.MAX_RESULTS_TO_GRADE:
+                    self._results.popitem(last=False)
             if signed:
                 weight = abs(signed) if name == final else abs(signed) // 2
-                skill = skill_key(given.award.requirement)
                 self._quality(given.agent, skill, weight, right=signed > 0)
 
     def _delivered(self, key: AgentKey) -> None:

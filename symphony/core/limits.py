@@ -64,6 +64,7 @@ CLAIM_MILLI = 1_500  # observations after which what an agent says of itself cou
 FORGET_AWARDS = 512  # of ours, without one sight of an agent's skill: then half of it is forgotten
 PRIOR_KEPT_MILLI = 3_000  # deliveries that a newcomer is credited with: one miss costs a quarter
 MAX_EXPERIENCES = 16_384  # agents, and pairs of agent and skill: some 300 bytes each
+MAX_RESULTS_TO_GRADE = 1_024  # last results: a probe's outcomes come within PROBE_FLUSH_MS of them
 MAX_OPEN_TASKS = 512  # tasks whose awards are remembered until their verdict; twice MAX_TASKS
 OWNER_AGAIN_BUCKETS = 4  # how much better an owner must be to get a second chain of the same task
 BREAKER_MISSES = 8  # in a row: an engine that fails every third time gets there once in 15 000

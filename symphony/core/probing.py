@@ -7,7 +7,8 @@ task ends, every last step that gave a result is graded: the known class, or not
 failed, or was never asked to the end, is no outcome; and nobody grades its own agents.
 
 Outcomes are written down later, many at a time (`PROBE_FLUSH_MS`), in one entry of kind `probe`:
-so a probe costs the log little, and its owner can't tell it from work while that matters. The
+so a probe costs the log little, and its owner can't tell it from work while that matters. Elections
+learn from that entry, too (`experience`). The
 rate is bounded here, whatever the edge asks for, and probes give way to users' tasks.
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 from ledger import Kind
 from symphony.core import limits
 from symphony.core.answers import canonical, extract
+from symphony.core.experience import Experience
 from symphony.core.ids import NodeId
 from symphony.core.inputs import Probe
 from symphony.core.journal import Journal
@@ -30,10 +32,11 @@ from symphony.core.voting import voter_of
 class Probing:
     """The probes that this node has out, and the outcomes that wait to be written down."""
 
-    def __init__(self, me: NodeId, journal: Journal, out: Outbox) -> None:
+    def __init__(self, me: NodeId, journal: Journal, out: Outbox, experience: Experience) -> None:
         self._me = me
         self._journal = journal
         self._out = out
+        self._experience = experience
         self._answers: dict[bytes, str] = {}
         self._outcomes: list[ProbeOutcome] = []
         self._last_ms = -limits.PROBE_EVERY_MS
@@ -96,5 +99,7 @@ class Probing:
         while self._outcomes:
             batch = tuple(self._outcomes[: limits.MAX_OUTCOMES_PER_ENTRY])
             del self._outcomes[: len(batch)]
-            body = PROBE.encode(ProbeRecord(batch))
+            record = ProbeRecord(batch)
+            body = PROBE.encode(record)
             self._journal.write(Kind.PROBE, body, expires_in_ms=limits.PROBE_LIFETIME_MS)
+            self._experience.graded(record)

@@ -12,6 +12,7 @@ from symphony.core import limits
 from symphony.core.answers import canonical, extract
 from symphony.core.effects import KeepReceipt
 from symphony.core.events import TaskEnded
+from symphony.core.experience import LEARNED_FROM, Experience
 from symphony.core.ids import TaskId
 from symphony.core.inputs import Probe, TaskSpec
 from symphony.core.messages import Work
@@ -62,6 +63,32 @@ def test_outcomes_are_written_down_later_and_together() -> None:
     assert len(outcomes(stage)) >= 4
     assert len(stage.entries(Kind.VERDICT)) == 2
     assert VERDICT.decode(stage.entries(Kind.VERDICT)[0].body).outcome in ("answered", "failed")
+
+
+def test_elections_learn_from_outcomes_and_a_restart_learns_the_same() -> None:
+    """Two that agree on a wrong answer look right to each other until the outcomes come."""
+    panel = Panel("ada bob cid")
+    stage = panel.stage
+    stage.give(probe())
+    answered(panel, {"bob": "Answer: 41", "cid": "Answer: 41"}, 1)
+    learned = stage.swarm.experience
+    before = skills(learned)
+    stage.wait(limits.PROBE_EVERY_MS + limits.PROBE_FLUSH_MS)
+    after = skills(learned)
+    graded = [stage.peers[name].id for name, _ in outcomes(stage)]
+    assert set(graded) == {key[0][0] for key in after}
+    for key, (right, wrong, at) in after.items():
+        ada = key[0][0] == stage.peers["ada"].id
+        was = before.get(key, (0, 0, at))
+        assert right > was[0] if ada else wrong > was[1]
+    again = Experience()
+    written = [entry for kind in LEARNED_FROM for entry in stage.entries(kind)]
+    again.learn(sorted(written, key=lambda entry: entry.seq))
+    assert skills(again) == after
+
+
+def skills(learned: Experience) -> dict[Any, Any]:
+    return {key: (s.right, s.wrong, s.at) for key, s in learned._skills.items()}
 
 
 def test_an_owner_sees_a_task_like_any_other() -> None:
