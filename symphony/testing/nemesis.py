@@ -1,12 +1,14 @@
 """Real processes under real faults: does every task end, and how soon is a dead owner replaced?
 
 Seven nodes on one machine: two conduct, five own the work of a slow model server. While a hundred
-tasks run, their owners are killed and started again, frozen for a while, parted from everybody
-else, and given a full disk. What must hold:
+tasks come in, one every half second whatever became of those before, their owners are killed and
+started again, frozen for a while, parted from everybody else, and given a full disk; each fault has
+its share of the tasks (a *round*), so that every one of them is met. What must hold:
 
 - every task ends, none later than its deadline allows;
 - after a SIGKILL its unit has another owner within a second, at the 99th percentile;
-- after a SIGSTOP within 1.2 leases.
+- after a SIGSTOP within 1.2 leases;
+- mended, the swarm answers, and every entry comes to every node.
 
 Failover is measured apart from the load: one task after another, whose owner is struck as soon as
 it says its first word; the time ends when the client hears of the next award. `run` is the program
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -28,9 +31,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from itertools import count, cycle
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import httpx2
@@ -46,12 +47,16 @@ MODEL_MS = 600
 DEADLINE_MS = 60_000
 LATE_MS = 2_000
 """A task may end so much after its deadline: HTTP, and a machine that is busy."""
-CLIENTS = 6
+PATIENCE_S = (DEADLINE_MS + 5 * LATE_MS) / 1000
+HUNG = "hung"
+CLIENTS = 32
+"""More than come in while one round's owners are waited for."""
 DISK_MIB = 64
 """A database that is empty takes some 16."""
-AWAY_S = 6.0
-"""How long a node is frozen, parted or full: longer than it takes to be noticed."""
-REST_S = 1.0
+ROUND_S = 6.0
+"""How long a fault lasts at least, and its tasks come in: longer than it takes to be noticed."""
+EQUAL_S = 60.0
+"""Four periods of sync: gossip may have lost anything."""
 KILL_MS, STOP_MS = 1_000, LEASE_MS * 12 // 10
 RUN_S = 900.0
 
@@ -91,6 +96,7 @@ def vars_of(size: Size) -> dict[str, int]:
 
 def measure(root: Path, size: Size, refused: str) -> dict[str, Any]:
     """Start the swarm, strike it, and say what came of it."""
+    began_s = time.monotonic()
     with ExitStack() as stack:
         rooms = None if refused else stack.enter_context(closing(chambers.Chambers()))
         host = "127.0.0.1" if rooms is None else chambers.HOST
@@ -102,13 +108,12 @@ def measure(root: Path, size: Size, refused: str) -> dict[str, Any]:
         nodes = stack.enter_context(local_swarm(root, plans(root, url, rooms, mounted)))
         cast = Cast(list(nodes), rooms)
         stack.callback(cast.stop)
-        kills = [_strike(cast, cast.kill) for _ in range(size.kills)]
-        cast.mend()
-        stops = [_strike(cast, cast.freeze) for _ in range(size.stops)]
-        cast.mend()
+        kills = _failovers(cast, size.kills, "kill", cast.kill)
+        stops = _failovers(cast, size.stops, "stop", cast.freeze)
         load = _load(cast, size.tasks)
         cast.mend()
-        after, _ = _ask(cast, 0)
+        after = _ask(cast, 0)
+        unequal = cast.unequal(EQUAL_S)
     report: dict[str, Any] = {
         "bench": "nemesis",
         "nodes": len(nodes),
@@ -117,7 +122,10 @@ def measure(root: Path, size: Size, refused: str) -> dict[str, Any]:
         **_percentiles("failover_stop_ms", stops),
         **load,
         "faults": dict(cast.faults),
-        "answered_after": after == "answered",
+        "answered_after": after.outcome == "answered",
+        "entries_missing_somewhere": unequal,
+        "took_s": round(time.monotonic() - began_s),
+        "load_average": round(os.getloadavg()[1], 1),
     }
     return report | {"violations": list(_violations(report))}
 
@@ -132,6 +140,8 @@ def _violations(report: dict[str, Any]) -> list[str]:
             found.append(f"failover after a {name} took {worst_ms} ms, more than {most_ms}")
     if not report["answered_after"]:
         found.append("with everything mended, a task was not answered")
+    if report["entries_missing_somewhere"]:
+        found.append(f"{report['entries_missing_somewhere']} entries are not on every node")
     return found
 
 
@@ -144,76 +154,133 @@ def _percentiles(name: str, waits_ms: Sequence[int]) -> dict[str, int]:
     }
 
 
-def _strike(cast: Cast, blow: Callable[[LocalNode], None]) -> int:
-    """Hit the owner of a step as it speaks; ms until the client hears of the next award."""
-    cast.mend()
-    struck_s = 0.0
-    body = {"prompt": PROMPT, "skill": SKILL, "plan": "never", "chains": 1}
-    with cast.conductor(0).client(RUN_S) as client:
-        task = client.post("/api/tasks", json=body).raise_for_status().json()["id"]
-        with client.stream("GET", f"/api/tasks/{task}/events") as stream:
-            for line in stream.iter_lines():
-                event = json.loads(line[6:]) if line.startswith("data: ") else {"type": ""}
-                if event["type"] == "token" and not struck_s:
-                    blow(cast.owner(event["owner"]))
-                    struck_s = time.monotonic()
-                elif event["type"] == "award" and struck_s:
-                    return round((time.monotonic() - struck_s) * 1000)
-    raise AssertionError("the task ended before its owner was struck")
+@dataclass(frozen=True, slots=True)
+class End:
+    """How one task of the load ended, after how long, and how often an owner was replaced."""
+
+    fault: str
+    outcome: str
+    ms: int
+    failovers: int
 
 
-def _ask(cast: Cast, number: int) -> tuple[str, int]:
-    """One task of the load, to its end: how it ended, and after how many ms."""
-    body = {
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A task whose owner was struck, and how long until the client heard of the next award."""
+
+    end: End
+    wait_ms: int | None
+
+
+def _body(number: int) -> dict[str, Any]:
+    """Every other task has three chains."""
+    return {
         "prompt": PROMPT,
         "skill": SKILL,
         "plan": "never",
         "chains": 1 + 2 * (number % 2),
         "deadline_ms": DEADLINE_MS,
     }
+
+
+def _ask(cast: Cast, number: int, fault: str = "") -> End:
+    """One task of the load, to its end."""
     began_s = time.monotonic()
-    patience_s = (DEADLINE_MS + 5 * LATE_MS) / 1000
+    ended: dict[str, Any] = {}
     try:
-        with cast.conductor(number % CONDUCTORS).client(patience_s) as client:
-            ended = client.post("/api/tasks?wait=true", json=body)
-            outcome = str(ended.json().get("outcome") or f"http {ended.status_code}")
+        with cast.conductor(number % CONDUCTORS).client(PATIENCE_S) as client:
+            answer = client.post("/api/tasks?wait=true", json=_body(number))
+            ended = {"outcome": f"http {answer.status_code}"} | answer.json()
     except httpx2.TimeoutException:
-        outcome = "hung"
-    return outcome, round((time.monotonic() - began_s) * 1000)
+        pass
+    return _end(fault, ended, began_s)
+
+
+def _struck(cast: Cast, number: int, fault: str, blow: Callable[[LocalNode], None]) -> Struck:
+    """One task whose owner is struck as it says its first word, to its end."""
+    began_s, struck_s = time.monotonic(), 0.0
+    wait_ms: int | None = None
+    ended: dict[str, Any] = {}
+    try:
+        with cast.conductor(number % CONDUCTORS).client(PATIENCE_S) as client:
+            task = client.post("/api/tasks", json=_body(number)).raise_for_status().json()["id"]
+            with client.stream("GET", f"/api/tasks/{task}/events") as stream:
+                for line in stream.iter_lines():
+                    event = json.loads(line[6:]) if line.startswith("data: ") else {"type": ""}
+                    if event["type"] == "token" and not struck_s:
+                        blow(cast.owner(event["owner"]))
+                        struck_s = time.monotonic()
+                    elif event["type"] == "award" and struck_s and wait_ms is None:
+                        wait_ms = round((time.monotonic() - struck_s) * 1000)
+                    elif event["type"] == "verdict":
+                        ended = event
+    except httpx2.TimeoutException:
+        pass
+    return Struck(_end(fault, ended, began_s), wait_ms)
+
+
+def _end(fault: str, ended: dict[str, Any], began_s: float) -> End:
+    took_ms = round((time.monotonic() - began_s) * 1000)
+    outcome = str(ended.get("outcome", HUNG))
+    return End(fault, outcome, took_ms, int(ended.get("owner_failovers", 0)))
+
+
+def _failovers(cast: Cast, count: int, fault: str, blow: Callable[[LocalNode], None]) -> list[int]:
+    """How long it took until the next award, each time."""
+    waits = []
+    for _ in range(count):
+        found = _struck(cast, 0, fault, blow)
+        cast.mend()
+        waits.append(found.end.ms if found.wait_ms is None else found.wait_ms)
+    return waits
 
 
 def _load(cast: Cast, tasks: int) -> dict[str, Any]:
-    """A hundred tasks by six clients, and one fault after another meanwhile."""
-    over = Event()
-    nemesis = Thread(target=_torment, args=(cast, over), daemon=True)
-    nemesis.start()
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        ends = list(clients.map(lambda number: _ask(cast, number), range(tasks)))
-    over.set()
-    nemesis.join(RUN_S)
-    outcomes = Counter(outcome for outcome, _ in ends)
+    """All the tasks, a share of them under each fault, twice around."""
+    faults: dict[str, Callable[[LocalNode], None]] = {
+        "kill": cast.kill,
+        "stop": cast.freeze,
+        "full disk": cast.fill_disk,
+    }
+    if cast.rooms is not None:
+        faults["partition"] = cast.part
+    rounds = [*faults] * 2
+    ends: list[End] = []
+    for turn, fault in enumerate(rounds):
+        numbers = range(turn * tasks // len(rounds), (turn + 1) * tasks // len(rounds))
+        if numbers:
+            ends += _round(cast, numbers, fault, faults[fault])
+            cast.mend()
+    outcomes = Counter(end.outcome for end in ends)
     return {
         "tasks": tasks,
         "outcomes": dict(sorted(outcomes.items())),
-        "hung": outcomes["hung"],
-        "late": sum(ms > DEADLINE_MS + LATE_MS for _, ms in ends) - outcomes["hung"],
-        "slowest_ms": max(ms for _, ms in ends),
+        "hung": outcomes[HUNG],
+        "late": sum(end.ms > DEADLINE_MS + LATE_MS for end in ends) - outcomes[HUNG],
+        "slowest_ms": {
+            f: max((end.ms for end in ends if end.fault == f), default=0) for f in faults
+        },
+        "failovers": {f: sum(e.failovers for e in ends if e.fault == f) for f in faults},
     }
 
 
-def _torment(cast: Cast, over: Event) -> None:
-    """One owner after another, one fault after another, until the load is over."""
-    faults: list[Callable[[LocalNode], None]] = [cast.kill, cast.freeze, cast.fill_disk]
-    if cast.rooms is not None:
-        faults.insert(1, cast.part)
-    for turn, fault in zip(count(), cycle(faults), strict=False):
-        victim = cast.owners()[turn % len(cast.owners())]
-        fault(victim)
-        quick = fault == cast.kill
-        over.wait(REST_S if quick else AWAY_S)
-        cast.mend()
-        if over.wait(REST_S):
-            return
+def _round(cast: Cast, numbers: range, fault: str, blow: Callable[[LocalNode], None]) -> list[End]:
+    """Tasks that come in evenly; one of the first of them is struck."""
+    pause_s = ROUND_S / len(numbers)
+    struck = numbers[len(numbers) // 4]
+    began_s = time.monotonic()
+
+    def one(number: int) -> End:
+        if number == struck:
+            return _struck(cast, number, fault, blow).end
+        return _ask(cast, number, fault)
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        asked = []
+        for at, number in enumerate(numbers, start=1):
+            asked.append(clients.submit(one, number))
+            time.sleep(max(0.0, began_s + at * pause_s - time.monotonic()))
+        return [task.result() for task in asked]
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import resource
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ledger import parse_did_key
+from symphony.gateway.limits import MAX_LEDGER_PAGE
 from symphony.testing.chambers import Chambers
 from symphony.testing.local_swarm import (
     LocalNode,
@@ -25,6 +27,7 @@ NODES, CONDUCTORS = 7, 2
 SKILL = "sleepy poetry"
 PROMPT = "ANSWER: one two three four five six seven eight"
 BALLAST = "ballast"
+PAGE_S = 30.0
 _MANIFEST = """\
 apiVersion: symphony/v1alpha1
 kind: Agent
@@ -107,13 +110,15 @@ class Cast:
         self.rooms.cut((number, other))
 
     def fill_disk(self, node: LocalNode) -> None:
-        """Nothing more can be written in its home."""
+        """Nothing more can be written in its home, and nothing that was is written over: files that
+        are long enough already would else take an hour's entries.
+        """
         self.faults["full disk"] += 1
         self._full.add(self.nodes.index(node))
+        pid = node.process.pid
+        hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
         if self.rooms is None:
-            pid = node.process.pid
-            hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
             return
         with (node.home / BALLAST).open("wb", buffering=0) as ballast:
             try:
@@ -132,7 +137,7 @@ class Cast:
         for number in sorted(self._full):
             node = self.nodes[number]
             (node.home / BALLAST).unlink(missing_ok=True)
-            if self.rooms is None and node.alive:
+            if node.alive:
                 hard = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)[1]
                 resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
         self._frozen.clear()
@@ -144,6 +149,29 @@ class Cast:
                 await_ready(self.nodes[number])
         await_mesh(self.nodes)
 
+    def unequal(self, within_s: float) -> int:
+        """Entries that some node has and another one lacks, once all are whole; waits for none."""
+        deadline_s = time.monotonic() + within_s
+        while True:
+            held = [_entries(node) for node in self.nodes]
+            found = len(set.union(*held) - set.intersection(*held))
+            if not found or time.monotonic() > deadline_s:
+                return found
+            time.sleep(0.5)  # polling other processes, with a bound
+
     def stop(self) -> None:
         """End those that were started again, too."""
         stop_all(self.nodes)
+
+
+def _entries(node: LocalNode) -> set[str]:
+    """The digests of all that is in a node's ledger."""
+    found: set[str] = set()
+    after: int | None = 0
+    with node.client(PAGE_S) as client:
+        while after is not None:
+            asked = {"after": after, "limit": MAX_LEDGER_PAGE}
+            page = client.get("/api/ledger", params=asked).raise_for_status().json()
+            found.update(entry["entry"] for entry in page["entries"])
+            after = page["next"]
+    return found
