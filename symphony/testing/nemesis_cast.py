@@ -154,7 +154,7 @@ class Cast:
         deadline_s = time.monotonic() + within_s
         while True:
             held = [_entries(node) for node in self.nodes]
-            found = len(set.union(*held) - set.intersection(*held))
+            found = len(held[0].union(*held) - held[0].intersection(*held))
             if not found or time.monotonic() > deadline_s:
                 return found
             time.sleep(0.5)  # polling other processes, with a bound
