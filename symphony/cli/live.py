@@ -86,6 +86,8 @@ class Progress:
                 self.remarks.append(f"{event['unit']}: the owner takes long; a rival tries, too")
             case "resumed":
                 self.remarks.append(f"the conductor was restarted, with {event['done']} units done")
+            case "taken_over" | "stepped_back":
+                self.remarks.append("another node of the task's line conducts it now")
             case "chain_failed":
                 self.remarks.append(f"chain {event['chain']} failed: {event['reason']}")
             case "plan" if event["fallback"]:
@@ -165,6 +167,15 @@ def plain_line(event: Event) -> str:
                 f"resumed   after a restart: {event['done']} units done, "
                 f"{event['running']} may be running"
             )
+        case "entrusted":
+            text = f"entrusted to {event['steward'][:8]}, which can go on with it"
+        case "taken_over":
+            text = (
+                f"taken over from a conductor that fell silent: {event['done']} units done, "
+                f"{event['running']} may be running"
+            )
+        case "stepped_back":
+            text = f"stepped back: {event['to'][:8]} has the task now"
         case "beacon":
             text = f"beacon    {', '.join(event['units'])} to {event['asked']} nodes"
         case "bid":

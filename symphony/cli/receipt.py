@@ -54,6 +54,7 @@ def verify(
             "swarm": report["swarm"],
             "task": report["task"],
             "conductor": report["conductor"],
+            **({"steward": report["author"]} if report["in_line"]["place"] else {}),
             "question": report["prompt"],
             "outcome": f"{report['outcome']} by {report['rule']} ({report['stop']})",
             "signed": f"{report['signatures']} entries, {report['awards']} awards",

@@ -39,6 +39,9 @@ AlphaOption = Annotated[
         metavar="LEVEL",
     ),
 ]
+DurableOption = Annotated[
+    bool, typer.Option("--durable", help="Let two other nodes go on with it if this one is lost.")
+]
 AnswerTypeOption = Annotated[
     Literal["text", "number", "boolean", "choice", "json", "expression"] | None,
     typer.Option(help="What an answer is; equal ones are counted together."),
@@ -71,6 +74,7 @@ def submit(  # noqa: PLR0917
     privacy: Annotated[
         Literal["local", "swarm", "open"] | None, typer.Option(help="Who may see the question.")
     ] = None,
+    durable: DurableOption = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show how it comes about.")] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the task's id and do not wait.")
@@ -96,6 +100,7 @@ def submit(  # noqa: PLR0917
         "budget_tokens": budget_tokens,
         "deadline_ms": None if deadline is None else milliseconds(deadline),
         "privacy": privacy,
+        "durable": durable or None,
     }
     asked = {name: value for name, value in options.items() if value is not None}
     question = _question(prompt, asked)

@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 TaskEvent = Mapping[str, Any]
 """One event of a task: `type` (task, plan, beacon, bid, award, token, result, failover, hedge,
-resumed, chain_failed, ballot, verdict), `task`, `at_ms`, and what the type brings along."""
+resumed, entrusted, taken_over, stepped_back, chain_failed, ballot, verdict), `task`, `at_ms`, and
+what the type brings along."""
 
 _SHOWN_CHARS = 200
 

@@ -45,6 +45,7 @@ class TaskOptions(TypedDict, total=False):
     max_nodes: int
     deadline_ms: int
     max_tokens: int
+    durable: bool
     detach: bool
 
 

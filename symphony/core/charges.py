@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from symphony.core import limits
 from symphony.core.ids import NodeId, TaskId
 from symphony.core.line import patience_ms
+from symphony.core.records import Outcome
 
 ListKey = tuple[int, int]
 """The place of the giver, and the term that it named the list by."""
@@ -29,8 +30,12 @@ class Charge:
     place: int
     until_ms: int
     heard_ms: int
+    heard_from: NodeId | None = None
     lists: dict[ListKey, list[bytes]] = field(default_factory=dict)
+    gone: bool = False  # the connection to who conducts it is broken, too
+    armed_ms: int = 0  # when it is looked at next
     over: int | None = None  # the place of one who gave a verdict
+    outcome: Outcome | None = None  # what that says, if the ledger has it
     over_ms: int = 0
     opening: ListKey | None = None  # what is being unsealed
     opened_ms: int = 0
@@ -38,9 +43,9 @@ class Charge:
     wanted: bool = False  # a client of this node waits for its end
     told: bool = False  # and was told
 
-    def listen(self, now_ms: int, left_ms: int) -> None:
+    def listen(self, peer: NodeId, now_ms: int, left_ms: int) -> None:
         """Whoever conducts was heard, and says how much time is left."""
-        self.heard_ms = now_ms
+        self.heard_from, self.heard_ms, self.gone = peer, now_ms, False
         self.until_ms = now_ms + min(left_ms, limits.MAX_DEADLINE_MS)
 
     def end(self, place: int, now_ms: int) -> None:
@@ -49,10 +54,11 @@ class Charge:
             self.over, self.over_ms = place, now_ms
 
     def due_ms(self) -> int:
-        """When this node is to take over, if it hears nothing more: after its patience, or at the
-        deadline, so that the task ends by then; but not before a lease of silence.
+        """When this node is to take over, if it hears nothing more: after its patience, of which a
+        broken connection takes a lease; or at the deadline, so that the task ends by then. But
+        not before a lease of silence.
         """
-        silent_ms = self.heard_ms + patience_ms(self.place)
+        silent_ms = self.heard_ms + patience_ms(self.place) - self.gone * limits.LEASE_MS
         return min(silent_ms, max(self.until_ms, self.heard_ms + limits.LEASE_MS))
 
     def drop_ms(self) -> int:

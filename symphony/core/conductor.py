@@ -296,6 +296,7 @@ class Conductor:
 
     def peer_down(self, peer: NodeId, why: str = "the owner's connection broke") -> None:
         """A peer is no owner any more: its units go to the next bidder at once."""
+        self.stewarding.peer_down(peer)
         for run in list(self._runs.values()):
             self._calls.gone(run, peer)
             for unit in list(run.units.values()):

@@ -6,7 +6,8 @@ hold without a gap; what got lost is sent again, a few at a time. In between, th
 the task: three times a lease it says that it is alive. Whoever hears none of this for its patience
 takes over (`stewarding`).
 
-A task that is over is tended a little longer, until all have what they need to say how it ended.
+A task that is over is tended a little longer, until all have what they need to say how it ended;
+one that is away, such as a conductor whose task a steward finished, gets it when it comes back.
 
 None of this holds up the task: nobody waits for an acknowledgement. A task without stewards costs
 nothing here.
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from ledger import Entry
 from symphony.core import limits
 from symphony.core.effects import Note, SendSealed
+from symphony.core.events import TaskEntrusted
 from symphony.core.ids import NodeId, TaskId
 from symphony.core.messages import Entrust, Entrusted, Tending
 from symphony.core.notes import NOTE, EntryKept, TaskNote
@@ -43,6 +45,7 @@ class Estate:
     """All that others need to go on with one task."""
 
     entry: bytes
+    began_ms: int
     term: int  # names this list of notes: a conductor that was restarted begins another
     until_ms: int
     heirs: dict[NodeId, Heir]
@@ -69,7 +72,7 @@ class Entrusting:
             return
         heirs = {node: Heir(key) for node, key in run.line.others()}
         entry, until_ms = run.entries[0].encode(), run.started_ms + run.spec.deadline_ms
-        self._estates[run.task] = Estate(entry, self._out.wall_ms, until_ms, heirs)
+        self._estates[run.task] = Estate(entry, run.started_ms, self._out.wall_ms, until_ms, heirs)
         self._out.timer(TendDue(run.task), limits.TEND_EVERY_MS)
 
     def keep(self, run: TaskRun, note: TaskNote) -> None:
@@ -148,14 +151,21 @@ class Entrusting:
         estate = self._estates.get(timer.task)
         if estate is None:
             return
-        here = [heir for node, heir in estate.heirs.items() if node in self._alive()]
         if estate.over_ms is not None:
+            here = [heir for node, heir in estate.heirs.items() if node in self._alive()]
             late = self._out.now_ms >= estate.over_ms + limits.TEND_ENDED_MS
             if late or (here and all(map(estate.told, here))):
-                del self._estates[timer.task]
+                self._forget_old()
                 return
         self.tend(timer.task)
         self._out.timer(timer, limits.TEND_EVERY_MS)
+
+    def _forget_old(self) -> None:
+        """Of tasks that are over, some are kept for one of their line that is away."""
+        over = [task for task, estate in self._estates.items() if estate.over_ms is not None]
+        told = [t for t in over if all(map(self._estates[t].told, self._estates[t].heirs.values()))]
+        for task in {*told, *over[: max(0, len(over) - limits.MAX_ESTATES_KEPT)]}:
+            del self._estates[task]
 
     def met(self, peer: NodeId) -> None:
         """A node is here (again): it may have missed something."""
@@ -169,7 +179,12 @@ class Entrusting:
         heir = estate.heirs.get(peer) if estate is not None else None
         if estate is None or heir is None or message.term != estate.term:
             return
+        if message.count and not heir.held:
+            at_ms = self._out.now_ms - estate.began_ms
+            self._out.tell(TaskEntrusted(TaskId(message.task), at_ms, peer))
         heir.held, heir.full = min(message.count, len(estate.notes)), message.full
         if message.tended:  # what was sent before the word that this answers has come, or is lost
             heir.sent = heir.held
         self._pump(TaskId(message.task), estate, peer)
+        if estate.over_ms is not None and heir.held == len(estate.notes) and not message.tended:
+            self.tend(TaskId(message.task), peer)  # that was all

@@ -37,6 +37,16 @@ class TaskResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskEntrusted:
+    """A steward holds what it takes to go on with the task."""
+
+    task: TaskId
+    at_ms: int
+    steward: NodeId
+    type: Literal["entrusted"] = "entrusted"
+
+
+@dataclass(frozen=True, slots=True)
 class TaskTakenOver:
     """The conductor was silent, and this node goes on in its place: so many units were done, so
     many may be running.
@@ -302,6 +312,7 @@ class OwnLogShort:
 TaskEvent = (
     TaskAccepted
     | TaskResumed
+    | TaskEntrusted
     | TaskTakenOver
     | TaskSteppedBack
     | BeaconSent

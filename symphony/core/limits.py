@@ -172,6 +172,7 @@ TAKE_OVER_MS = (4 * LEASE_MS, 2 * LEASE_MS, 3 * LEASE_MS)  # of silence, by plac
 ASK_LINE_MS = 3_000  # a restarted conductor hears by then whether a steward has its task
 ENTRUST_AHEAD = 16  # notes on their way to a steward that it has not acknowledged
 TEND_ENDED_MS = 2 * LEASE_MS  # a task that is over: so long a steward may need to fetch its end
+MAX_ESTATES_KEPT = 64  # tasks that are over, for one of their line that is away: some 100 KiB each
 MAX_BOXES = 4_096  # notes of one task: 16 chains of 8 steps, each awarded four times, have 1 500
 MAX_BOX_BYTES = 200 * 1024  # a note in a frame, beside a task entry; eight capabilities of 17 KiB
 MAX_CHARGES = 256  # durable tasks of others that a node keeps

@@ -156,6 +156,8 @@ class Resuming:
         else:
             self._asking[run.task] = run
             self._charge(run)
+            if run.task not in self._asking:
+                return  # it is known already that a steward has ended it
             entries = (EntryKept(entry.encode()) for entry in remains.own.values())
             self._around.entrusting.inherit(run, (*remains.notes, *entries), known=True)
             self._out.timer(AskedOver(run.task), limits.ASK_LINE_MS)

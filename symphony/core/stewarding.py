@@ -85,8 +85,12 @@ class Stewarding:
         return chosen[: submit.spec.max_nodes or None]
 
     def begin(self, run: TaskRun) -> None:
-        """A durable task that this node conducts."""
-        if run.line is not None and run.task not in self._charges:
+        """A durable task that this node conducts; or would, had not somebody else ended it."""
+        charge = self._charges.get(run.task)
+        if charge is not None and charge.over not in (None, charge.place):
+            self._step_back(charge, charge.line[charge.over or 0])
+            self._tell_end(charge)
+        elif run.line is not None and charge is None:
             until_ms = run.started_ms + run.spec.deadline_ms
             line, entry = run.line, run.entries[0].encode()
             self._add(Charge(run.task, entry, line.nodes, line.place, until_ms, self._out.now_ms))
@@ -97,7 +101,12 @@ class Stewarding:
 
     def _again(self, charge: Charge) -> None:
         wait_ms = max(limits.TEND_EVERY_MS, charge.due_ms() - self._out.now_ms)
-        self._out.timer(SilenceOver(charge.task), wait_ms)
+        self._look(charge, wait_ms)
+
+    def _look(self, charge: Charge, in_ms: int) -> None:
+        """Look at it then, and not before."""
+        charge.armed_ms = self._out.now_ms + in_ms
+        self._out.timer(SilenceOver(charge.task), in_ms)
 
     # --- what the others say ------------------------------------------------------------------
 
@@ -170,7 +179,7 @@ class Stewarding:
             self._out.do(Reject(peer, "not of the line of that task"))
             return False
         place = charge.line.index(peer)
-        charge.listen(self._out.now_ms, left_ms)
+        charge.listen(peer, self._out.now_ms, left_ms)
         if over:
             charge.end(place, self._out.now_ms)
         if self._seat.conducts(charge.task):
@@ -206,27 +215,36 @@ class Stewarding:
     def verdict(self, entry: Entry) -> None:
         """A verdict in anybody's log: if it is of one in line, the task is over."""
         try:
-            task = TaskId(VERDICT.decode(entry.body or b"").task)
+            record = VERDICT.decode(entry.body or b"")
         except DecodeError:
             return
-        charge, author = self._charges.get(task), NodeId(entry.author)
+        task, author = TaskId(record.task), NodeId(entry.author)
+        charge = self._charges.get(task)
         if charge is None or author not in charge.line:
             return
         charge.end(charge.line.index(author), self._out.now_ms)
+        charge.outcome = record.outcome
         if author != self._around.me and self._seat.conducts(task):
             self._step_back(charge, author)
+
+    def peer_down(self, peer: NodeId) -> None:
+        """A connection broke: if it was to who conducts a task, that is more than silence."""
+        for charge in self._charges.values():
+            if charge.over is None and charge.heard_from == peer:
+                charge.gone = True
+                self._again(charge)
 
     # --- taking over --------------------------------------------------------------------------
 
     def fired(self, timer: SilenceOver) -> None:
         """Was the conductor heard? If not, it is this node's turn."""
         charge, now_ms = self._charges.get(timer.task), self._out.now_ms
-        if charge is None:
+        if charge is None or now_ms < charge.armed_ms:
             return
         if now_ms >= charge.drop_ms():
             self._drop(charge)
         elif charge.over is not None:
-            self._out.timer(timer, charge.drop_ms() - now_ms)
+            self._look(charge, charge.drop_ms() - now_ms)
         else:
             idle = charge.opening is None and not self._seat.conducts(charge.task)
             if idle and now_ms >= charge.due_ms() and self._seat.has_room():

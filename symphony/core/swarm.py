@@ -89,8 +89,8 @@ from symphony.core.timers import (
     AskingOver,
     CapabilitiesDue,
     CheckpointDue,
+    ConductorTimer,
     CosignDue,
-    LineTimer,
     OwnerLetsGo,
     PresenceDue,
     PresenceSoon,
@@ -98,7 +98,6 @@ from symphony.core.timers import (
     Renew,
     RetentionDue,
     SyncDue,
-    TaskTimer,
     Timer,
 )
 from symphony.core.trusted import Trusted
@@ -334,7 +333,7 @@ class Swarm:
                 assert_never(message)
 
     def _fired(self, timer: Timer) -> None:
-        if isinstance(timer, TaskTimer | LineTimer):
+        if isinstance(timer, ConductorTimer):
             self.conductor.fired(timer)
             return
         match timer:

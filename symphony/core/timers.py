@@ -150,9 +150,11 @@ TaskTimer = WindowOver | CallAgain | CallAhead | LeaseOver | StragglerDue | Dead
 LineTimer = TendDue | SilenceOver | AskedOver
 """The timers of those in line for a durable task."""
 
+ConductorTimer = TaskTimer | LineTimer
+"""All that are about a task."""
+
 Timer = (
-    TaskTimer
-    | LineTimer
+    ConductorTimer
     | OwnerLetsGo
     | Renew
     | PresenceDue

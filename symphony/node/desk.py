@@ -19,9 +19,10 @@ import trio
 from ledger import PrivateKey, Store, did_key, peer_id
 from symphony.core import limits as core_limits
 from symphony.core.admission import Genesis
+from symphony.core.charges import Charge
 from symphony.core.events import Event
 from symphony.core.ids import TASK_ID_BYTES, NodeId, TaskId
-from symphony.core.inputs import Cancel, Submit, TaskSpec
+from symphony.core.inputs import Cancel, Submit, TaskSpec, Wanted
 from symphony.engines.base import (
     Chunk,
     Constraint,
@@ -55,7 +56,7 @@ from symphony.node.hub import Hub
 from symphony.node.load import look
 from symphony.node.loop import Loop
 from symphony.node.receipts import Receipts
-from symphony.node.views import agent_view, entry_view, peer_view, task_view
+from symphony.node.views import agent_view, charge_view, entry_view, peer_view, task_view
 from symphony.node.workshop import HostedAgent, Workshop
 from symphony.version import __version__
 
@@ -102,10 +103,19 @@ class Desk:
             await self._hub.begun(task)
         return task
 
-    def watch(
+    @asynccontextmanager
+    async def watch(
         self, task: TaskId | None = None
-    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
-        return self._hub.watch(task)
+    ) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
+        kept = task is not None and self._charge(task) is not None
+        async with self._hub.watch(task, expected=kept) as events:
+            if task is not None and kept:
+                await self._loop.feed(Wanted(task))
+            yield events
+
+    def _charge(self, task: TaskId) -> Charge | None:
+        """A durable task of whose line this node is."""
+        return self._loop.swarm.conductor.stewarding.charge(task)
 
     async def cancel(self, task: TaskId) -> bool:
         story = self._hub.story(task)
@@ -115,8 +125,10 @@ class Desk:
         return True
 
     def task(self, task: TaskId) -> TaskView | None:
-        story = self._hub.story(task)
-        return task_view(task, story, self._me) if story is not None else None
+        story, charge = self._hub.story(task), self._charge(task)
+        if story is not None:
+            return task_view(task, story, self._me)
+        return charge_view(charge, time.time_ns() // 1_000_000) if charge is not None else None
 
     def tasks(self) -> tuple[TaskView, ...]:
         return tuple(task_view(task, story, self._me) for task, story in self._hub.stories())
@@ -269,6 +281,10 @@ def check_spec(spec: TaskSpec) -> None:
             f"a task may be limited to at most {core_limits.MAX_NODES} nodes",
         ),
         (1 <= spec.max_tokens <= 32_768, "an output has 1 to 32768 tokens"),
+        (
+            not spec.durable or spec.privacy != "local",
+            "a task that may not leave this node can't be durable",
+        ),
         (len(spec.skill) <= core_limits.MAX_SKILL_CHARS, "the skill is too long"),
         (
             spec.answer_type != "choice" or len(spec.choices) >= 2,

@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 import structlog
 import trio
 
-from symphony.core.events import Event, TaskAccepted, TaskEnded, TokensSeen, as_json
+from symphony.core.events import (
+    Event,
+    TaskAccepted,
+    TaskEnded,
+    TaskEntrusted,
+    TokensSeen,
+    as_json,
+)
 from symphony.core.ids import TaskId
 from symphony.core.inputs import TaskSpec
 from symphony.node import limits
@@ -34,6 +41,7 @@ class TaskStory:
     ended: TaskEnded | None = None
     ended_event: trio.Event = field(default_factory=trio.Event)
     begun_event: trio.Event = field(default_factory=trio.Event)
+    safe_event: trio.Event = field(default_factory=trio.Event)
 
 
 @dataclass(slots=True, eq=False)
@@ -70,10 +78,14 @@ class Hub:
         self._stories[task] = story
 
     async def begun(self, task: TaskId) -> None:
-        """Wait until something was said of a task: it is on the disk then, or was refused."""
+        """Wait until something was said of a task: it is on the disk then, or was refused. If it
+        is to be durable, another node has it then, too.
+        """
         story = self._stories.get(task)
         if story is not None:
             await story.begun_event.wait()
+            if story.spec.durable:
+                await story.safe_event.wait()
 
     def story(self, task: TaskId) -> TaskStory | None:
         return self._stories.get(task)
@@ -92,6 +104,8 @@ class Hub:
         if story is not None:
             _remember(story, event)
             story.begun_event.set()
+            if isinstance(event, TaskEntrusted | TaskEnded):
+                story.safe_event.set()
         for watcher in list(self._watchers):
             if watcher.task is None or watcher.task == task:
                 _offer(watcher, event)
@@ -106,9 +120,11 @@ class Hub:
 
     @asynccontextmanager
     async def watch(
-        self, task: TaskId | None = None
+        self, task: TaskId | None = None, *, expected: bool = False
     ) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
-        """The events of a task from its start, or everybody's from now on."""
+        """The events of a task from its start, or everybody's from now on. Of a task that is
+        `expected` to be heard of here there may be none yet.
+        """
         sender, receiver = trio.open_memory_channel[Event](0)
         watcher = _Watcher(task)
         story = self._stories.get(task) if task is not None else None
@@ -116,7 +132,7 @@ class Hub:
             watcher.waiting.extend(story.events)
             watcher.over = story.ended is not None
         elif task is not None:
-            watcher.over = True
+            watcher.over = not expected
         watcher.news.set()
         self._watchers.add(watcher)
         try:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger import Entry, Kind, did_key, parse_checkpoint, parse_cosign, peer_id, physical_ms
+from ledger import (
+    Entry,
+    Kind,
+    did_key,
+    parse_checkpoint,
+    parse_cosign,
+    parse_entry,
+    peer_id,
+    physical_ms,
+)
 from ledger.errors import DecodeError, InvalidEntry
+from symphony.core.charges import Charge
 from symphony.core.directory import Directory, Listing
 from symphony.core.events import as_json
 from symphony.core.ids import NodeId, TaskId
@@ -42,6 +52,26 @@ def task_view(task: TaskId, story: TaskStory, me: NodeId) -> TaskView:
         submitted_wall_ms=story.submitted_wall_ms,
         receipt=ended.receipt.hex() if ended is not None else "",
         ended=ended,
+    )
+
+
+def charge_view(charge: Charge, wall_ms: int) -> TaskView:
+    """A durable task that another node conducts, as far as its entry tells."""
+    entry = parse_entry(charge.entry)
+    record = TASK.decode(entry.body or b"")
+    return TaskView(
+        id=charge.task.hex(),
+        state=charge.outcome or "running",
+        conductor=did_key(entry.author),
+        prompt="",
+        chains=record.chains,
+        rule=record.rule,
+        planning=record.planning,
+        answer_type=record.answer_type,
+        privacy=record.privacy,
+        budget_tokens=record.budget_tokens,
+        deadline_ms=record.deadline_ms,
+        submitted_wall_ms=min(wall_ms, physical_ms(entry.hlc)),
     )
 
 

@@ -122,12 +122,14 @@ def test_a_conductor_that_comes_back_and_its_steward_agree(absence):
     spec = replace(SPEC, chains=5, planning="never", deadline_ms=120_000)
     kinds = frozenset({"durable", "partition", "pause", "crash"})
     script = TaskScript(AT_MS, 0, spec)
-    report = run_seed(
-        Scenario(3, slow, (script,), actions=(absence,), kinds=kinds, faults_ms=60_000)
-    )
+    world = World(Scenario(3, slow, (script,), actions=(absence,), kinds=kinds, faults_ms=60_000))
+    report = world.run()
     assert report.violations == ()
-    assert report.counts["tasks answered"] >= 1
     assert report.marks >= {"task taken over", "stepped back"}
+    (watch,) = world.checks.tasks.values()
+    assert 0 in watch.ended_at  # who waits at the conductor is told, too
+    assert {event.outcome for event in watch.ended} == {"answered"}
+    assert len(watch.verdicts) == 1
 
 
 def test_a_task_that_did_not_ask_for_stewards_costs_nothing():

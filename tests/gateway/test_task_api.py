@@ -64,13 +64,14 @@ def test_every_option_reaches_the_spec(live: Live):
     }
     with live.client() as client:
         assert client.post("/api/tasks", json=body).status_code == 202
-        schema = {"prompt": "p", "answer_schema": {"type": "object"}}
+        schema = {"prompt": "p", "answer_schema": {"type": "object"}, "durable": True}
         assert client.post("/api/tasks", json=schema).status_code == 202
     first, second = live.port.specs
     assert (first.planning, first.answer_type, first.choices) == ("never", "choice", ("a", "b"))
     assert (first.rule, first.selection, first.skill) == ("majority", "random", "math")
     assert (first.privacy, first.budget_tokens, first.deadline_ms) == ("local", 10, 5000)
     assert (first.chains, first.max_tokens) == (7, 9)
+    assert (first.durable, second.durable) == (False, True)
     assert (second.answer_type, second.answer_schema) == ("json", '{"type":"object"}')
 
 
