@@ -141,7 +141,7 @@ def nemesis(
     """Seven real nodes whose owners are killed, frozen, parted and run out of disk.
 
     It makes network and mount namespaces of its own where the kernel allows that; without them
-    there are no partitions, and the report says why. Some two minutes.
+    there are no partitions, and the report says why. Some five minutes.
     """
     from symphony.testing.nemesis import Size, run
 

@@ -156,12 +156,15 @@ def _percentiles(name: str, waits_ms: Sequence[int]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How one task of the load ended, after how long, and how often an owner was replaced."""
+    """How one task of the load ended, after how long, and how often an owner was replaced; `why`
+    it was not answered.
+    """
 
     fault: str
     outcome: str
     ms: int
     failovers: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,8 @@ def _struck(cast: Cast, number: int, fault: str, blow: Callable[[LocalNode], Non
 def _end(fault: str, ended: dict[str, Any], began_s: float) -> End:
     took_ms = round((time.monotonic() - began_s) * 1000)
     outcome = str(ended.get("outcome", HUNG))
-    return End(fault, outcome, took_ms, int(ended.get("owner_failovers", 0)))
+    why = "" if outcome == "answered" else str(ended.get("message", ""))
+    return End(fault, outcome, took_ms, int(ended.get("owner_failovers", 0)), why)
 
 
 def _failovers(cast: Cast, count: int, fault: str, blow: Callable[[LocalNode], None]) -> list[int]:
@@ -255,6 +259,7 @@ def _load(cast: Cast, tasks: int) -> dict[str, Any]:
     return {
         "tasks": tasks,
         "outcomes": dict(sorted(outcomes.items())),
+        "unanswered": [f"{end.fault}: {end.why}" for end in ends if end.outcome != "answered"],
         "hung": outcomes[HUNG],
         "late": sum(end.ms > DEADLINE_MS + LATE_MS for end in ends) - outcomes[HUNG],
         "slowest_ms": {
