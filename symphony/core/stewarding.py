@@ -158,7 +158,9 @@ class Stewarding:
             self._out.do(Reject(peer, "entrust: the task entry does not say so"))
             return None
         others = [charge for charge in self._charges.values() if charge.place]
-        if len(others) >= limits.MAX_CHARGES and not self._make_room(others):
+        same = [charge for charge in others if charge.line[0] == line[0]]
+        full = len(same) >= limits.MAX_CHARGES_OF_ONE and not self._make_room(same)
+        if full or (len(others) >= limits.MAX_CHARGES and not self._make_room(others)):
             self._out.send(peer, Entrusted(word.task, word.term, 0, full=True))
             return None
         now_ms, task = self._out.now_ms, TaskId(word.task)
@@ -202,7 +204,8 @@ class Stewarding:
         boxes = charge.list_of((charge.line.index(peer), word.term))
         if word.number != len(boxes) + 1 or not word.box:
             return True
-        if sum(c.size for c in self._charges.values()) + len(word.box) > limits.MAX_CHARGES_BYTES:
+        left = limits.MAX_CHARGES_BYTES - sum(c.size for c in self._charges.values())
+        if len(word.box) > min(left, limits.MAX_CHARGE_BYTES - charge.size):
             return False
         boxes.append(word.box)
         charge.hopeless.discard((charge.line.index(peer), word.term))

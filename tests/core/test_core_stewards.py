@@ -326,3 +326,20 @@ def test_what_is_entrusted_is_bounded_and_only_by_one_in_line():
     assert [word.count for word in stage.sent("ada", Entrusted)] == [1, 1, 2, 2]
     stage.heard("bob", Entrust(TASK, 1, 1, 60_000, named, b"box"))
     assert stage.of(Reject)[-1].peer == stage.peers["bob"].id
+
+
+def test_no_conductor_takes_all_the_room(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_CHARGES_OF_ONE", 2)
+    monkeypatch.setattr(limits, "MAX_CHARGE_BYTES", 100)
+    stage = stage_with(peers="ada bob")
+    record = TASK_CODEC.decode(parse_entry(shown(stage, "ada", [])).body)
+
+    def entrust(name, task, number=1) -> Entrusted:
+        mine = replace(record, task=task, stewards=(stage.me,))
+        entry = stage.peers[name].entry(Kind.TASK, TASK_CODEC.encode(mine), stage.now_ms)
+        stage.heard(name, Entrust(task, 1, number, 60_000, entry.encode(), b"box" * 20))
+        return stage.sent(name, Entrusted)[-1]
+
+    assert [entrust("ada", bytes([n]) * 16).full for n in range(3)] == [False, False, True]
+    assert not entrust("bob", b"9" * 16).full
+    assert entrust("bob", b"9" * 16, number=2).full
