@@ -44,6 +44,11 @@ class EngineSettings(_Table):
         default=1, description="how many nodes share this machine's cores, this one included"
     )
 
+    self_test_after_s: Annotated[float, Interval(ge=0, le=86_400)] = Field(
+        default=60.0,
+        description="idle seconds after which own model servers are measured; 0 never does",
+    )
+
     @field_validator("url")
     @classmethod
     def _http(cls, url: str | None) -> str | None:

@@ -62,6 +62,7 @@ def test_every_setting_has_a_variable(name: str, tmp_path: Path) -> None:
         "engine.kind": "openai",
         "engine.url": "http://127.0.0.1:1",
         "engine.nodes_on_machine": "2",
+        "engine.self_test_after_s": "90",
         "gateway.enabled": "false",
         "gateway.port": "0",
         "log.level": "debug",

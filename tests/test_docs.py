@@ -55,6 +55,7 @@ def test_every_record_of_the_ledger_is_described() -> None:
     }
     described = bodies | {
         "Capability",
+        "SelfTest",
         "Award",
         "Candidate",
         "Ballot",

@@ -45,10 +45,25 @@ class Skill:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfTest:
+    """What a node measured of the engine behind an agent, on which day since 1970. Its own word:
+    nothing is elected by it.
+    """
+
+    day: Count
+    first_token_ms: Count
+    one_milli_tokens_per_s: Count
+    many_milli_tokens_per_s: Count
+    many: Count
+    features: Annotated[tuple[Name, ...], Len(0, 16)] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Capability:
     """An agent of the author's node, valid until the entry expires or a newer one replaces it.
 
-    `box` is the node's X25519 key: what is sealed to it, only the node can read.
+    `box` is the node's X25519 key: what is sealed to it, only the node can read. `self_test` is
+    there once its engine was measured.
     """
 
     agent: Name
@@ -65,6 +80,7 @@ class Capability:
     withdrawn: bool = False
     operator: Name | None = None
     box: Key | None = None
+    self_test: SelfTest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,20 @@ from typing import Final
 import trio
 
 from symphony.engines import limits
-from symphony.engines.base import Chunk, Engine, Finished, Message, Request
+from symphony.engines.base import (
+    Choice,
+    Chunk,
+    Constraint,
+    Engine,
+    Feature,
+    Finished,
+    Grammar,
+    JsonSchema,
+    Message,
+    Regex,
+    Request,
+)
+from symphony.errors import EngineError, EngineUnavailable
 
 PROMPT: Final = "Write down the numbers from one to two hundred as English words."
 
@@ -40,14 +53,47 @@ async def measure(engine: Engine) -> Measured:
     await _one(engine, 4)
     first_s, alone = await _rate(engine, 1)
     _, together = await _rate(engine, many)
+    kept = [one for one in described.features if await _keeps(engine, one)]
     return Measured(
         first_token_ms=round(first_s * 1000),
         one_tokens_per_s=round(alone, 1),
         many_tokens_per_s=round(together, 1),
         many=many,
         context_tokens=described.context_tokens,
-        features=tuple(sorted(feature.value for feature in described.features)),
+        features=tuple(sorted(feature.value for feature in kept)),
     )
+
+
+async def _keeps(engine: Engine, feature: Feature) -> bool:
+    """Whether a short request bears out what an engine says of itself. What comes back under a
+    constraint was checked by the engine's adapter, whatever its server promised.
+    """
+    request = Request((Message("user", PROMPT),), 16, 0.0, limits.SELF_TEST_MS, seed=1)
+    constraint = _TRIALS.get(feature)
+    if constraint is not None:
+        request = replace(request, constraint=constraint)
+    elif feature is Feature.LOGPROBS:
+        request = replace(request, logprobs=True)
+    else:
+        return True  # of prompts: asked for by an audit, which checks what it gets
+    found: set[float | None] = set()
+    try:
+        async with engine.generate(request) as stream:
+            found = {event.logprob async for event in stream if isinstance(event, Chunk)}
+    except EngineUnavailable:
+        raise
+    except EngineError:
+        return False
+    return constraint is not None or (None not in found and len(found) > 1)
+
+
+_TRIALS: Final[dict[Feature, Constraint]] = {
+    Feature.JSON_SCHEMA: JsonSchema({"type": "integer", "minimum": 7, "maximum": 9}),
+    Feature.CHOICE: Choice(("plumage", "quartz")),
+    Feature.REGEX: Regex("[qx]{3}"),
+    Feature.GRAMMAR: Grammar('root ::= "vox" [0-9]'),
+}
+"""What no model would say to the prompt by itself."""
 
 
 async def _rate(engine: Engine, requests: int) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from symphony.engines.embedding import Encoder
 from symphony.engines.registry import EngineSpec, explain_choice, open_engine
 from symphony.errors import SymphonyError
 from symphony.manifests import AgentManifest, capability, find_manifests, secret, skill_text
+from symphony.node.self_test import SelfTests
 from symphony.node.workshop import HostedAgent
 from symphony.settings import EngineSettings, NodeSettings
 
@@ -30,6 +31,7 @@ _log = structlog.get_logger("symphony.hosting")
 class Household:
     """The agents of a node, the records that announce them, and what could not be hosted."""
 
+    self_tests: SelfTests
     agents: dict[str, HostedAgent] = field(default_factory=dict)
     capabilities: tuple[Capability, ...] = ()
     warnings: list[str] = field(default_factory=list)
@@ -58,7 +60,7 @@ async def move_in(
 
     Raises `ManifestError` for a manifest that does not validate.
     """
-    household = Household()
+    household = Household(SelfTests(settings.home))
     manifests = find_manifests(settings.agents)
     specs = {manifest.name: engine_spec(manifest, settings.engine) for manifest in manifests}
     wanted = {_served(specs[manifest.name]): manifest for manifest in reversed(manifests)}
@@ -77,7 +79,8 @@ async def move_in(
         found = opened.get(_served(specs[manifest.name]))
         if found is not None:
             household.agents[manifest.name] = HostedAgent(manifest, *found)
-    household.capabilities = await _records(household.agents.values(), encoder)
+    records = await _records(household.agents.values(), encoder)
+    household.capabilities = household.self_tests.added(records, household.agents)
     return household
 
 

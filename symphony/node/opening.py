@@ -59,6 +59,7 @@ from symphony.node.loop import Loop
 from symphony.node.notebook import Notebook
 from symphony.node.prober import probe_others
 from symphony.node.restoring import restore
+from symphony.node.self_test import measure_when_idle
 from symphony.node.workshop import Workshop
 from symphony.settings import GATEWAY_PORT, NodeSettings
 from symphony.version import __version__
@@ -321,6 +322,9 @@ def _habits(
         nursery.start_soon(_watch_invites, settings.home, loop)
     known = [probe for agent in household.agents.values() for probe in agent.manifest.probes]
     nursery.start_soon(probe_others, known, settings.probes_per_hour, loop.feed)
+    tests, records = household.self_tests, household.capabilities
+    after_s = settings.engine.self_test_after_s
+    nursery.start_soon(measure_when_idle, tests, records, loop.workshop, loop.feed, after_s)
 
 
 async def _watch_invites(home: Path, loop: Loop) -> None:

@@ -66,6 +66,7 @@ class Workshop:
         self._now_ms = now_ms
         self._agents: dict[str, HostedAgent] = {}
         self._running: dict[tuple[UnitId, Epoch], trio.CancelScope] = {}
+        self._begun = 0
 
     def host(self, agents: Mapping[str, HostedAgent]) -> None:
         self._agents = dict(agents)
@@ -74,8 +75,17 @@ class Workshop:
     def agents(self) -> Mapping[str, HostedAgent]:
         return self._agents
 
+    async def idle(self, for_s: float) -> None:
+        """Return when nothing was begun and nothing ran here for so long."""
+        while True:
+            seen = self._begun
+            await trio.sleep(for_s)
+            if seen == self._begun and not self._running:
+                return
+
     def start(self, work: StartWork) -> None:
         """Begin a unit; never waits."""
+        self._begun += 1
         scope = trio.CancelScope()
         self._running[work.unit, work.epoch] = scope
         self._nursery.start_soon(self._work, work, scope)
