@@ -37,6 +37,7 @@ class EngineSpec:
     `FILE#MODEL` for recorded outputs.
 
     `concurrency` None takes the engine's default; for llama.cpp it is the number of slots.
+    `adapter` is the folder of a LoRA adapter of the model; only a vLLM of ours serves one.
     `nodes_on_machine` divides the cores. `api_key` None reads `SYMPHONY_ENGINE_API_KEY`; it
     is never taken from an argument list or shown.
     """
@@ -47,6 +48,7 @@ class EngineSpec:
     context_tokens: int | None = None
     concurrency: int | None = None
     nodes_on_machine: int = 1
+    adapter: Path | None = None
     api_key: str | None = field(default=None, repr=False)
 
 
@@ -61,6 +63,8 @@ class EngineChoice:
 
 def explain_choice(spec: EngineSpec) -> EngineChoice:
     """Decide without opening anything; for `open_engine`, and for `symphony doctor`."""
+    if spec.adapter is not None:
+        return _adapted(spec, spec.adapter)
     match spec.kind:
         case "vllm" | "openai" if spec.url is not None:
             return EngineChoice(spec.kind, usable=True, reasons=(f"asked for, at {spec.url}",))
@@ -103,6 +107,8 @@ async def open_engine(spec: EngineSpec) -> AsyncIterator[Engine]:
 
 def _make(spec: EngineSpec) -> OpenAIEngine | SupervisedEngine | replay.ReplayEngine:
     choice = explain_choice(spec)
+    if spec.adapter is not None and not choice.usable:
+        raise ConfigError(choice.reasons[-1], hint="see docs/engines.md about adapters")
     if choice.kind == "replay":
         return replay.open_recording(spec.model or "")
     if choice.kind == "llamacpp":
@@ -131,12 +137,16 @@ def _vllm_options(spec: EngineSpec) -> VllmOptions:
     wanted = spec.model or DEFAULT_MODEL
     known = lookup_model(wanted)
     context_tokens = spec.context_tokens or limits.CONTEXT_TOKENS
+    model = known.name if known else Path(wanted).name
+    adapters = {f"{model}:{spec.adapter.name}": spec.adapter} if spec.adapter else {}
     return VllmOptions(
         weights=converting.weights_for_vllm(wanted),
-        model=known.name if known else Path(wanted).name,
+        model=model,
         lineage=known.lineage if known else UNKNOWN_LINEAGE,
         context_tokens=min(context_tokens, known.context_tokens) if known else context_tokens,
         concurrency=spec.concurrency or limits.VLLM_CONCURRENCY,
+        adapters=adapters,
+        adapter=next(iter(adapters), None),
         cpu=vllm_install.on_cpu(),
     )
 
@@ -183,6 +193,18 @@ def _own_vllm(reasons: tuple[str, ...], model: str | None) -> EngineChoice:
         return EngineChoice("vllm", usable=False, reasons=(*reasons, str(error)))
     said = (*reasons, "vLLM is installed", f"it serves {wanted} from {weights}")
     return EngineChoice("vllm", usable=True, reasons=said)
+
+
+def _adapted(spec: EngineSpec, adapter: Path) -> EngineChoice:
+    """A model with an adapter. Weights that are not safetensors could be code, and are refused."""
+    if spec.url is not None or spec.kind not in ("auto", "vllm"):
+        why = "a vLLM of the node serves adapters; a server at a URL names its own as models"
+        return EngineChoice("vllm", usable=False, reasons=(why,))
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (adapter / name).is_file():
+            why = f"the adapter {adapter.name} has no {name}"
+            return EngineChoice("vllm", usable=False, reasons=(why,))
+    return _own_vllm((f"the adapter {adapter.name} needs vLLM",), spec.model)
 
 
 def _replayed(model: str | None) -> EngineChoice:

@@ -90,6 +90,13 @@ class EngineSpec(_Table):
         pattern=r"^https?://",
         description="An OpenAI-compatible server, for the kinds `openai` and `vllm`.",
     )
+    adapter: str = Field(
+        default="",
+        pattern=r"^(?:[a-z0-9]+(?:[._-][a-z0-9]+)*)?$",
+        max_length=32,
+        description="A folder inside the manifest's folder: a LoRA adapter of the model, as "
+        "safetensors. Needs vLLM as a child of the node.",
+    )
     api_key: str | None = Field(
         default=None,
         pattern=ENV_REFERENCE,

@@ -48,6 +48,7 @@ def engine_spec(manifest: AgentManifest, machine: EngineSettings) -> EngineSpec:
         url=machine.url or wanted.url,
         context_tokens=manifest.limits.context_tokens,
         nodes_on_machine=machine.nodes_on_machine,
+        adapter=manifest.path.parent / wanted.adapter if wanted.adapter else None,
         api_key=key,
     )
 
@@ -89,7 +90,7 @@ _Served = tuple[object, ...]
 
 def _served(spec: EngineSpec) -> _Served:
     """What agents share an engine by."""
-    return spec.kind, spec.model, spec.url, spec.api_key
+    return spec.kind, spec.model, spec.adapter, spec.url, spec.api_key
 
 
 def _widest(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from symphony.engines import EngineSpec, explain_choice, models, open_engine, vllm
+from symphony.engines import EngineSpec, explain_choice, models, open_engine, registry, vllm
 from symphony.engines.converting import folder_of, weights_for_vllm
 from symphony.errors import ConfigError, EngineUnavailable, ModelError
 
@@ -121,3 +122,24 @@ def test_what_vllm_is_given(shelf: Path):
 
 def test_a_key_is_not_shown():
     assert "secret" not in repr(EngineSpec(api_key="secret"))
+
+
+def test_an_adapter_needs_a_vllm_of_ours_and_safe_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder, weights = tmp_path / "poet", tmp_path / "weights"
+    folder.mkdir()
+    weights.mkdir()
+    monkeypatch.setattr(vllm, "command", lambda: "vllm")
+    spec = EngineSpec(kind="vllm", model=str(weights), adapter=folder)
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_model.bin").write_bytes(b"a pickle")
+    assert "adapter_model.safetensors" in explain_choice(spec).reasons[-1]
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+    assert explain_choice(spec).usable
+    assert explain_choice(replace(spec, kind="auto")).kind == "vllm", "not llama.cpp without it"
+    for other in (replace(spec, kind="llamacpp"), replace(spec, url="http://127.0.0.1:1")):
+        assert not explain_choice(other).usable
+    options = registry._vllm_options(spec)
+    assert (options.model, options.adapter) == ("weights", "weights:poet")
+    assert options.adapters == {"weights:poet": folder}
