@@ -17,10 +17,18 @@ if TYPE_CHECKING:
     from symphony.testing.wish import Wish
 
 SEEDS, LARGE_SEEDS = 100, 1
+NODES = 7
+MAX_SEEDS = 1_000_000
+"""Two days' work for two cores: more is a typing error."""
 
 SeedsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="How many seeds to run.", show_default="100; 1 for a large swarm"),
+    typer.Option(
+        min=1,
+        max=MAX_SEEDS,
+        help="How many seeds to run.",
+        show_default="100; 1 for a large swarm",
+    ),
 ]
 FirstSeedOption = Annotated[int, typer.Option(min=0, help="The first of them.")]
 JobsOption = Annotated[
@@ -54,10 +62,10 @@ def simulate(
     seeds: SeedsOption = None,
     first_seed: FirstSeedOption = 0,
     nodes: Annotated[
-        int | None, typer.Option(help="Nodes in each swarm.", show_default="7")
+        int | None, typer.Option(min=1, help="Nodes in each swarm.", show_default=str(NODES))
     ] = None,
     tasks: Annotated[
-        int | None, typer.Option(help="Tasks in each swarm.", show_default="by scenario")
+        int | None, typer.Option(min=0, help="Tasks in each swarm.", show_default="by scenario")
     ] = None,
     loss: LossOption = None,
     byzantine: Annotated[
@@ -90,13 +98,15 @@ def simulate(
 
     large = (nodes or 0) > MAX_SEEDED_NODES
     name = scenario or ("scale" if large and "scale" in registry.SCENARIOS else "swarm")
-    wish = Wish(name, nodes or 7, loss, crash, tasks, byzantine, partition, churn)
+    size = NODES if nodes is None else nodes
+    wish = Wish(name, size, loss, crash, tasks, byzantine, partition, churn)
     found = registry.find(name)
     if isinstance(found, registry.Study):
         count = seeds or LARGE_SEEDS
-        if story is not None or wish != Wish(name, nodes or 7, tasks=tasks):
+        if story is not None or wish != Wish(name, size, tasks=tasks):
             registry.family(name)  # says that a study has no such thing
         asked = registry.Ask(range(first_seed, first_seed + count), nodes, tasks)
+        asked.check()
         _study(found, asked, plot)
         return
     if plot is not None:
@@ -147,7 +157,9 @@ def run(
     file: Annotated[Path, typer.Argument(help="A scenario in YAML.", show_default=False)],
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="How many seeds to run.", show_default="as in the file"),
+        typer.Option(
+            min=1, max=MAX_SEEDS, help="How many seeds to run.", show_default="as in the file"
+        ),
     ] = None,
     first_seed: FirstSeedOption = 0,
     jobs: JobsOption = None,

@@ -30,6 +30,12 @@ class Family:
     marks: tuple[str, ...]
 
 
+STUDY_NODES = (4, 256)
+"""Fewer have nobody to choose between; with more, each task looks at all of them."""
+STUDY_TASKS = (20, 100_000)
+"""Fewer show nothing; a hundred thousand take a day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a study is asked: None leaves a size to the study."""
@@ -37,6 +43,15 @@ class Ask:
     seeds: range
     nodes: int | None = None
     tasks: int | None = None
+
+    def check(self) -> None:
+        """Raises `UsageError` for sizes that no study makes sense of."""
+        for name, asked, least, most in (
+            ("nodes", self.nodes, *STUDY_NODES),
+            ("tasks", self.tasks, *STUDY_TASKS),
+        ):
+            if asked is not None and not least <= asked <= most:
+                raise UsageError(f"--{name} {asked}", hint=f"a study has {least} to {most} {name}")
 
 
 class Findings(Protocol):

@@ -9,6 +9,7 @@ none of them there. Sharing also keeps one copy of each entry in memory instead 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,8 +18,10 @@ from ledger import reconcile
 from ledger.ranges import fingerprint
 from symphony.core import directory, journal
 
-SAME_HASHES = 1_024
-"""Two nodes that compare equal ledgers hash the same rows with the same salt, in turn."""
+SAME_HASHES = 65_536
+"""Two nodes that compare equal ledgers hash the same rows with the same salt, in turn: 16 for each
+comparison that is under way.
+"""
 SAME_ENTRIES = 65_536
 """All that a run of 10 000 nodes and 100 tasks has, some 20 000, and as many again."""
 
@@ -27,9 +30,8 @@ SAME_ENTRIES = 65_536
 def remembering() -> Iterator[None]:
     """Within, all nodes share what they computed."""
     parse, read = journal.parse_entry, directory._read  # type: ignore[attr-defined]  # noqa: SLF001
-    hashed = lru_cache(maxsize=SAME_HASHES)(_fingerprint)
     shared = (
-        (reconcile, "fingerprint", lambda salt, rows: hashed(salt, tuple(rows))),
+        (reconcile, "fingerprint", Fingerprints()),
         (journal, "parse_entry", lru_cache(maxsize=SAME_ENTRIES)(parse.__wrapped__)),
         (directory, "_read", lru_cache(maxsize=SAME_ENTRIES)(read.__wrapped__)),
     )
@@ -43,5 +45,19 @@ def remembering() -> Iterator[None]:
             setattr(module, name, function)
 
 
-def _fingerprint(salt: bytes, rows: Sequence[bytes]) -> bytes:
-    return fingerprint(salt, rows)
+class Fingerprints:
+    """`ledger.ranges.fingerprint`, remembered by a hash of the rows that is quick to make, since
+    the rows are the same objects; the rows themselves, 80 KB a comparison, are not kept.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[bytes, int, int], bytes] = OrderedDict()
+
+    def __call__(self, salt: bytes, rows: Sequence[bytes]) -> bytes:
+        key = (salt, len(rows), hash(tuple(rows)))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = fingerprint(salt, rows)
+            if len(self._known) > SAME_HASHES:
+                self._known.popitem(last=False)
+        return found

@@ -9,6 +9,7 @@ store, of that log). What a node can see is what it would see with a copy from t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, overload
 
@@ -72,9 +73,13 @@ class CommonLedger:
 
 
 def _capabilities(swarm_id: bytes, machine: Machine, wall_ms: int) -> Iterator[Entry]:
-    """The log of a node that did nothing yet but say what it hosts."""
+    """The log of a node that did nothing yet but say what it hosts, to the byte as it would: else
+    each of them would say it anew.
+    """
     head = None
-    for number, capability in enumerate(machine.agents()):
+    box = machine.world.boxes.public(machine.box)
+    for number, agent in enumerate(machine.agents()):
+        capability = replace(agent, box=box, operator=machine.script.operator or None)
         hlc = (wall_ms << 16) + number
         entry = seal(
             machine.signer,

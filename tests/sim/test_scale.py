@@ -6,6 +6,7 @@ import pytest
 
 from ledger import Kind, MemoryStore, seal
 from symphony.testing import Summary, Wish, run_seed, simulate
+from symphony.testing.scale import LargeWorld
 from symphony.testing.shared_ledger import LayeredStore
 from symphony.testing.signing import FastKeys
 
@@ -38,7 +39,6 @@ def test_a_large_world_is_a_function_of_its_seed():
 def test_newcomers_and_news_reach_everybody_in_the_end(monkeypatch):
     """And if neither gossip nor comparing heads works, that is noticed."""
     from symphony.core.replication import Replication
-    from symphony.testing.scale import LargeWorld
 
     scenario = Wish("scale", nodes=50, tasks=1).draw(0)
     assert sum(node.newcomer for node in scenario.nodes) == 1
@@ -47,6 +47,13 @@ def test_newcomers_and_news_reach_everybody_in_the_end(monkeypatch):
     monkeypatch.setattr(deaf, "gossip_until", lambda: 0)
     monkeypatch.setattr(Replication, "compare", lambda self, alive: None)
     assert "ledgers that differ" in " ".join(deaf.run().violations)
+
+
+def test_who_was_there_before_writes_nothing_when_it_starts():
+    world = LargeWorld(Wish("scale", nodes=60, tasks=0).draw(0))
+    assert world.run().violations == ()
+    told = {source.index for source, _ in world._gossip}
+    assert told == {node for node, script in enumerate(world.scenario.nodes) if script.newcomer}
 
 
 def a_log(signer, length, head=None):
