@@ -106,7 +106,6 @@ def simulate(
         if story is not None or wish != Wish(name, size, tasks=tasks):
             registry.family(name)  # says that a study has no such thing
         asked = registry.Ask(range(first_seed, first_seed + count), nodes, tasks)
-        asked.check()
         _study(found, asked, plot)
         return
     if plot is not None:
@@ -182,6 +181,7 @@ def run(
 
 
 def _study(study: Study, asked: Ask, plot: Path | None) -> None:
+    asked.check()
     module = study.load()
     found = module.run(asked)
     for text in found.violations:
