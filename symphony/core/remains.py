@@ -203,9 +203,10 @@ class Rebuilding:
         run = self._run
         award = next(iter(awards.values()))[0]
         unit = run.units.get(UnitId(award.unit))
-        if unit is None and award.requirement.role == "judge":
+        if award.requirement.role == "judge":
             number = chain_of(award.name)
-            return run.add_unit(Unit(run.task, award.name, number, "judge", JUDGE_SKILL))
+            new = Unit(run.task, award.name, number, "judge", JUDGE_SKILL)
+            return unit or run.add_unit(new)
         chain = run.chains[chain_of(award.name)]
         if unit is None and award.requirement.role == "plan":
             return run.add_unit(Unit(run.task, award.name, chain.index, "plan", PLAN_SKILL))

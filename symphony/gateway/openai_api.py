@@ -1,8 +1,9 @@
 """The OpenAI-compatible surface: `/v1/models` and `/v1/chat/completions`.
 
-Two kinds of model answer. `symphony/auto` (three chains) and `symphony/vote-N` (N chains) are the
-swarm: the conversation becomes one task (`chat_models.render_prompt`), the voted answer becomes
-the message (`swarm_chat`). Every model that this node hosts is a pass-through (`model_chat`).
+Two kinds of model answer. `symphony/auto` (three chains), `symphony/vote-N` (N chains) and
+`symphony/ranked` (three, and judges where they differ) are the swarm: the conversation becomes one
+task (`chat_models.render_prompt`), the voted answer becomes the message (`swarm_chat`). Every model
+that this node hosts is a pass-through (`model_chat`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from starlette.routing import Route
 from symphony.core import limits as core
 from symphony.errors import ModelError
 from symphony.gateway.body import read_model
-from symphony.gateway.chat_models import ChatRequest
+from symphony.gateway.chat_models import ChatRequest, SwarmOptions
 from symphony.gateway.faults import Refused
 from symphony.gateway.model_chat import ModelChat
 from symphony.gateway.port import NodePort
@@ -26,6 +27,8 @@ from symphony.gateway.swarm_chat import SwarmChat
 
 AUTO_CHAINS = 3
 LISTED_VOTES = (1, 3, 5, 7)  # every N up to the core's bound works; these are advertised
+
+RANKED = "symphony/ranked"
 
 _VOTE = re.compile(r"symphony/vote-([1-9][0-9]?)")
 
@@ -47,7 +50,7 @@ class OpenAiApi:
         ]
 
     async def models(self, _: Request) -> Response:
-        swarm = ["symphony/auto", *(f"symphony/vote-{chains}" for chains in LISTED_VOTES)]
+        swarm = ["symphony/auto", RANKED, *(f"symphony/vote-{chains}" for chains in LISTED_VOTES)]
         named = [*swarm, *sorted(self._hosted())]
         return JSONResponse({"object": "list", "data": [self._card(name) for name in named]})
 
@@ -60,6 +63,8 @@ class OpenAiApi:
         asked, body = await read_model(request, ChatRequest)
         chains = self._chains(asked.model)
         if chains is not None:
+            if asked.model == RANKED:
+                asked = _by_judges(asked)
             return await self._swarm.complete(request, asked, chains, body)
         if asked.symphony is not None:
             raise Refused(
@@ -74,7 +79,7 @@ class OpenAiApi:
 
     def _chains(self, model: str) -> int | None:
         """How many chains a swarm model runs; None for a hosted one. Raises `ModelError`."""
-        if model == "symphony/auto":
+        if model in ("symphony/auto", RANKED):
             return AUTO_CHAINS
         vote = _VOTE.fullmatch(model)
         if vote and int(vote[1]) <= core.MAX_CHAINS:
@@ -87,3 +92,11 @@ class OpenAiApi:
 
     def _card(self, name: str) -> dict[str, str | int]:
         return {"id": name, "object": "model", "created": self._since, "owned_by": "symphony"}
+
+
+def _by_judges(asked: ChatRequest) -> ChatRequest:
+    """The same request under the rule `ranked`. Raises `Refused` if it names another one."""
+    options = asked.symphony or SwarmOptions()
+    if options.rule not in (None, "ranked"):
+        raise Refused(f"{RANKED} and symphony.rule disagree", param="symphony")
+    return asked.model_copy(update={"symphony": options.model_copy(update={"rule": "ranked"})})

@@ -57,6 +57,15 @@ def test_a_voted_answer(live: Live, client: openai.OpenAI):
     assert (live.port.specs[0].prompt, live.port.specs[0].chains) == ("6 * 7?", 3)
 
 
+def test_judges_by_the_name_of_the_model(live: Live, client: openai.OpenAI):
+    client.chat.completions.create(model="symphony/ranked", messages=ASK)
+    assert (live.port.specs[0].rule, live.port.specs[0].chains) == ("ranked", 3)
+    with pytest.raises(openai.BadRequestError):
+        client.chat.completions.create(
+            model="symphony/ranked", messages=ASK, extra_body={"symphony": {"rule": "match"}}
+        )
+
+
 def test_a_streamed_voted_answer(client: openai.OpenAI):
     stream = client.chat.completions.create(
         model="symphony/vote-5",
