@@ -32,6 +32,9 @@ STORY = [
     _event("plan", 9, chain=0, steps=["add 1 and 1"], fallback=""),
     _event("plan", 9, chain=1, steps=["1 + 1?"], fallback="no JSON"),
     _event("resumed", 15, done=2, running=1),
+    _event("entrusted", 16, steward=NODE),
+    _event("taken_over", 17, done=1, running=1),
+    _event("stepped_back", 17, to=NODE),
     _event("hedge", 18, unit="step/0/s1", epoch=2, straggler=NODE),
     _event("failover", 20, unit="step/0/s1", epoch=2, owner=NODE, reason="went silent"),
     _event("chain_failed", 25, chain=1, reason="no bids"),
@@ -56,8 +59,10 @@ def test_the_whole_story_is_remembered() -> None:
     assert progress.units["step/0/s1"].state == "failover"
     assert progress.at_ms == 31
     assert [remark.split(":")[0] for remark in progress.remarks] == [
-        "chain 1", "the conductor was restarted, with 2 units done", "step/0/s1", "step/0/s1",
-        "chain 1 failed",
+        "chain 1", "the conductor was restarted, with 2 units done",
+        "another node of the task's line conducts it now",
+        "another node of the task's line conducts it now",
+        "step/0/s1", "step/0/s1", "chain 1 failed",
     ]  # fmt: skip
     assert progress.verdict is STORY[-1]
 
@@ -72,8 +77,8 @@ def test_without_a_terminal_each_event_but_tokens_is_one_plain_line() -> None:
     assert len(lines) == len(STORY) - 1
     words = [line.split()[1] for line in lines]
     assert words == [
-        "task", "beacon", "bid", "owner", "result", "plan", "plan", "resumed", "hedge", "failover",
-        "failed", "ballot", "verdict",
+        "task", "beacon", "bid", "owner", "result", "plan", "plan", "resumed", "entrusted", "taken",
+        "stepped", "hedge", "failover", "failed", "ballot", "verdict",
     ]  # fmt: skip
     assert "score 90%" in out.getvalue()
     assert "\x1b" not in out.getvalue()

@@ -146,7 +146,7 @@ def test_a_restarted_conductor_that_has_lost_its_results(monkeypatch):
     solver = AgentScript("solver", ("solve",), ("math",), "smol", latency_ms=800)
     task = TaskScript(1_500, 0, TaskSpec("What is 6 x 7?", chains=1, planning="always"))
     nodes = (NodeScript((planner,)), NodeScript((solver,)))
-    script = Scenario(1, nodes, (task,), actions=(Crash(3_000, 0, 100),))
+    script = Scenario(2, nodes, (task,), actions=(Crash(3_000, 0, 100),))  # a plan of two steps
     assert run_seed(script).violations == ()
     monkeypatch.setattr(remains.Rebuilding, "_result", lambda self, note: None)
     assert "was done already, and is awarded again" in "".join(run_seed(script).violations)
