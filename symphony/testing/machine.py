@@ -266,8 +266,9 @@ class Machine:
             self._commit_later(unkept.due_ms)
         if committed and self.script.disk_ms:
             self.world.checks.marks.add("slow disk")
-            self.paused_until_ms = max(self.paused_until_ms, now_ms + self.script.disk_ms)
-            self.world.at(self.paused_until_ms, partial(self._do_all, self.incarnation, rest))
+            done_ms = max(self.paused_until_ms, now_ms + self.script.disk_ms)
+            self.paused_until_ms = done_ms + 1  # what comes at that very moment is handled after
+            self.world.at(done_ms, partial(self._do_all, self.incarnation, rest))
         else:
             self._do_all(self.incarnation, rest)
 
