@@ -174,6 +174,10 @@ def _jump(world: World, machine: Machine, by_ms: int) -> None:
     world.checks.marks.add("clock jump")
     world.note(f"the clock of node {machine.index} jumps by {by_ms} ms")
     machine.jump(by_ms)
+    for watch in world.checks.tasks.values():
+        if watch.script.node == machine.index and by_ms < 0:
+            # Restarted, it can't know how much time went by: a deadline may begin anew.
+            watch.slack_ms += watch.script.spec.deadline_ms
 
 
 def _split(world: World, split: Split) -> None:
