@@ -41,6 +41,7 @@ class Charge:
     opened_ms: int = 0
     hopeless: set[ListKey] = field(default_factory=set)  # lists that nothing can be made of
     wanted: bool = False  # a client of this node waits for its end
+    answered_ms: dict[bytes, int] = field(default_factory=dict)  # by peer: when it was last told
     told: bool = False  # and was told
 
     def listen(self, peer: NodeId, now_ms: int, left_ms: int) -> None:

@@ -186,13 +186,22 @@ class Stewarding:
             charge.end(place, self._out.now_ms)
         if self._seat.conducts(charge.task):
             if place < charge.place and not over:
-                self.entrusting.tend(charge.task, peer)
+                self._answer(charge, peer)
                 return False
             self._step_back(charge, peer)
         elif charge.over == charge.place:
-            self.entrusting.tend(charge.task, peer)  # if it is not known any more, the log says so
+            self._answer(charge, peer)  # if it is not known any more, the log says so
             return False
         return True
+
+    def _answer(self, charge: Charge, peer: NodeId) -> None:
+        """Say who has the task, but not to each of many words: two that both ended it would else
+        tell each other so without end.
+        """
+        now_ms = self._out.now_ms
+        if now_ms - charge.answered_ms.get(peer, -limits.TEND_EVERY_MS) >= limits.TEND_EVERY_MS:
+            charge.answered_ms[peer] = now_ms
+            self.entrusting.tend(charge.task, peer)
 
     def _step_back(self, charge: Charge, to: NodeId) -> None:
         charge.wanted = True  # whoever waits here waits on
