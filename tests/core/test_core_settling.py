@@ -83,14 +83,19 @@ def test_agreement_stops_after_the_first_wave() -> None:
     assert "certified at 5 %" in report.stop
 
 
-def test_a_divided_vote_is_left_as_it_stands() -> None:
-    panel = Panel()
-    panel.stage.submit(chains=9, rule="majority", alpha_ppm=50_000)
-    for answer in ("1", "1", "2", "1"):
+def voted(panel, answers):
+    """The report of a task whose chains answer so, one after the other."""
+    for answer in answers:
         panel.bid()
         name, work = panel.works()[0]
         panel.answer(name, work, f"Answer: {answer}")
-    report = panel.verified(panel.stage.of(KeepReceipt)[0].receipt)
+    return panel.verified(panel.stage.of(KeepReceipt)[0].receipt)
+
+
+def test_a_divided_vote_is_left_as_it_stands() -> None:
+    panel = Panel()
+    panel.stage.submit(chains=9, rule="majority", alpha_ppm=50_000)
+    report = voted(panel, "1121")
     assert (report.outcome, report.settled) == ("not_certified", "enough")
     assert (report.answer, len(report.ballots), report.e_milli) == ("1", 4, 0)
     assert "divided: 3 of 4" in panel.stage.told(TaskEnded)[-1].message
@@ -100,11 +105,7 @@ def test_without_a_winner_it_is_not_certified() -> None:
     """Two against two: the best so far is told, and that it is no more than that."""
     panel = Panel()
     panel.stage.submit(chains=4, rule="majority", alpha_ppm=50_000)
-    for answer in ("1", "2", "2", "1"):
-        panel.bid()
-        name, work = panel.works()[0]
-        panel.answer(name, work, f"Answer: {answer}")
-    report = panel.verified(panel.stage.of(KeepReceipt)[0].receipt)
+    report = voted(panel, "1221")
     assert (report.outcome, report.settled, len(report.ballots)) == ("not_certified", "tied", 4)
     ended = panel.stage.told(TaskEnded)[-1]
     assert (ended.error, ended.answer) == ("not_certified", report.answer)
