@@ -142,6 +142,7 @@ class Awards:
         if run.affordable(tokens):
             run.reserve(unit, tokens)
             unit.held_after = lacks[0].id
+            unit.salt = salt_for(run, unit.id, unit.epoch)
             self._send(run, unit, raw, order)
 
     def take_back(self, run: TaskRun, unit: Unit) -> None:
@@ -251,9 +252,8 @@ class Awards:
     def _send(self, run: TaskRun, unit: Unit, raw: bytes, order: Order) -> None:
         assert unit.award is not None
         left_ms = max(0, run.started_ms + run.spec.deadline_ms - self._out.now_ms)
-        salt = salt_for(run, unit.id, unit.epoch)
         named = run.entries[0].encode() if run.line is not None and run.line.place else b""
-        work = Work(raw, unit.id, unit.epoch, order, salt, left_ms, unit.held_after, named)
+        work = Work(raw, unit.id, unit.epoch, order, unit.salt, left_ms, unit.held_after, named)
         self._out.send(NodeId(unit.award.owner), work)
 
     def _at(self, run: TaskRun) -> int:
