@@ -77,10 +77,16 @@ def told(outputs: Sequence[str]) -> str | None:
     return None if None in words else "\n".join(word or "" for word in words)
 
 
+def places_in(output: str) -> tuple[str, str] | None:
+    """The two words that a judge handed over; None if it handed over anything else."""
+    words = output.split("\n")
+    return (words[0], words[1]) if len(words) == 2 and set(words) <= set(PLACES) else None
+
+
 def comparisons_in(name: str, output: str, agent: str, node: str) -> tuple[Comparison, ...]:
     """Both words of a judge, in terms of chains; nothing, if it handed over anything else."""
-    words = output.split("\n")
-    if len(words) != 2 or not set(words) <= set(PLACES):
+    words = places_in(output)
+    if words is None:
         return ()
     pair = pair_in(name)
     found = []

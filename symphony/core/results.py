@@ -1,8 +1,9 @@
 """What an owner hands over, checked against what it was awarded.
 
 A result counts only if it is the owner's own signed entry, for this very award, and commits to
-exactly the order that was sent and the output that came with it. An empty output is none: an
-owner whose model said nothing has failed, and has to say so.
+exactly the order that was sent and the output that came with it. An output of no use is none: an
+owner whose model said nothing, or whose judge did not say which answer is better, has failed, and
+has to say so. Both sides find that out by the same rule (`unusable`).
 """
 
 from __future__ import annotations
@@ -10,11 +11,22 @@ from __future__ import annotations
 from ledger import Entry, Kind
 from ledger.errors import DecodeError
 from symphony.core.answers import is_empty
-from symphony.core.comparison import comparisons_in
+from symphony.core.comparison import places_in
 from symphony.core.ids import NodeId, salted_digest
 from symphony.core.messages import Done, encode_order
-from symphony.core.records import RESULT, ResultRecord
+from symphony.core.records import RESULT, ResultRecord, Role
 from symphony.core.task_run import Unit
+
+
+def unusable(role: Role, output: str) -> str:
+    """Why an output is no result of a unit of this role, beginning with the failure's type; or
+    nothing.
+    """
+    if is_empty(output):
+        return "empty_output: the model ended without saying anything"
+    if role == "judge" and places_in(output) is None:
+        return "no_preference: the judge did not say which answer is better"
+    return ""
 
 
 def checked(peer: NodeId, unit: Unit, entry: Entry, done: Done) -> ResultRecord | str:
@@ -33,9 +45,7 @@ def checked(peer: NodeId, unit: Unit, entry: Entry, done: Done) -> ResultRecord 
         return "for another award"
     if record.output != expected or record.input != given:
         return "does not commit to this input and output"
-    if record.status == "ok" and is_empty(done.output):
-        return "its output is empty"
-    judged = unit.role != "judge" or comparisons_in(unit.name, done.output, record.agent, "")
-    if record.status == "ok" and not judged:
-        return "it does not say which answer is better"
+    useless = unusable(unit.role, done.output)
+    if record.status == "ok" and useless:
+        return f"called ok, but {useless}"
     return record

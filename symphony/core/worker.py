@@ -19,7 +19,6 @@ from typing import assert_never
 
 from ledger import Kind
 from symphony.core import limits
-from symphony.core.answers import is_empty
 from symphony.core.directory import Directory, Listing
 from symphony.core.effects import CancelWork, Reject, StartWork
 from symphony.core.held import Held, Job
@@ -45,6 +44,7 @@ from symphony.core.messages import (
 from symphony.core.outbox import Outbox
 from symphony.core.pace import Pace
 from symphony.core.records import RESULT, ResultRecord
+from symphony.core.results import unusable
 from symphony.core.timers import OwnerLetsGo, Renew
 
 
@@ -234,13 +234,13 @@ class Worker:
             self._speak(job)
 
     def done(self, done: WorkDone) -> None:
-        """Commit to the output in the own log, then hand it over; an empty one is a failure."""
+        """Commit to the output in the own log, then hand it over; one of no use is a failure."""
         job = self._current(done.unit, done.epoch)
         if job is None:
             return
-        if is_empty(done.output):
-            reason = "empty_output: the model ended without saying anything"
-            self.failed(WorkFailed(done.unit, done.epoch, reason, done.elapsed_ms))
+        useless = unusable(job.order.role, done.output)
+        if useless:
+            self.failed(WorkFailed(done.unit, done.epoch, useless, done.elapsed_ms))
             return
         self._pace.learn(self._me, job.award.agent, job.order.role, _as_count(done.elapsed_ms))
         output = _as_text(done.output).encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
