@@ -44,7 +44,7 @@ def test_an_owner_that_calls_nothing_a_result_sent_junk(output):
     stage.bid("bob")
     first = next(name for name in stage.peers if stage.sent(name, Work))
     stage.done(first, output)
-    assert stage.of(Reject)[-1].reason == "result: called ok, but empty_output: the model ended without saying anything"
+    assert stage.of(Reject)[-1].reason.startswith("result: called ok, but empty_output: ")
     again = AWARD.decode(stage.entries(Kind.AWARD)[-1].body).awards[0]
     assert (again.epoch, again.lapse) == (2, "junk")
     assert again.owner != stage.peers[first].id
