@@ -28,14 +28,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import hypercorn.trio
 import trio
-from hypercorn.config import Config
-from starlette.applications import Starlette
-from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
-from starlette.types import Send
 
 from symphony.engines.base import (
     Choice,
@@ -47,6 +40,7 @@ from symphony.engines.base import (
 )
 from symphony.errors import EngineError
 from symphony.testing.echo import Script, limited, pace, pieces
+from symphony.testing.http_server import Asked, Streamed, Whole, serve_http
 
 MODEL = "echo"
 FAULTS = {
@@ -68,7 +62,6 @@ FAULTS = {
 _BREAK_OFF = {"echo-die", "echo-stall", "echo-mid-error", "echo-unfinished", "echo-cut"}
 _BREAK_OFF |= {"echo-huge", "echo-long-line"}
 _TRIALS, _TRIAL_MS = 16, 20
-_BODY_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -91,29 +84,22 @@ class Echo:
     script: Script = field(default_factory=Script)
     stats: Stats = field(default_factory=Stats)
 
-    def app(self) -> Starlette:
-        return Starlette(
-            routes=[
-                Route("/v1/chat/completions", self.chat, methods=["POST"]),
-                Route("/v1/models", self.models),
-                Route("/health", self.health),
-                Route("/stats", self.show_stats),
-            ]
-        )
+    async def handle(self, asked: Asked) -> Whole | Streamed:
+        match asked.method, asked.path:
+            case "POST", "/v1/chat/completions":
+                return await self._chat(asked.body)
+            case "GET", "/v1/models":
+                listed = [_model(name) for name in (MODEL, *FAULTS)]
+                return Whole.of({"object": "list", "data": listed})
+            case "GET", "/health":
+                return Whole.of({"status": "ok"})
+            case "GET", "/stats":
+                return Whole.of(asdict(self.stats))
+            case _:
+                return _error(404, f"no {asked.method} {asked.path} here")
 
-    async def models(self, _: HttpRequest) -> Response:
-        names = [MODEL, *FAULTS]
-        return JSONResponse({"object": "list", "data": [_model(name) for name in names]})
-
-    async def health(self, _: HttpRequest) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    async def show_stats(self, _: HttpRequest) -> Response:
-        return JSONResponse(asdict(self.stats))
-
-    async def chat(self, http: HttpRequest) -> Response:
+    async def _chat(self, raw: bytes) -> Whole | Streamed:
         started = trio.current_time()
-        raw = await http.body()
         try:
             call = _Call.parse(raw, self.script)
         except (ValueError, KeyError, TypeError, EngineError) as error:
@@ -123,21 +109,20 @@ class Echo:
             case "echo-500":
                 return _error(500, "told to fail")
             case "echo-overload":
-                return _error(429, "told to be full", {"retry-after": "2"})
+                return _error(429, "told to be full", retry_after="2")
             case "echo-garbage":
-                return Response(b"\x00\xff<html>data: {]", media_type="text/event-stream")
+                return Whole(b"\x00\xff<html>data: {]", kind="text/event-stream")
             case _:
                 pass
         own_ms = max(0.0, self.latency_ms * call.times - self.own_ms)
         deadline = started + own_ms / 1000
         if call.stream:
-            events = self._counted(call.events(started, deadline))
-            return _Stream(events, media_type="text/event-stream")
+            return Streamed(self._counted(call.events(started, deadline)))
         if call.model == "echo-hang":
             await trio.sleep_forever()
         await trio.sleep_until(deadline)
         self.stats.completed += 1
-        return JSONResponse(call.whole())
+        return Whole.of(call.whole())
 
     async def _counted(self, events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         self.stats.active += 1
@@ -164,8 +149,6 @@ class _Call:
 
     @classmethod
     def parse(cls, raw: bytes, script: Script) -> _Call:
-        if len(raw) > _BODY_BYTES:
-            raise ValueError("the request is too long")
         body = json.loads(raw)
         messages = tuple(Message(m["role"], str(m["content"])) for m in body["messages"])
         text = script.reply(messages, _constraint(body))
@@ -244,18 +227,6 @@ class _Call:
         }
 
 
-class _Stream(StreamingResponse):
-    """Closes its generator at once when the client has gone, so that the count is right."""
-
-    def __init__(self, events: AsyncGenerator[bytes], media_type: str) -> None:
-        super().__init__(events, media_type=media_type)
-        self._events = events
-
-    async def stream_response(self, send: Send) -> None:
-        async with aclosing(self._events):
-            await super().stream_response(send)
-
-
 def _constraint(body: dict[str, Any]) -> Constraint:
     """The constraint as vLLM and OpenAI spell it. Like most servers, this one ignores fields
     that it does not know.
@@ -271,9 +242,10 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "owned_by": "symphony", "max_model_len": 8192}
 
 
-def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    body = {"error": {"message": message, "type": "echo", "code": status}}
-    return JSONResponse(body, status_code=status, headers=headers)
+def _error(status: int, message: str, **headers: str) -> Whole:
+    return Whole.of(
+        {"error": {"message": message, "type": "echo", "code": status}}, status, **headers
+    )
 
 
 def _sse(event: dict[str, Any]) -> bytes:
@@ -333,13 +305,7 @@ async def serve(
     task_status: Any = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled, on loopback if no other host is named; `task_status` gets the URL."""
-    config = Config()
-    config.bind = [f"{host}:{port}"]
-    config.errorlog = None
-    async with trio.open_nursery() as nursery:
-        app: Any = echo.app()
-        binds = await nursery.start(partial(hypercorn.trio.serve, app, config))
-        task_status.started(str(binds[0]))
+    await serve_http(echo.handle, host=host, port=port, task_status=task_status)
 
 
 def main(arguments: list[str] | None = None) -> None:
