@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
 import symphony
-from symphony import errors
+from symphony import engines, errors, net, node, testing
 
 CLIENT = {
     "Answer", "AsyncSymphony", "AsyncTask", "Ballot", "ReceiptRef", "Symphony", "Task",
@@ -36,6 +38,24 @@ def test_type_checkers_see_the_same_names():
     source = inspect.getsource(symphony)
     for name in CLIENT | ERRORS:
         assert f" import {name} as {name}" in source
+
+
+@pytest.mark.parametrize("package", [engines, net, node, testing])
+def test_late_names_are_those_that_type_checkers_see(package: ModuleType):
+    source = inspect.getsource(package).partition("if TYPE_CHECKING:")[2].partition("else:")[0]
+    seen = {
+        alias.name: line.module
+        for line in ast.parse(inspect.cleandoc(source)).body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+        if alias.asname == alias.name
+    }
+    assert seen == package._HOMES
+    for name in seen:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
+    with pytest.raises(AttributeError, match="no attribute 'Symphonie'"):
+        package.Symphonie  # noqa: B018
 
 
 def python(code: str) -> str:

@@ -91,6 +91,9 @@ def join(  # noqa: PLR0917
 
 def start(flags: dict[str, Any], *, home: Path | None, config: Path | None, as_json: bool) -> None:
     """Load the settings, make sure that there is a swarm to join, and run."""
+    from symphony.node import garbage
+
+    garbage.hold()  # before the imports
     from symphony.config import load_settings
 
     settings = load_settings(flags, home=home or global_home(), config=config).settings

@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 def with_node(home: Path, work: Callable[[Symphony], T]) -> T:
     """Run `work` against a node that lives only meanwhile. Raises what either of them raises."""
+    from symphony.node import garbage
+
+    garbage.hold()  # before the imports
     import trio
 
     from symphony.cli.door import connected

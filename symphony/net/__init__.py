@@ -4,10 +4,7 @@ Settings, events and topics are light. `open_network` and `Network` load libp2p 
 and 85 MB) when they are first asked for, so that the command line stays instant.
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symphony.net.events import Channel as Channel
 from symphony.net.events import FrameSeen as FrameSeen
@@ -24,11 +21,8 @@ from symphony.net.topics import topics as topics
 if TYPE_CHECKING:
     from symphony.net.network import Network as Network
     from symphony.net.opening import open_network as open_network
+else:
+    from symphony.late import late
 
-_LAZY = {"Network": "symphony.net.network", "open_network": "symphony.net.opening"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _HOMES = {"Network": "symphony.net.network", "open_network": "symphony.net.opening"}
+    __getattr__, __dir__ = late(__name__, _HOMES)

@@ -7,17 +7,14 @@ The public names load when they are first used: parts of the edge (`unkept`, `re
 serve the simulator, which has no network to load.
 """
 
-from __future__ import annotations
-
-import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from symphony.node.opening import Ready as Ready
     from symphony.node.opening import run_node as run_node
 else:
+    from symphony.late import late
 
-    def __getattr__(name: str) -> object:
-        if name not in {"Ready", "run_node"}:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module("symphony.node.opening"), name)
+    _HOMES = dict.fromkeys(("Ready", "run_node"), "symphony.node.opening")
+    __all__ = tuple(_HOMES)
+    __getattr__, __dir__ = late(__name__, _HOMES)
