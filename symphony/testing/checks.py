@@ -62,6 +62,7 @@ class Watch:
     lost: bool = False  # its conductor crashed, and what it had written down is gone
     rolled_back: bool = False  # its conductor's home became an old copy of itself
     late_ms: int = 0  # how long after the deadline its conductor came back
+    resumed_ms: int = 0  # when it last did
     kept: set[UnitId] = field(default_factory=set)  # steps whose results were there at a restart
     slack_ms: int = SLACK_MS
     called_ms: dict[str, int] = field(default_factory=dict)
@@ -183,6 +184,7 @@ class Checks:
 
     def _resumed(self, now_ms: int, event: TaskResumed) -> None:
         watch = self.tasks[event.task]
+        watch.resumed_ms = now_ms
         deadline_ms = watch.submitted_ms + watch.script.spec.deadline_ms
         watch.late_ms = max(watch.late_ms, now_ms - deadline_ms)
         self.marks.add("task resumed")

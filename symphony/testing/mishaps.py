@@ -196,12 +196,13 @@ def check_let_go(world: World, conductor: Machine, event: FailedOver) -> None:
     """A lease that ran out at the conductor must have run out at its owner before.
 
     The owner's first lease begins when the work arrives. If that took more than 0.1 lease,
-    both may hold for a moment; the fence makes it harmless, and it is not counted here.
+    both may hold for a moment; the fence makes it harmless, and it is not counted here. An award
+    that was written down but never told of (its conductor died in between) is told by who resumes.
     """
-    owner = world.machines[world.index_of[event.owner]]
+    owner, watch = world.machines[world.index_of[event.owner]], world.checks.tasks[event.task]
     award = (unit_id(event.task, event.unit), event.epoch)
-    awarded_ms = world.checks.tasks[event.task].awarded_ms[event.unit, event.epoch]
-    if world.checks.tasks[event.task].conductors > 1:
+    awarded_ms = watch.awarded_ms.get((event.unit, event.epoch), watch.resumed_ms)
+    if watch.conductors > 1:
         return  # the owner may report to another of the task's line
     held = award in owner.bench.running and (
         owner.bench.taken_ms[award] - awarded_ms <= limits.LEASE_MS // 10
