@@ -78,6 +78,8 @@ class Book:
         self._vouched: set[bytes] = set()
         self._unknown = 0
         self._pending_bytes = 0
+        self.changes = 0
+        """Grows with whatever is taken in: as long as it is the same, so is all that is known."""
 
     def restore(self, heads: Iterable[Head] | Roster, forks: Iterable[ForkProof]) -> None:
         """Take over what a store holds; a book that is restored must be new. A log gets its notes
@@ -258,6 +260,7 @@ class Book:
         if refused is not None:
             return refused
         log = log or self._open(entry.author)
+        self.changes += 1
         self._pending_bytes -= log.pending_bytes
         log.forget_after(0)
         self._roster.put(horizon.last)
@@ -269,6 +272,7 @@ class Book:
         """Append a signed entry to its log, or let it wait; and whether it was kept. Only what is
         kept costs a token: nobody can use up an author's rate by repeating what it said.
         """
+        self.changes += 1
         head = self._roster.get(entry.author)
         next_seq = head.seq + 1 if head else 1
         if entry.seq > next_seq:
@@ -292,7 +296,8 @@ class Book:
             log.forget_after(released[-1].seq)
         self._pending_bytes += log.pending_bytes
         self._roster.put(released[-1].head)
-        self._ids.update((accepted.id, None) for accepted in released)
+        for accepted in released:
+            self._ids[accepted.id] = None
         while len(self._ids) > self.limits.recent_ids:
             del self._ids[next(iter(self._ids))]
         return Accepted(tuple(released)), True
@@ -336,6 +341,7 @@ class Book:
 
     def _freeze(self, proof: ForkProof, head: Head | None) -> None:
         author = proof.author
+        self.changes += 1
         self._forks[author] = fork.merge(self._forks.get(author), proof)
         frozen_at = self._forks[author].frozen_at
         if not self._is_known(author):

@@ -20,7 +20,6 @@ dictionary key, and a reader that asks for field 1 must not be given the field `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ledger.errors import DecodeError
@@ -47,7 +46,7 @@ _HEADS = [
     [bytes([major << 5 | arg] if arg < 24 else [major << 5 | 24, arg]) for arg in range(256)]
     for major in range(6)
 ]
-_BYTES_HEADS, _TEXT_HEADS = _HEADS[_BYTES], _HEADS[_TEXT]
+_UINT_HEADS, _BYTES_HEADS, _TEXT_HEADS = _HEADS[_UINT], _HEADS[_BYTES], _HEADS[_TEXT]
 
 
 def dumps(value: Encodable) -> bytes:
@@ -119,11 +118,8 @@ def _write(value: Encodable, out: list[bytes], depth: int) -> None:
         _write_integer(value, out)  # type: ignore[arg-type]
     elif kind is dict:
         _write_map(value, out, depth)  # type: ignore[arg-type]
-    elif isinstance(value, list | tuple):
-        _open(depth)
-        out.append(_head(_ARRAY, len(value)))
-        for item in value:
-            _write(item, out, depth - 1)
+    elif kind is tuple or kind is list:
+        _write_array(value, out, depth)  # type: ignore[arg-type]
     elif value is None:
         out.append(b"\xf6")
     elif isinstance(value, bool):
@@ -140,6 +136,8 @@ def _write_other(value: Encodable, out: list[bytes], depth: int) -> None:
         _write(int(value), out, depth)
     elif isinstance(value, str):
         _write(str.__str__(value), out, depth)
+    elif isinstance(value, list | tuple):
+        _write_array(value, out, depth)
     elif isinstance(value, Mapping):
         _write_map(dict(value), out, depth)
     else:
@@ -150,27 +148,48 @@ def _write_integer(value: int, out: list[bytes]) -> None:
     out.append(_head(_UINT, value) if value >= 0 else _head(_NINT, -1 - value))
 
 
-def _write_map(value: dict[Any, Encodable], out: list[bytes], depth: int) -> None:
-    """Keys in the order of their encodings."""
+def _write_array(value: Sequence[Encodable], out: list[bytes], depth: int) -> None:
     _open(depth)
+    out.append(_head(_ARRAY, len(value)))
+    for item in value:
+        _write(item, out, depth - 1)
+
+
+def _write_map(value: dict[Any, Encodable], out: list[bytes], depth: int) -> None:
+    """Keys in the order of their encodings. Short bytes, and small counts, are written right here:
+    they are nearly all there are, and a call costs more than they do.
+    """
+    _open(depth)
+    depth -= 1
     out.append(_head(_MAP, len(value)))
-    for encoded, key in _layout(tuple(value)):
+    keys = tuple(value)
+    for encoded, key in _layouts.get(keys) or _layout(keys):
         out.append(encoded)
-        _write(value[key], out, depth - 1)
+        item = value[key]
+        kind = type(item)
+        if kind is bytes and (size := len(item)) < _KEPT_HEADS:  # type: ignore[arg-type]
+            out.append(_BYTES_HEADS[size])
+            out.append(item)  # type: ignore[arg-type]
+        elif kind is int and 0 <= item < _KEPT_HEADS:  # type: ignore[operator]
+            out.append(_UINT_HEADS[item])  # type: ignore[index]
+        else:
+            _write(item, out, depth)
+
+
+_layouts: dict[tuple[Key, ...], Sequence[tuple[bytes, Key]]] = {}
 
 
 def _layout(keys: tuple[Key, ...]) -> Sequence[tuple[bytes, Key]]:
     """The keys of a map with their encodings, in order. Maps of one kind of record have the same
-    keys in the same order, so their layouts are remembered.
+    keys in the same order, so their layouts are remembered; those of texts only, because `1` and
+    `True` are equal and have different encodings.
     """
+    found = tuple(sorted((_encoded_key(key), key) for key in keys))
     if len(keys) <= _KEPT_KEYS and all(type(key) is str for key in keys):
-        return _layout_of_texts(keys)
-    return sorted((_encoded_key(key), key) for key in keys)
-
-
-@lru_cache(maxsize=_KEPT_LAYOUTS)
-def _layout_of_texts(keys: tuple[Key, ...]) -> Sequence[tuple[bytes, Key]]:
-    return tuple(sorted((_encoded_key(key), key) for key in keys))
+        if len(_layouts) >= _KEPT_LAYOUTS:
+            _layouts.clear()
+        _layouts[keys] = found
+    return found
 
 
 def _open(depth: int) -> None:

@@ -66,6 +66,7 @@ class Journal:
         """`anchors` are the commitments that the genesis holds; `pledge` is that of this node to
         its successor, written before anything else if the own log is empty.
         """
+        self.me = NodeId(signer.public)
         self.book = Book(swarm_id, verify, anchors=anchors)
         self._pledge = pledge
         self.verify = verify
@@ -78,10 +79,6 @@ class Journal:
         self.met_fork: Callable[[NodeId, ForkProof], None] = _nobody
         self.compare: Callable[[NodeId, Entry], None] = _nobody
         self._asked = Requests()
-
-    @property
-    def me(self) -> NodeId:
-        return NodeId(self._signer.public)
 
     def restore(self, heads: Iterable[Head] | Roster, forks: Iterable[ForkProof] = ()) -> None:
         """Take over the heads that the store holds; the clock goes on from the latest own entry."""

@@ -72,6 +72,8 @@ class Gate:
         self._seen = 0
         self._until_ms = 0
         self._ticking = False
+        self._looked = -1
+        """What the book had taken in when an open log was last looked at."""
         self.state: State = "open"
 
     def may_append(self) -> bool:
@@ -201,8 +203,13 @@ class Gate:
             self._ask(peer)
 
     def settle(self) -> bool:
-        """Look at everything that is known by now. True if the state changed."""
-        before = self.state
+        """Look at everything that is known by now. True if the state changed. It is asked after
+        every input; an open log is shut only by something that the book took in.
+        """
+        before, changes = self.state, self._journal.book.changes
+        if before == "open" and self._looked == changes:
+            return False
+        self._looked = changes
         frozen_at = self._journal.book.frozen_at(self._journal.me)
         if frozen_at is not None:
             self.state = "forked"

@@ -68,16 +68,19 @@ from symphony.core.messages import (
     Bids,
     CosignAsked,
     Done,
+    Entries,
     Fork,
-    ForOwner,
     HeadAsked,
+    Heads,
     HeadTold,
-    LineWord,
     Message,
     Presence,
     Progress,
+    Reconcile,
     Refused,
-    Sync,
+    Renewed,
+    Stop,
+    Want,
     Work,
 )
 from symphony.core.outbox import Outbox
@@ -104,6 +107,8 @@ from symphony.core.trusted import Trusted
 from symphony.core.vectors import Vectors
 from symphony.core.witness import Witness
 from symphony.core.worker import Worker
+
+_OF_WORK = frozenset({Beacon, Bids, Work, Done, Progress})
 
 
 class Swarm:
@@ -298,19 +303,15 @@ class Swarm:
 
     def _heard(self, peer: NodeId, message: Message) -> None:
         self.members.heard(peer)
-        of_work = isinstance(message, Beacon | Bids | Work | Done | Progress)
-        if of_work and self.identities.is_over(peer):
+        if type(message) in _OF_WORK and self.identities.is_over(peer):
             return
-        if isinstance(message, ForOwner):
-            self.worker.heard(peer, message)
-            return
-        if isinstance(message, Sync):
-            self._replication.heard(peer, message)
-            return
-        if isinstance(message, LineWord):
-            self.conductor.stewarding.heard(peer, message)
-            return
-        match message:
+        match message:  # the most frequent first
+            case Presence():
+                self.members.presence(peer, message)
+            case Entries() | Heads() | Want() | Reconcile():
+                self._replication.heard(peer, message)
+            case Beacon() | Work() | Renewed() | Stop():
+                self.worker.heard(peer, message)
             case Progress():
                 self.conductor.progress(peer, message)
             case Bids():
@@ -319,8 +320,6 @@ class Swarm:
                 self.conductor.done(peer, message)
             case Refused():
                 self.conductor.refused(peer, message)
-            case Presence():
-                self.members.presence(peer, message)
             case CosignAsked(entry):
                 self.witness.asked(peer, entry)
             case HeadAsked():
@@ -330,7 +329,7 @@ class Swarm:
             case Fork(proof):
                 self._forks.heard(peer, proof)
             case _:
-                assert_never(message)
+                self.conductor.stewarding.heard(peer, message)
 
     def _fired(self, timer: Timer) -> None:
         if isinstance(timer, ConductorTimer):

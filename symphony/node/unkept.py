@@ -19,13 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from ledger import Entry
 from symphony.core.effects import Append, Effect, KeepReceipt, Note, Send, SetTimer, StartWork
 from symphony.core.ids import NodeId
 from symphony.core.messages import Heads, HeadTold, Reconcile
 from symphony.node import limits
+
+_TELLS_NOBODY = frozenset({StartWork, SetTimer})
+_CLAIMS = frozenset({Heads, HeadTold, Reconcile})
+"""What says of entries that this node holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,10 @@ def at_once(effects: Sequence[Effect]) -> int:
     """So many effects at the beginning that need not wait for a commit: work and timers that are
     listed before the first append. What a node does for itself tells nobody anything.
     """
-    return sum(1 for _ in takewhile(lambda e: isinstance(e, StartWork | SetTimer), effects))
+    for count, effect in enumerate(effects):
+        if type(effect) not in _TELLS_NOBODY:
+            return count
+    return len(effects)
 
 
 class Unkept:
@@ -89,7 +95,7 @@ class Unkept:
             case Append(entries):
                 return any(entry.author == self._me for entry in entries)
             case Send(_, message):
-                return isinstance(message, Heads | HeadTold | Reconcile)
+                return type(message) in _CLAIMS
             case KeepReceipt():
                 return True
             case _:

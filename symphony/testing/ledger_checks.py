@@ -29,6 +29,8 @@ from symphony.testing.checks import Checks
 if TYPE_CHECKING:
     from symphony.testing.machine import Machine
 
+_CLAIMS = frozenset({Heads, HeadTold, Reconcile})
+
 
 @dataclass(slots=True)
 class Life:
@@ -114,12 +116,12 @@ class LedgerChecks:
         """Does what is said rest on the disk of whoever says it?"""
         if source.swarm is None or not self.honest(source):
             return
-        name, disk = f"node {source.index}", source.disk
-        book = source.swarm.journal.book
+        disk, book = source.disk, source.swarm.journal.book
         head = book.head(source.id)
+        name = f"node {source.index}"
         if head is not None and head.seq > disk.mark:
             self.checks.violate(f"{name} spoke before its entry {head.seq} was on the disk")
-        if isinstance(message, Heads | HeadTold | Reconcile) and disk.unkept.entries:
+        if type(message) in _CLAIMS and disk.unkept.entries:
             self.checks.violate(f"{name} claims to hold what is not on its disk")
         if isinstance(message, HeadTold) and book.frozen_at(target.id) is None:
             held = len(disk.store.ids(target.id, 1, limits.MAX_WITNESSED))

@@ -89,6 +89,8 @@ if TYPE_CHECKING:
 WALL_START_MS = 1_700_000_000_000
 EMBED_MS = 3
 RANGE_FRAME_BYTES = 64 * 1024
+_COMMON = frozenset({Send, SetTimer})
+"""Effects that keep nothing; most are one of these."""
 
 
 class Machine:
@@ -241,11 +243,14 @@ class Machine:
     def _run(self, effects: Sequence[Effect]) -> None:
         """Commit what must be on the disk before the first word, and do everything in order."""
         first = at_once(effects)
-        self._do_all(self.incarnation, effects[:first])
-        rest = effects[first:]
+        if first:
+            self._do_all(self.incarnation, effects[:first])
+        rest = effects[first:] if first else effects
         unkept, now_ms = self.disk.unkept, self.world.now_ms
         proofs: list[ForkProof] = []
         for effect in effects:
+            if type(effect) in _COMMON:
+                continue
             if isinstance(effect, Append):
                 unkept.add(effect.entries, now_ms)
                 for entry in effect.entries:
@@ -298,13 +303,17 @@ class Machine:
 
     def _do(self, effect: Effect) -> None:
         world = self.world
-        match effect:
-            case Append() | KeepFork() | Note():
-                pass  # done already
-            case Forget(task):
-                self.disk.notes.pop(task, None)
+        match effect:  # the most frequent first
             case Send(peer, message):
                 world.send(self, world.index_of[peer], message)
+            case Append() | KeepFork() | Note():
+                pass  # done already
+            case SetTimer(timer, at_ms):
+                self.later(max(world.now_ms, self.world_ms(at_ms)), TimerFired(timer))
+            case Tell(event):
+                self._tell(event)
+            case Forget(task):
+                self.disk.notes.pop(task, None)
             case SendSealed() | Unseal():
                 handle_boxes(self, effect)
             case Publish(_, message):
@@ -317,12 +326,8 @@ class Machine:
                 self.bench.start(effect)
             case CancelWork(unit, epoch):
                 self.bench.cancel(unit, epoch)
-            case SetTimer(timer, at_ms):
-                self.later(max(world.now_ms, self.world_ms(at_ms)), TimerFired(timer))
             case KeepReceipt(task, receipt):
                 world.checks.tasks[task].receipts.append(receipt)
-            case Tell(event):
-                self._tell(event)
             case Reject(peer, reason):
                 world.rejected(self, peer, reason)
             case Expel(invite):

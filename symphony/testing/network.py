@@ -9,6 +9,7 @@ says when a message arrives, and the world delivers it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import log
 from random import Random
 
 
@@ -56,8 +57,11 @@ class Network:
 
     def _arrival(self, source: int, target: int, now_ms: int) -> int:
         link = (source, target)
-        jitter_ms = self.random.expovariate(1) * self.weather.jitter_ms
-        at_ms = now_ms + self._base_ms(source, target) + round(jitter_ms)
+        jitter_ms = -log(1.0 - self.random.random()) * self.weather.jitter_ms
+        base_ms = self._distance.get(link)
+        if base_ms is None:
+            base_ms = self._far(source, target)
+        at_ms = now_ms + base_ms + round(jitter_ms)
         last_ms = self._last.get(link, 0)
         if self.weather.reorders and not self.calm:
             self.overtaken += at_ms < last_ms
@@ -66,11 +70,11 @@ class Network:
         self._last[link] = max(at_ms, last_ms)
         return at_ms
 
-    def _base_ms(self, source: int, target: int) -> int:
-        pair = (min(source, target), max(source, target))
-        if pair not in self._distance:
-            self._distance[pair] = 1 + self.random.randrange(2 * self.weather.delay_ms)
-        return self._distance[pair]
+    def _far(self, one: int, other: int) -> int:
+        """How far two are from each other, drawn when they first speak: the same both ways."""
+        far_ms = 1 + self.random.randrange(2 * self.weather.delay_ms)
+        self._distance[one, other] = self._distance[other, one] = far_ms
+        return far_ms
 
     def open(self, source: int, target: int) -> bool:
         """Does anything travel from `source` to `target`?"""
