@@ -10,10 +10,14 @@ Nothing rests on it. What is held is forgotten together with the job that it wai
 conductor that isn't told that it was begun sends the work again, in full. The input digest of
 its result is checked as ever: whoever fills the hole with anything else than the output that it
 handed over has made junk.
+
+The word to stop may come ahead, too: it overtakes the work that it is about, and is remembered
+until that comes. A conductor never hands out an epoch that it has stopped.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -71,6 +75,7 @@ class Held:
 
     def __init__(self) -> None:
         self._after: dict[UnitId, list[Job]] = {}
+        self._stopped: OrderedDict[tuple[NodeId, UnitId, Epoch], None] = OrderedDict()
 
     def __len__(self) -> int:
         return sum(map(len, self._after.values()))
@@ -104,6 +109,16 @@ class Held:
                 jobs.remove(job)
             if not jobs:
                 del self._after[after]
+
+    def stop(self, conductor: NodeId, unit: UnitId, epoch: Epoch) -> None:
+        """Work that has not come yet is not to be begun when it does."""
+        self._stopped[conductor, unit, epoch] = None
+        while len(self._stopped) > limits.MAX_EARLY_STOPS:
+            self._stopped.popitem(last=False)
+
+    def stopped(self, conductor: NodeId, unit: UnitId, epoch: Epoch) -> bool:
+        """Was this work stopped before it came?"""
+        return (conductor, unit, epoch) in self._stopped
 
     def clear(self) -> None:
         self._after.clear()

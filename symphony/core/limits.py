@@ -33,6 +33,7 @@ PROGRESS_EVERY_MS = 250  # token text is batched: a frame per token would cost m
 MAX_PROGRESS_CHARS = 2_000
 
 MAX_FENCES = 65_536  # highest epochs remembered, some 100 bytes each
+MAX_EARLY_STOPS = 256  # that overtook their work; one that is forgotten costs a lease of work
 MAX_OPEN_RENEWALS = 64  # renewals that were not answered yet
 
 # --- comparisons ------------------------------------------------------------------------------

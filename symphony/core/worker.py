@@ -139,6 +139,8 @@ class Worker:
             return
         deadline_ms = self._out.now_ms + work.deadline_ms
         job = Job(peer, found, work.order, work.salt, deadline_ms)
+        if self._held.stopped(peer, job.unit, job.epoch):
+            return
         self._held.drop(peer, job.unit, job.epoch)
         if work.after is not None:
             self._hold(job, UnitId(work.after))
@@ -344,6 +346,8 @@ class Worker:
         job = self._current(UnitId(stop.unit), Epoch(stop.epoch))
         if job is not None and job.conductor == peer:
             self._drop(job)
+        elif job is None and self._fences.get((peer, UnitId(stop.unit)), 0) < stop.epoch:
+            self._held.stop(peer, UnitId(stop.unit), Epoch(stop.epoch))
 
     def halt(self) -> None:
         """Our log can't be written to any more: no result could be handed over."""

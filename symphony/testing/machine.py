@@ -18,8 +18,7 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, assert_never
 
-from ledger import Entry, ForkProof, Signer
-from symphony.core import limits
+from ledger import ForkProof, Signer
 from symphony.core.effects import (
     Append,
     BeginLog,
@@ -57,12 +56,9 @@ from symphony.core.events import (
 from symphony.core.ids import NodeId
 from symphony.core.inputs import (
     AgentsChanged,
-    BodiesDropped,
     Embedded,
     Heard,
     Input,
-    LogHashed,
-    LookedUp,
     OwnLogMark,
     PeerDown,
     PeerUp,
@@ -70,15 +66,17 @@ from symphony.core.inputs import (
     TimerFired,
     WallClock,
 )
-from symphony.core.messages import Entries, Message
+from symphony.core.messages import Message
 from symphony.core.records import Capability
 from symphony.core.swarm import Swarm
+from symphony.node.limits import WALL_CLOCK_EVERY_S
 from symphony.node.restoring import restore
 from symphony.node.unkept import at_once
 from symphony.testing import mishaps
-from symphony.testing.disk import Disk, in_frames
+from symphony.testing.disk import Disk
 from symphony.testing.engines import ENCODER, AgentScript, embed
 from symphony.testing.hostile import Equivocator
+from symphony.testing.reading import read
 from symphony.testing.scenario import NodeScript
 from symphony.testing.sealing import handle_boxes
 from symphony.testing.workbench import Workbench
@@ -88,7 +86,7 @@ if TYPE_CHECKING:
 
 WALL_START_MS = 1_700_000_000_000
 EMBED_MS = 3
-RANGE_FRAME_BYTES = 64 * 1024
+CLOCK_EVERY_MS = round(WALL_CLOCK_EVERY_S * 1000)
 _COMMON = frozenset({Send, SetTimer})
 """Effects that keep nothing; most are one of these."""
 
@@ -138,6 +136,7 @@ class Machine:
         mark = OwnLogMark(disk.mark, len(known), unasked=alone)
         whose = self.world.boxes.public(self.box), self.script.operator
         self.give(Started(self.agents(), self.incarnation, (), mark, *whose))
+        self._read_clock_later()
 
     def _new_swarm(self, chance: Random) -> Swarm:
         """A core that knows what is on the disk."""
@@ -175,6 +174,17 @@ class Machine:
 
     def wall_ms(self) -> int:
         return WALL_START_MS + self.world.now_ms + self.script.skew_ms + self.jumped_ms
+
+    def _read_clock_later(self) -> None:
+        """As the edge does; a clock that does not drift would tell the core what it knows."""
+        if self.script.drift_ppm:
+            at_ms = self.world.now_ms + CLOCK_EVERY_MS
+            self.world.at(at_ms, partial(self._read_clock, self.incarnation))
+
+    def _read_clock(self, incarnation: int) -> None:
+        if incarnation == self.incarnation and self.alive:
+            self.give(WallClock(self.wall_ms()))
+            self._read_clock_later()
 
     def jump(self, by_ms: int) -> None:
         """The wall clock is set; the edge sees it and tells the core."""
@@ -318,8 +328,8 @@ class Machine:
                 handle_boxes(self, effect)
             case Publish(_, message):
                 world.publish(self, message)
-            case SendRange():
-                self._send_range(effect)
+            case SendRange() | LookUp() | HashLog() | DropBodies():
+                read(self, effect)
             case Embed(texts):
                 self._embed(texts)
             case StartWork():
@@ -334,22 +344,8 @@ class Machine:
                 world.checks.violate(f"an invite that nobody revoked was: {invite.hex()}")
             case Meet():
                 pass  # links are the world's business here
-            case LookUp(peer, claim):
-                self.disk.commit()
-                stored = self.disk.store.get(claim.author, claim.seq)
-                before = self.disk.store.get(claim.author, claim.seq - 1)
-                self.later(world.now_ms, LookedUp(peer, claim, stored, before))
-            case DropBodies(before, keep, limit):
-                self.disk.commit()
-                dropped = self.disk.store.drop_bodies(before, keep=keep, limit=limit)
-                self.later(world.now_ms, BodiesDropped(dropped))
             case BeginLog(horizon):
                 world.checks.violate(f"a log of minutes begins at {horizon.size}")
-            case HashLog(author, size):
-                self.disk.commit()
-                frontier = self.disk.store.frontier(author, size)
-                root = frontier.root() if frontier is not None else None
-                self.later(world.now_ms, LogHashed(author, size, root))
             case _:
                 assert_never(effect)
 
@@ -363,24 +359,15 @@ class Machine:
                 if not self.disk.copied:
                     world.checks.violate(f"node {self.index} gave up a log that is all right")
             case TaskResumed(task=task) if self.swarm is not None:
-                world.checks.tasks[task].run = self.swarm.conductor.runs.get(task)
+                watch = world.checks.tasks[task]
+                watch.run = self.swarm.conductor.runs.get(task)
+                watch.slack_ms += CLOCK_EVERY_MS * abs(self.script.drift_ppm) // 1_000_000
             case OwnLogUnconfirmed():
                 world.checks.marks.add("own log unconfirmed")
             case OwnLogShort():
                 mishaps.stopped_short(world, self)
             case _:
                 pass
-
-    def _send_range(self, wanted: SendRange) -> None:
-        self.disk.commit()
-        found: Sequence[Entry] = self.disk.store.range(
-            wanted.author, wanted.first, wanted.last, limits.MAX_GOSSIP_BATCH_BYTES * 16
-        )
-        if self.equivocator is not None and wanted.author == self.id:
-            found = self.equivocator.served(wanted.peer, found, wanted.first, wanted.last)
-        for frame in in_frames(found, RANGE_FRAME_BYTES):
-            self.world.checks.marks.add("sync by heads")
-            self.world.send(self, self.world.index_of[wanted.peer], Entries(frame, asked=True))
 
     def _embed(self, texts: tuple[str, ...]) -> None:
         if self.world.scenario.encoder:

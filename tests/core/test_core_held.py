@@ -51,6 +51,31 @@ def test_it_begins_as_soon_as_the_output_is_there_and_says_so(holding):
     assert [done.begun for done in stage.sent("ada", Done)] == [(second.unit,)]
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_stop_that_overtakes_its_work_keeps_it_from_beginning(ahead):
+    """Found by the simulator: the owner worked on, for a task that had ended, until it renewed."""
+    stage = stage_with()
+    first = work_for(stage, "ada")
+    give(stage, "ada", first)
+    late = ahead_for(stage, "ada", first) if ahead else work_for(stage, "ada", "step/0/s2")
+    give(stage, "bob", Stop(late.unit, late.epoch))
+    give(stage, "ada", Stop(late.unit, late.epoch))
+    give(stage, "ada", late)
+    finish(stage, first)
+    assert [work.unit for work in stage.of(StartWork)] == [first.unit]
+    again = work_for(stage, "ada", "step/0/s2", epoch=2)
+    give(stage, "ada", again)
+    assert (stage.of(StartWork)[-1].unit, stage.of(StartWork)[-1].epoch) == (again.unit, 2)
+
+
+def test_anybody_elses_stop_that_came_before_the_work_means_nothing():
+    stage = stage_with()
+    work = work_for(stage, "ada")
+    give(stage, "bob", Stop(work.unit, work.epoch))
+    give(stage, "ada", work)
+    assert [started.unit for started in stage.of(StartWork)] == [work.unit]
+
+
 def test_its_result_commits_to_what_it_filled_in(holding):
     stage, first, second = holding
     finish(stage, first, "6")
