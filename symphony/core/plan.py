@@ -1,19 +1,18 @@
 """Plans: a task split into steps, as a directed acyclic graph.
 
 A planner returns JSON that its engine was forced to shape (`plan_forms`); it is never fished
-out of prose. What a schema can't say is checked here with the standard library's graphlib (a
-plan has eight steps; a library for large graphs is 285 modules for every node to load): needs
-that exist, no cycle, a final step that everything leads to, bounded depth. A plan that fails
-says why, in words that go back to the planner for its one retry.
+out of prose. What a schema can't say is checked here with networkx: needs that exist, no
+cycle, a final step that everything leads to, bounded depth. A plan that fails says why, in
+words that go back to the planner for its one retry.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
-from heapq import heapify, heappop, heappush
 from typing import Any
+
+import networkx as nx
 
 from symphony.core import limits
 
@@ -101,16 +100,22 @@ def _ordered(steps: list[Step]) -> Plan:
     by_id = {step.id: step for step in steps}
     if len(by_id) != len(steps):
         raise BadPlan("two steps have the same id")
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(by_id)
     for step in steps:
         for need in step.needs:
             if need not in by_id:
                 raise BadPlan(f"step {step.id} needs {need}, which does not exist")
-    order = _runnable(steps)
-    needed = {need for step in steps for need in step.needs}
+            graph.add_edge(need, step.id)
+    place = {step.id: index for index, step in enumerate(steps)}
+    try:
+        order = list(nx.lexicographical_topological_sort(graph, key=lambda node: place[node]))
+    except nx.NetworkXUnfeasible:
+        raise BadPlan("the needs of the steps form a circle") from None
     final = steps[-1]
-    if final.id in needed:
+    if graph.out_degree(final.id) > 0:
         raise BadPlan(f"the last step, {final.id}, gives the answer; no step may need it")
-    loose = [step.id for step in steps[:-1] if step.id not in needed]
+    loose = [step.id for step in steps[:-1] if graph.out_degree(step.id) == 0]
     by_id[final.id] = replace(final, needs=(*final.needs, *loose))
     order.remove(final.id)
     order.append(final.id)  # it needs the loose ones too, and nobody needs it
@@ -120,24 +125,3 @@ def _ordered(steps: list[Step]) -> Plan:
     if max(depth.values()) > limits.MAX_DEPTH:
         raise BadPlan(f"the plan is deeper than {limits.MAX_DEPTH} steps")
     return Plan(tuple(by_id[node] for node in order))
-
-
-def _runnable(steps: list[Step]) -> list[str]:
-    """The ids in an order in which they could be run; of those that could be next, the one that
-    was written first, so that the same plan is always run in the same order.
-    """
-    place = {step.id: index for index, step in enumerate(steps)}
-    sorter = TopologicalSorter({step.id: step.needs for step in steps})
-    try:
-        sorter.prepare()
-    except CycleError:
-        raise BadPlan("the needs of the steps form a circle") from None
-    free = [place[step_id] for step_id in sorter.get_ready()]
-    heapify(free)
-    order: list[str] = []
-    while free:
-        order.append(steps[heappop(free)].id)
-        sorter.done(order[-1])
-        for step_id in sorter.get_ready():
-            heappush(free, place[step_id])
-    return order

@@ -22,7 +22,7 @@ VERBS = (
     "init join invite submit status peers agents tasks task ledger receipt validate schema "
     "model engine doctor version"
 )
-HEAVY = ("libp2p", "trio", "pydantic", "httpx2", "rich", "cryptography", "sqlite3", "starlette")
+HEAVY = ("libp2p", "trio", "pydantic", "httpx2", "rich", "cryptography", "sqlite3", "networkx")
 
 
 def _script(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
