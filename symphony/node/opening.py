@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import structlog
@@ -210,6 +211,7 @@ async def _run(
         serving = await _open_gateway(settings, desk, nursery, stack)
         garbage.settle()
         on_ready(_ready(key, swarm_file, network.addresses, network.peers, household, serving))
+        await trio.to_thread.run_sync(import_module, "networkx")  # for plans: none waits for it
         await trio.sleep_forever()
 
 
