@@ -211,8 +211,13 @@ async def _run(
         serving = await _open_gateway(settings, desk, nursery, stack)
         garbage.settle()
         on_ready(_ready(key, swarm_file, network.addresses, network.peers, household, serving))
-        await trio.to_thread.run_sync(import_module, "networkx")  # for plans: none waits for it
-        await trio.sleep_forever()
+        await _stay()
+
+
+async def _stay() -> None:
+    """Load what the first plan needs, now that nobody waits for it; then run until the end."""
+    await trio.to_thread.run_sync(import_module, "networkx")
+    await trio.sleep_forever()
 
 
 def _tasks(notebook: Notebook, hub: Hub) -> list[TaskFound]:
