@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from ledger import Entry
 from ledger.clock import physical_ms
@@ -31,12 +30,6 @@ class Listing:
     @property
     def id(self) -> EntryId:
         return EntryId(self.entry.id)
-
-
-@lru_cache(maxsize=limits.MAX_READ_CAPABILITIES)
-def _read(body: bytes) -> Capability:
-    """A capability record; many nodes host the same agents."""
-    return CAPABILITY.decode(body)
 
 
 class Directory:
@@ -66,7 +59,7 @@ class Directory:
         """Take a capability entry in. None if it is unreadable, or older than what is known."""
         if entry.body is None or entry.expires is None:
             return None
-        capability = _read(entry.body)
+        capability = CAPABILITY.decode(entry.body)
         node = NodeId(entry.author)
         key = (node, capability.agent)
         known = self._listings.get(key)

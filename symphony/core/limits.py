@@ -160,6 +160,7 @@ ACKNOWLEDGE_EVERY_MS = 1_000  # tokens renew a lease ten times a second; the own
 MAX_SKILLS_PER_AGENT = 16
 MAX_AGENTS_PER_NODE = 16
 MAX_DIRECTORY = 100_000  # capability records held in memory, some 1 KiB each with vectors
+MAX_READ = 64  # the same of awards and of results: an entry comes once for each of its units
 MAX_READ_CAPABILITIES = 1_024  # decoded records kept for when the same bytes come again, 2 KiB each
 MAX_GOSSIP_BATCH_BYTES = 64 * 1024
 MAX_FRAME_BYTES = 256 * 1024

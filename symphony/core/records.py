@@ -253,9 +253,11 @@ class ProbeRecord:
     outcomes: Annotated[tuple[ProbeOutcome, ...], Len(1, limits.MAX_OUTCOMES_PER_ENTRY)]
 
 
-CAPABILITY: Codec[Capability] = Codec(Capability, max_bytes=MAX_BODY_BYTES)
+CAPABILITY: Codec[Capability] = Codec(
+    Capability, max_bytes=MAX_BODY_BYTES, kept=limits.MAX_READ_CAPABILITIES
+)
 TASK: Codec[TaskRecord] = Codec(TaskRecord, max_bytes=MAX_BODY_BYTES)
-AWARD: Codec[AwardRecord] = Codec(AwardRecord, max_bytes=MAX_BODY_BYTES)
-RESULT: Codec[ResultRecord] = Codec(ResultRecord, max_bytes=MAX_BODY_BYTES)
+AWARD: Codec[AwardRecord] = Codec(AwardRecord, max_bytes=MAX_BODY_BYTES, kept=limits.MAX_READ)
+RESULT: Codec[ResultRecord] = Codec(ResultRecord, max_bytes=MAX_BODY_BYTES, kept=limits.MAX_READ)
 VERDICT: Codec[VerdictRecord] = Codec(VerdictRecord, max_bytes=MAX_BODY_BYTES)
 PROBE: Codec[ProbeRecord] = Codec(ProbeRecord, max_bytes=MAX_BODY_BYTES)

@@ -10,6 +10,7 @@ Raises `ledger.errors.DecodeError` and nothing else for any bytes whatsoever.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 
 from annotated_types import Interval, Len
@@ -38,16 +39,21 @@ Line = Annotated[str, Len(0, 300)]
 class Codec(Generic[T]):
     """Encodes and decodes one dataclass type, or a union of tagged ones."""
 
-    def __init__(self, kind: Any, *, max_bytes: int) -> None:
+    def __init__(self, kind: Any, *, max_bytes: int, kept: int = 0) -> None:
+        """`kept`: so many decoded values are remembered, for when the same bytes come again."""
         self._adapter: TypeAdapter[T] = TypeAdapter(kind)
         self._validator = SchemaValidator(_exact(self._adapter.core_schema))
         self._max_bytes = max_bytes
+        self._known = lru_cache(maxsize=kept)(self._read) if kept else self._read
 
     def encode(self, value: T) -> bytes:
         return dumps(self._adapter.dump_python(value, exclude_none=True))
 
     def decode(self, data: bytes) -> T:
         """Parse `data`. Raises `DecodeError` on anything that is not exactly such a value."""
+        return self._known(data)
+
+    def _read(self, data: bytes) -> T:
         plain = loads(data, max_bytes=self._max_bytes)
         try:
             value: T = self._validator.validate_python(plain)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from symphony.testing.batch import Summary as Summary
     from symphony.testing.batch import run_batch as run_batch
     from symphony.testing.batch import run_seed as run_seed
+    from symphony.testing.outcome import Report as Report
     from symphony.testing.scenario import NodeScript as NodeScript
     from symphony.testing.scenario import Scenario as Scenario
     from symphony.testing.scenario import TaskScript as TaskScript
     from symphony.testing.scenario import draw as draw
     from symphony.testing.scenario_file import read_scenario as read_scenario
-    from symphony.testing.sim import Report as Report
     from symphony.testing.sim import World as World
     from symphony.testing.storm import draw_storm as draw_storm
     from symphony.testing.story import tell as tell
@@ -37,7 +37,7 @@ else:
         "TaskScript": "symphony.testing.scenario",
         "draw": "symphony.testing.scenario",
         "read_scenario": "symphony.testing.scenario_file",
-        "Report": "symphony.testing.sim",
+        "Report": "symphony.testing.outcome",
         "World": "symphony.testing.sim",
         "draw_storm": "symphony.testing.storm",
         "tell": "symphony.testing.story",

@@ -20,8 +20,8 @@ from itertools import islice
 from typing import Protocol
 
 from symphony.testing.faults import MARKS
+from symphony.testing.outcome import Report
 from symphony.testing.scenario import Scenario
-from symphony.testing.sim import Report
 from symphony.testing.wish import Wish
 from symphony.testing.worlds import simulate
 

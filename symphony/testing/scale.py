@@ -33,10 +33,11 @@ from symphony.core.timers import SyncDue
 from symphony.testing.faults import Write
 from symphony.testing.machine import WALL_START_MS, Machine
 from symphony.testing.network import Weather
+from symphony.testing.outcome import Report
 from symphony.testing.remembering import remembering
 from symphony.testing.scenario import Scenario, TaskScript, draw_node
 from symphony.testing.shared_ledger import CommonLedger
-from symphony.testing.sim import LOOK_EVERY_MS, Report, World
+from symphony.testing.sim import LOOK_EVERY_MS, World
 
 if TYPE_CHECKING:
     from symphony.testing.wish import Wish

@@ -30,8 +30,8 @@ from symphony.core.events import (
 )
 from symphony.core.ids import NodeId, TaskId, short
 from symphony.core.inputs import Input
+from symphony.testing.outcome import Report
 from symphony.testing.scenario import Scenario
-from symphony.testing.sim import Report
 from symphony.testing.worlds import world_of
 
 _CHARS = 70

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from symphony.testing.outcome import Observer, Report
 from symphony.testing.scale import LargeWorld
 from symphony.testing.scenario import Scenario
-from symphony.testing.sim import Observer, Report, World
+from symphony.testing.sim import World
 
 
 def world_of(scenario: Scenario, observer: Observer | None = None) -> World:
