@@ -239,6 +239,26 @@ class PeerSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerSilent:
+    """A connected peer was not heard for so long. Another one, `by`, hears it; if that is None,
+    nobody does who was asked, and it is suspected to be dead until it speaks.
+    """
+
+    node: NodeId
+    silent_ms: int
+    by: NodeId | None
+    type: Literal["silent"] = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfDoubted:
+    """Nobody answers this node, or it comes late: it gives others more time before it judges."""
+
+    level: int
+    type: Literal["self_doubted"] = "self_doubted"
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSeen:
     """A capability record became known."""
 
@@ -330,6 +350,8 @@ TaskEvent = (
 Event = (
     TaskEvent
     | PeerSeen
+    | PeerSilent
+    | SelfDoubted
     | AgentSeen
     | LogForked
     | LogRetired

@@ -10,22 +10,27 @@ mentioned by nobody.
 Only direct contact makes a peer a candidate for work: being mentioned by others is not being
 reachable. A mention costs its hearer a line in a bounded address book; the key that answers there
 must be the one that was named.
+
+A peer that falls silent is asked after (`contact`, `go_between`) before it counts as dead
+(`suspicion`); whatever it says, to us or to who asks for us, shows that it is here.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from symphony.core import limits
-from symphony.core.chance import Chance
+from symphony.core.chance import Chance, jittered
+from symphony.core.contact import Contact
 from symphony.core.effects import Meet
+from symphony.core.go_between import GoBetween
 from symphony.core.ids import NodeId
-from symphony.core.messages import Mention, Presence
 from symphony.core.outbox import Outbox
+from symphony.core.presence import ContactAsked, ContactTold, Mention, Presence
 from symphony.core.suspicion import Suspicion
-from symphony.core.timers import PresenceSoon
+from symphony.core.timers import AnswerDue, ContactOver, PeerTimer, PresenceDue, PresenceSoon
 
 
 class Load(Protocol):
@@ -53,14 +58,17 @@ class Members:
         """The last word of each peer that can be dialled, the peer that came last at the end."""
         self._met: OrderedDict[NodeId, str] = OrderedDict()
         self._announced_soon = False
+        self._lives: dict[NodeId, int] = {}
+        """The incarnation that each connected peer told last, and the own one."""
         self._suspicion = Suspicion()
+        self._asking = Contact(out, chance, self._suspicion, self._lives.get)
+        self._between = GoBetween(me, out, self._connected, self._lives.get)
         self._load: Load | None = None
-        self._incarnation = 0
         self._addresses: tuple[str, ...] = ()
 
     def begin(self, load: Load, incarnation: int, addresses: tuple[str, ...]) -> None:
         """A life of the node begins: from now on there is something to say."""
-        self._load, self._incarnation = load, incarnation
+        self._load, self._lives[self._me] = load, incarnation
         self._addresses = addresses[: limits.ADDRESSES_TOLD]
 
     def alive(self) -> frozenset[NodeId]:
@@ -71,12 +79,16 @@ class Members:
 
     def suspects(self) -> frozenset[NodeId]:
         """The connected peers that seem dead."""
-        return self._suspicion.suspects(self._out.now_ms)
+        return self._suspicion.suspects
 
     def heard(self, peer: NodeId) -> None:
         """A peer spoke, whatever it said."""
         if peer in self._connected and peer != self._me:
             self._suspicion.heard(peer, self._out.now_ms)
+            if self._asking.rounds:
+                self._asking.heard(peer)
+            if self._between.waiting:
+                self._between.heard(peer)
 
     def operator_of(self, peer: NodeId) -> str:
         """Who runs a connected peer, as the founder vouched; empty if nobody did."""
@@ -96,16 +108,44 @@ class Members:
             self._out.timer(PresenceSoon(), limits.PRESENCE_SOON_MS)
 
     def down(self, peer: NodeId) -> None:
-        self._connected -= {peer} - {self._me}
+        if peer == self._me:
+            return
+        self._connected.discard(peer)
         self._operators.pop(peer, None)
         self._alive = None
         self._suspicion.gone(peer)
+        self._asking.gone(peer)
+        self._between.gone(peer)
         self._seen.pop(peer, None)
+        self._lives.pop(peer, None)
+
+    def contact(self, peer: NodeId, word: ContactAsked | ContactTold) -> None:
+        """A peer asks after another, or answers such a question."""
+        if isinstance(word, ContactAsked):
+            self._between.asked(peer, word)
+        else:
+            self._asking.told(peer, word)
+
+    def fired(self, timer: PeerTimer) -> None:
+        match timer:
+            case PresenceSoon():
+                self.announce()
+            case PresenceDue():
+                self.announce()
+                self._asking.look()
+                self._out.timer(timer, jittered(self._chance, limits.PRESENCE_EVERY_MS))
+            case ContactOver():
+                self._asking.over(timer)
+            case AnswerDue():
+                self._between.due(timer)
+            case _:
+                assert_never(timer)
 
     def presence(self, peer: NodeId, presence: Presence) -> None:
         """Keep where a connected peer can be dialled, and meet those that it knows."""
         if peer not in self._connected or peer == self._me:
             return
+        self._lives[peer] = presence.incarnation
         if presence.addresses:
             self._seen[peer] = presence
         for other in presence.others:
@@ -136,4 +176,4 @@ class Members:
         some = self._chance.sample(rest, min(limits.MENTIONS - len(latest), len(rest)))
         others = tuple(Mention(node, self._seen[node].addresses[0]) for node in (*latest, *some))
         busy = (load.running, load.queued, load.slots)
-        return Presence(self._incarnation, *busy, self._addresses, others)
+        return Presence(self._lives[self._me], *busy, self._addresses, others)

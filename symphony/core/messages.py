@@ -17,11 +17,9 @@ from annotated_types import Interval, Len
 from pydantic import Discriminator
 
 from symphony.core import limits
+from symphony.core.presence import PeerWord
 from symphony.core.records import AnswerType, Requirement
 from symphony.core.wire import Codec, Count, Digest, Id16, Key, Line, Millis, Name, Salt
-
-Address = Annotated[str, Len(1, 200)]
-"""A multiaddr; what it means is the network's business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,29 +166,6 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
-    """A node that the speaker is connected to, and where that one says it can be dialled."""
-
-    node: Key
-    address: Address
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """I am here, where I can be dialled, my life number `incarnation`, and how busy I am; and a
-    few others that I am connected to.
-    """
-
-    incarnation: Millis
-    running: Count
-    queued: Count
-    slots: Count
-    addresses: Annotated[tuple[Address, ...], Len(0, limits.ADDRESSES_TOLD)] = ()
-    others: Annotated[tuple[Mention, ...], Len(0, limits.MENTIONS)] = ()
-    type: Literal["presence"] = "presence"
-
-
-@dataclass(frozen=True, slots=True)
 class Heads:
     """The heads vector of `ledger.sync`, encoded there. `reply` asks for the other side's."""
 
@@ -332,7 +307,7 @@ Message = (
     | Renewed
     | Done
     | Stop
-    | Presence
+    | PeerWord
     | Heads
     | Reconcile
     | Want

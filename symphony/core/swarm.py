@@ -74,7 +74,6 @@ from symphony.core.messages import (
     Heads,
     HeadTold,
     Message,
-    Presence,
     Progress,
     Reconcile,
     Refused,
@@ -85,14 +84,17 @@ from symphony.core.messages import (
 )
 from symphony.core.outbox import Outbox
 from symphony.core.own_log import Gate
+from symphony.core.presence import ContactAsked, ContactTold, Presence
 from symphony.core.replication import Replication
 from symphony.core.retention import Retention
 from symphony.core.surroundings import Surroundings
 from symphony.core.timers import (
+    AnswerDue,
     AskingOver,
     CapabilitiesDue,
     CheckpointDue,
     ConductorTimer,
+    ContactOver,
     CosignDue,
     OwnerLetsGo,
     PresenceDue,
@@ -320,6 +322,8 @@ class Swarm:
                 self.conductor.done(peer, message)
             case Refused():
                 self.conductor.refused(peer, message)
+            case ContactAsked() | ContactTold():
+                self.members.contact(peer, message)
             case CosignAsked(entry):
                 self.witness.asked(peer, entry)
             case HeadAsked():
@@ -342,11 +346,8 @@ class Swarm:
                 self.worker.let_go(timer)
             case PublishDue():
                 self.journal.publishing.due()
-            case PresenceSoon():
-                self.members.announce()
-            case PresenceDue():
-                self.members.announce()
-                self._out.timer(timer, jittered(self._chance, limits.PRESENCE_EVERY_MS))
+            case PresenceDue() | PresenceSoon() | ContactOver() | AnswerDue():
+                self.members.fired(timer)
             case SyncDue():
                 self._replication.compare(self.members.alive())
                 self.conductor.probing.due()

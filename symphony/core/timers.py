@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symphony.core.ids import Epoch, TaskId, UnitId
+from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,23 @@ class PresenceSoon:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactOver:
+    """The time for answers about a quiet peer is up."""
+
+    peer: NodeId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDue:
+    """Go-between: the asker is to hear that the node in question said nothing."""
+
+    node: NodeId
+    asker: NodeId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class SyncDue:
     """Compare heads with a random peer."""
 
@@ -153,12 +170,14 @@ LineTimer = TendDue | SilenceOver | AskedOver
 ConductorTimer = TaskTimer | LineTimer
 """All that are about a task."""
 
+PeerTimer = PresenceDue | PresenceSoon | ContactOver | AnswerDue
+"""All that are about who is here."""
+
 Timer = (
     ConductorTimer
+    | PeerTimer
     | OwnerLetsGo
     | Renew
-    | PresenceDue
-    | PresenceSoon
     | SyncDue
     | PublishDue
     | CapabilitiesDue

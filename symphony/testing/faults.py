@@ -213,7 +213,20 @@ class Flood:
     count: int
 
 
-Action = Crash | Split | Pause | Write | Tear | Restore | Forge | Jump | Flood | Lose
+@dataclass(frozen=True, slots=True)
+class Sever:
+    """What one node says to the other vanishes, and `both_ways` what the other says to it; their
+    connection stands, and so do all others.
+    """
+
+    at_ms: int
+    node: int
+    other: int
+    both_ways: bool
+    for_ms: int
+
+
+Action = Crash | Split | Pause | Write | Tear | Restore | Forge | Jump | Flood | Lose | Sever
 
 
 def draw_kinds(random: Random, *, crash: bool) -> frozenset[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from symphony.testing.faults import Action, Flood, Jump
+from symphony.testing.faults import Action, Flood, Jump, Sever
 from symphony.testing.mischief import Mischief
 from symphony.testing.scenario import NodeScript, Scenario
 
@@ -22,14 +22,43 @@ MARKS = (
     "silent owner",
     "entries withheld",
     "flood refused",
+    "link severed",
+    "heard by another",
+    "suspected",
 )
 JUMP_MS = 600_000
+SEVERED = 0.2
+"""The share of runs in which a link is severed."""
+SEVERED_MS = 28_000
+"""Longer than it takes to find a peer quiet, and to judge."""
 MIN_NODES = 4
 """Of three nodes, two honest ones can be alone with a hostile one for most of a run."""
 
 
 def harden(drawn: Scenario) -> Scenario:
     """The scenario with the hardships of its seed."""
+    return _sever(_harden(drawn))
+
+
+def _sever(drawn: Scenario) -> Scenario:
+    """One link of a conductor, for long enough to be noticed. Later than the others on this menu,
+    so with dice of its own.
+    """
+    random = Random(f"severed/{drawn.seed}")
+    nodes = range(len(drawn.nodes))
+    if random.random() >= SEVERED or len(nodes) < MIN_NODES or not (drawn.kinds and drawn.tasks):
+        return drawn
+    node = random.choice(drawn.tasks).node
+    other = random.choice([index for index in nodes if index != node])
+    if random.random() < 0.5:
+        node, other = other, node
+    at_ms = random.randrange(2_000, drawn.faults_ms - SEVERED_MS - 1_000)
+    cut = Sever(at_ms, node, other, random.random() < 0.5, SEVERED_MS)
+    actions = sorted([*drawn.actions, cut], key=lambda action: action.at_ms)
+    return replace(drawn, actions=tuple(actions), kinds=drawn.kinds | {"severed"})
+
+
+def _harden(drawn: Scenario) -> Scenario:
     random = Random(f"hardships/{drawn.seed}")
     kinds = frozenset(kind for kind in KINDS if random.random() < 0.2)
     if not kinds or not drawn.kinds:

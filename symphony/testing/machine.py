@@ -50,6 +50,8 @@ from symphony.core.events import (
     OwnLogChecked,
     OwnLogShort,
     OwnLogUnconfirmed,
+    PeerSilent,
+    SelfDoubted,
     TaskEnded,
     TaskResumed,
 )
@@ -362,6 +364,8 @@ class Machine:
                 watch = world.checks.tasks[task]
                 watch.run = self.swarm.conductor.runs.get(task)
                 watch.slack_ms += CLOCK_EVERY_MS * abs(self.script.drift_ppm) // 1_000_000
+            case PeerSilent() | SelfDoubted():
+                mishaps.mark_silence(world, event)
             case OwnLogUnconfirmed():
                 world.checks.marks.add("own log unconfirmed")
             case OwnLogShort():

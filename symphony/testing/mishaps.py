@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from symphony.core import limits
-from symphony.core.events import FailedOver
+from symphony.core.events import FailedOver, PeerSilent, SelfDoubted
 from symphony.core.ids import unit_id
 from symphony.core.messages import Entries
 from symphony.testing.bequest import lose
@@ -23,6 +23,7 @@ from symphony.testing.faults import (
     Lose,
     Pause,
     Restore,
+    Sever,
     Split,
     Tear,
     Write,
@@ -75,6 +76,8 @@ def _befall(world: World, action: Action) -> None:
             _jump(world, world.machines[action.node], action.by_ms)
         case Lose(_, node):
             lose(world, node)
+        case Sever():
+            _sever(world, action)
         case Flood(_, node, count):
             flood(world, world.machines[node], count)
         case _:
@@ -190,6 +193,24 @@ def _split(world: World, split: Split) -> None:
     world.note(f"partition: {sorted(split.apart)} {arrow} {sorted(others)}")
     world.links_changed()
     world.at(world.now_ms + split.for_ms, world.heal_links)
+
+
+def _sever(world: World, cut: Sever) -> None:
+    """Ends by itself, or with the next partition that heals."""
+    links = {(cut.node, cut.other)} | ({(cut.other, cut.node)} if cut.both_ways else set())
+    world.network.blocked |= links
+    world.checks.marks.add("link severed")
+    arrow = "<-/->" if cut.both_ways else "-/->"
+    world.note(f"severed: {cut.node} {arrow} {cut.other}")
+    world.at(world.now_ms + cut.for_ms, lambda: world.network.blocked.difference_update(links))
+
+
+def mark_silence(world: World, event: PeerSilent | SelfDoubted) -> None:
+    """What a node made of not hearing another."""
+    if isinstance(event, SelfDoubted):
+        world.checks.marks.add("self-doubt")
+    else:
+        world.checks.marks.add("suspected" if event.by is None else "heard by another")
 
 
 def check_let_go(world: World, conductor: Machine, event: FailedOver) -> None:

@@ -21,7 +21,9 @@ from symphony.core.events import (
     OwnLogShort,
     OwnLogUnconfirmed,
     PeerSeen,
+    PeerSilent,
     PlanMade,
+    SelfDoubted,
     TaskAccepted,
     TaskEnded,
     TokensSeen,
@@ -69,6 +71,11 @@ class Story:
                 return ""
             case PeerSeen(peer, up):
                 return f"{'sees' if up else 'loses'} node {self._node(peer)}"
+            case PeerSilent(peer, silent_ms, by):
+                said = "suspects it" if by is None else f"node {self._node(by)} hears it"
+                return f"hears nothing of node {self._node(peer)} for {silent_ms} ms; {said}"
+            case SelfDoubted(level):
+                return f"doubts itself ({level})"
             case OwnLogForked(seq):
                 return f"ITS OWN LOG FORKED at {seq}"
             case LogForked(node, seq):

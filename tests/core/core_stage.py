@@ -39,7 +39,8 @@ from symphony.core.inputs import (
     WorkDone,
     WorkFailed,
 )
-from symphony.core.messages import Beacon, Bid, Bids, Done, Entries, Presence, Work, encode_order
+from symphony.core.messages import Beacon, Bid, Bids, Done, Entries, Work, encode_order
+from symphony.core.presence import Presence
 from symphony.core.records import CAPABILITY, RESULT, Capability, ResultRecord, Skill
 from symphony.core.swarm import Swarm
 from symphony.core.timers import PublishDue

@@ -35,7 +35,8 @@ from symphony.core.inputs import (
     TimerFired,
     WallClock,
 )
-from symphony.core.messages import Entries, Presence
+from symphony.core.messages import Entries
+from symphony.core.presence import Presence
 from symphony.core.records import CAPABILITY
 from symphony.core.replication import Replication
 from symphony.core.swarm import Swarm

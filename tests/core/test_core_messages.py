@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.codec import dumps, loads
 from ledger.errors import DecodeError
-from symphony.core import limits, messages
+from symphony.core import limits, messages, presence
 from symphony.core.records import CAPABILITY, Capability, Requirement, Skill
 
 ID16, KEY, SIG = (st.binary(min_size=n, max_size=n) for n in (16, 32, 64))
@@ -18,7 +18,7 @@ COUNT = st.integers(0, 2**32 - 1)
 NAME = st.text(min_size=1, max_size=64)
 TEXT = st.text(max_size=200)
 ADDRESS = st.text(min_size=1, max_size=200)
-MENTION = st.builds(messages.Mention, node=st.binary(min_size=32, max_size=32), address=ADDRESS)
+MENTION = st.builds(presence.Mention, node=st.binary(min_size=32, max_size=32), address=ADDRESS)
 VECTOR = st.none() | st.binary(min_size=384, max_size=384)
 REQUIREMENT = st.builds(
     Requirement,
@@ -84,7 +84,7 @@ MESSAGE = st.one_of(
     ),
     st.builds(messages.Stop, unit=ID16, epoch=COUNT),
     st.builds(
-        messages.Presence,
+        presence.Presence,
         incarnation=COUNT,
         running=COUNT,
         queued=COUNT,
@@ -92,6 +92,8 @@ MESSAGE = st.one_of(
         addresses=st.lists(ADDRESS, max_size=4).map(tuple),
         others=st.lists(MENTION, max_size=4).map(tuple),
     ),
+    st.builds(presence.ContactAsked, node=KEY, number=COUNT),
+    st.builds(presence.ContactTold, node=KEY, number=COUNT, incarnation=st.none() | COUNT),
     st.builds(messages.Heads, heads=st.binary(min_size=1, max_size=99), reply=st.booleans()),
     st.builds(messages.Reconcile, frame=st.binary(min_size=1, max_size=99), answer=st.booleans()),
     st.builds(messages.CosignAsked, entry=st.binary(min_size=1, max_size=300)),
