@@ -155,7 +155,6 @@ def run(settings: NodeSettings, *, as_json: bool, insist: bool) -> None:
 
     import trio
 
-    from symphony.core.events import as_json as plain
     from symphony.node import run_node
     from symphony.node.logs import configure_logging
     from symphony.node.signals import first_signal
@@ -163,6 +162,8 @@ def run(settings: NodeSettings, *, as_json: bool, insist: bool) -> None:
     configure_logging(settings.log)
 
     def ready(state: Any) -> None:
+        from symphony.core.events import as_json as plain
+
         values = plain(state)
         if as_json:
             out_json(values)

@@ -36,6 +36,16 @@ class Household:
     capabilities: tuple[Capability, ...] = ()
     warnings: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, settings: NodeSettings) -> Household:
+        """One that nobody has moved into yet."""
+        return cls(SelfTests(settings.home))
+
+    async def describe(self, encoder: Encoder | None) -> None:
+        """Write the records of the agents that live here; with vectors if there is an encoder."""
+        records = await _records(self.agents.values(), encoder)
+        self.capabilities = self.self_tests.added(records, self.agents)
+
 
 def engine_spec(manifest: AgentManifest, machine: EngineSettings) -> EngineSpec:
     """What a manifest asks for, as overridden by this machine's settings."""
@@ -53,15 +63,12 @@ def engine_spec(manifest: AgentManifest, machine: EngineSettings) -> EngineSpec:
     )
 
 
-async def move_in(
-    settings: NodeSettings, encoder: Encoder | None, stack: AsyncExitStack
-) -> Household:
+async def move_in(household: Household, settings: NodeSettings, stack: AsyncExitStack) -> None:
     """Open an engine for every manifest that can have one, all at once: the slowest decides how
     long the node takes to be ready. Engines close with `stack`.
 
     Raises `ManifestError` for a manifest that does not validate.
     """
-    household = Household(SelfTests(settings.home))
     manifests = find_manifests(settings.agents)
     specs = {manifest.name: engine_spec(manifest, settings.engine) for manifest in manifests}
     wanted = {_served(specs[manifest.name]): manifest for manifest in reversed(manifests)}
@@ -80,9 +87,6 @@ async def move_in(
         found = opened.get(_served(specs[manifest.name]))
         if found is not None:
             household.agents[manifest.name] = HostedAgent(manifest, *found)
-    records = await _records(household.agents.values(), encoder)
-    household.capabilities = household.self_tests.added(records, household.agents)
-    return household
 
 
 _Served = tuple[object, ...]

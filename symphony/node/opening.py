@@ -1,7 +1,8 @@
 """The composition root: opens a node's parts in order, runs them in one nursery, closes them.
 
-    lock → key → ledger → core → engines → network → loop → gateway → "ready"
+    lock → key → ledger → engines → core → network → loop → gateway → "ready"
 
+The first four are `starting`'s, which runs while this module is imported.
 Closing goes the other way round: first no new tasks (gateway), then the peers see us go
 (network), then the engines end their servers, then the store closes. Whatever was appended is
 on disk by then; a kill −9 at any point loses nothing that was ever said.
@@ -22,30 +23,18 @@ import structlog
 import trio
 
 from ledger import PrivateKey, did_key, parse_peer_id, peer_id, verify
-from ledger.sqlite import SqliteStore, lock_directory
-from symphony.config import make_home
-from symphony.core.admission import Membership, parse_token
+from symphony.core.admission import Membership
 from symphony.core.effects import Embed
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.inputs import Embedded, OwnLogMark, Revoke, Started, TaskFound, WallClock
 from symphony.core.notes import TaskBegun
 from symphony.core.swarm import Swarm
-from symphony.engines.embedding import Encoder, open_encoder
+from symphony.engines.embedding import Encoder
 from symphony.errors import ConfigError, ProtocolMismatch, SymphonyError
 from symphony.errors import ConnectionError as Unreachable
 from symphony.gateway.discovery import advertised
 from symphony.gateway.serve import GatewaySettings, Serving, serve_gateway
-from symphony.identity import (
-    SwarmFile,
-    accept_invite,
-    create_identity,
-    has_identity,
-    load_identity,
-    new_genesis,
-    read_swarm,
-    successor_commitment,
-    write_swarm,
-)
+from symphony.identity import SwarmFile, successor_commitment
 from symphony.invites import revoked
 from symphony.net import NetSettings, Preset, open_network, topics
 from symphony.net.address_book import AddressBook
@@ -54,13 +43,14 @@ from symphony.node.air import NetworkAir
 from symphony.node.boxes import BoxKey
 from symphony.node.desk import Desk
 from symphony.node.high_water import HighWater
-from symphony.node.hosting import Household, move_in
+from symphony.node.hosting import Household
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
 from symphony.node.notebook import Notebook
 from symphony.node.prober import probe_others
 from symphony.node.restoring import restore
 from symphony.node.self_test import measure_when_idle
+from symphony.node.starting import Beginnings
 from symphony.node.workshop import Workshop
 from symphony.settings import GATEWAY_PORT, NodeSettings
 from symphony.version import __version__
@@ -94,63 +84,16 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def prepare_home(settings: NodeSettings) -> tuple[PrivateKey, SwarmFile]:
-    """The key and the swarm of this home; made on first use. An invite is accepted here."""
-    make_home(settings.home)
-    key = load_identity(settings.home) if has_identity(settings.home) else None
-    key = key or create_identity(settings.home)
-    if settings.invite is not None:
-        invite = parse_token(settings.invite.get_secret_value())
-        return key, accept_invite(settings.home, key, invite)
-    swarm = read_swarm(settings.home)
-    if swarm is None:
-        successor = successor_commitment(settings.home)
-        swarm = SwarmFile(new_genesis("home", "invite", key, successor))
-        write_swarm(settings.home, swarm)
-    return key, swarm
-
-
-async def run_node(
-    settings: NodeSettings, on_ready: Callable[[Ready], None], *, insist: bool = True
-) -> None:
-    """Run a node until cancelled. Raises the errors of `symphony.errors`; with `insist` that
-    none of the peers that the settings name could be reached is one of them.
-    """
-    make_home(settings.home)
-    with lock_directory(settings.home):
-        key, swarm_file = prepare_home(settings)
-        store = SqliteStore.open(settings.home / "ledger.sqlite", swarm_file.swarm_id)
-        try:
-            async with AsyncExitStack() as stack:
-                await _run(settings, key, swarm_file, store, stack, on_ready, insist)
-        except BaseExceptionGroup as group:
-            raise _single(group) from group
-        finally:
-            store.close()
-
-
-def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """One typed error out of a nursery's group; the group itself if it holds anything else."""
-    matching = group.subgroup(SymphonyError)
-    expected = SymphonyError | trio.Cancelled | BaseExceptionGroup  # groups: only leaves count
-    rest = group.subgroup(lambda error: not isinstance(error, expected))
-    if matching is None or (rest is not None and rest.exceptions):
-        return group
-    error: BaseException = matching
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-async def _run(
+async def open_node(
     settings: NodeSettings,
-    key: PrivateKey,
-    swarm_file: SwarmFile,
-    store: SqliteStore,
+    begun: Beginnings,
     stack: AsyncExitStack,
     on_ready: Callable[[Ready], None],
+    *,
     insist: bool,
 ) -> None:
+    """From what `starting` has begun to a node that serves, until cancelled."""
+    key, swarm_file, store = begun.key, begun.swarm_file, begun.store
     receipts = settings.home / "receipts"
     receipts.mkdir(mode=0o700, exist_ok=True)
     hub = Hub()
@@ -170,8 +113,7 @@ async def _run(
     notebook = stack.enter_context(closing(Notebook(settings.home)))
     box = BoxKey(key.seed)
     loop = Loop(swarm, store, hub, monotonic_ms, receipts, high_water, notebook, box)
-    encoder = await open_encoder()
-    household = await move_in(settings, encoder, stack)
+    encoder, household = begun.encoder, begun.household
     restored = restore(swarm, store, monotonic_ms, wall_ms, _tasks(notebook, hub))
     _log.debug("restored", agents=len(swarm.directory), effects=len(restored))
     gone = swarm.revoked | revoked(settings.home)

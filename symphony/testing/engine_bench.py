@@ -46,6 +46,7 @@ TOKENS: Final = 96
 ROUNDS: Final = 3
 NODES: Final = 5
 CLIENT_S: Final = 600.0
+_NOBODY: Final = "http://127.0.0.1:9"  # an engine by URL is not asked for anything at the start
 BARE_END: Final = b"0\r\n\r\n"
 """The last bytes of a chunked body."""
 
@@ -238,24 +239,37 @@ async def _rates(nodes: int) -> list[float]:
 
 
 def measure_start() -> dict[str, Any]:
-    """A node with a local model until it is ready; and from nothing to a first token."""
+    """A node with a local model until it is ready, and one whose model is elsewhere; and from
+    nothing to a first token. `cpu_s` is the node's own process: others at work don't change it.
+    """
     with tempfile.TemporaryDirectory(prefix="symphony-bench-") as scratch:
         root = Path(scratch)
-        folder = root / "agent"
-        folder.mkdir()
-        (folder / "agent.yaml").write_text(
-            _MANIFEST.format(kind="llamacpp", model=MODEL, url="").replace(', url: ""', "")
-        )
-        (folder / "prompt.md").write_text("Answer.\n")
-        environment = {"SYMPHONY_AGENTS": str(folder), "SYMPHONY_LOG_LEVEL": "warning"}
-        began = time.perf_counter()
-        with local_swarm(root / "homes", [NodePlan("n1", environment)]):
-            ready_s = time.perf_counter() - began
+        local_s, local_cpu_s = _until_ready(root / "local", "llamacpp", MODEL, "")
+        echo_s, echo_cpu_s = _until_ready(root / "echo", "openai", "echo", _NOBODY)
         command = [sys.executable, "-c", _FROM_NOTHING, str(root / "models")]
         began = time.perf_counter()
         subprocess.run(command, check=True, timeout=CLIENT_S)  # noqa: S603 - our own interpreter
         first_s = time.perf_counter() - began
-    return {"node_ready_s": round(ready_s, 2), "first_token_from_nothing_s": round(first_s, 2)}
+    return {
+        "node_ready_s": round(local_s, 2),
+        "node_ready_cpu_s": round(local_cpu_s, 2),
+        "echo_node_ready_s": round(echo_s, 2),
+        "echo_node_ready_cpu_s": round(echo_cpu_s, 2),
+        "first_token_from_nothing_s": round(first_s, 2),
+    }
+
+
+def _until_ready(root: Path, kind: str, model: str, url: str) -> tuple[float, float]:
+    """Seconds from the start of a node to its ready line, and the CPU seconds that it used."""
+    folder = root / "agent"
+    folder.mkdir(parents=True)
+    text = _MANIFEST.format(kind=kind, model=model, url=url).replace(', url: ""', "")
+    (folder / "agent.yaml").write_text(text)
+    (folder / "prompt.md").write_text("Answer.\n")
+    environment = {"SYMPHONY_AGENTS": str(folder), "SYMPHONY_LOG_LEVEL": "warning"}
+    began = time.perf_counter()
+    with local_swarm(root / "homes", [NodePlan("n1", environment)]) as (node,):
+        return time.perf_counter() - began, _cpu_ms(node.process.pid) / 1000
 
 
 _FROM_NOTHING: Final = """
