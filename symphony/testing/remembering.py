@@ -16,7 +16,8 @@ from functools import lru_cache
 
 from ledger import reconcile
 from ledger.ranges import fingerprint
-from symphony.core import directory, journal
+from symphony.core import journal
+from symphony.core.records import CAPABILITY
 
 SAME_HASHES = 65_536
 """Two nodes that compare equal ledgers hash the same rows with the same salt, in turn: 16 for each
@@ -29,11 +30,11 @@ SAME_ENTRIES = 65_536
 @contextmanager
 def remembering() -> Iterator[None]:
     """Within, all nodes share what they computed."""
-    parse, read = journal.parse_entry, directory._read  # type: ignore[attr-defined]  # noqa: SLF001
+    parse, read = journal.parse_entry, CAPABILITY._read  # type: ignore[attr-defined]  # noqa: SLF001
     shared = (
         (reconcile, "fingerprint", Fingerprints()),
         (journal, "parse_entry", lru_cache(maxsize=SAME_ENTRIES)(parse.__wrapped__)),
-        (directory, "_read", lru_cache(maxsize=SAME_ENTRIES)(read.__wrapped__)),
+        (CAPABILITY, "_known", lru_cache(maxsize=SAME_ENTRIES)(read)),
     )
     before = [(module, name, getattr(module, name)) for module, name, _ in shared]
     for module, name, function in shared:
