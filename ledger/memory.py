@@ -69,28 +69,29 @@ class MemoryStore:
         self._frontiers: dict[bytes, Frontier] = {}
 
     def append(self, entries: Sequence[Entry]) -> None:
-        fresh: dict[bytes, dict[int, Entry]] = {}
+        fresh: dict[tuple[bytes, int], Entry] = {}
         ends: dict[bytes, Head | None] = {}
         for entry in entries:
-            log = self._logs.get(entry.author)
-            added = fresh.setdefault(entry.author, {})
-            end = ends.get(entry.author) or (log.end if log else None)
+            author, seq = entry.header.author, entry.header.seq
+            log = self._logs.get(author)
+            end = ends.get(author) or (log.end if log else None)
             length = end.seq if end else 0
-            if entry.seq <= length:
-                there = added.get(entry.seq) or (log.entries.get(entry.seq) if log else None)
+            if seq <= length:
+                there = fresh.get((author, seq)) or (log.entries.get(seq) if log else None)
                 if there is not None and there.id != entry.id:
                     raise fork_error(entry)
                 continue
-            if entry.seq != length + 1 or entry.prev != (end.id if end else None):
+            if seq != length + 1 or entry.prev != (end.id if end else None):
                 raise gap_error(entry, length + 1)
-            added[entry.seq] = entry
-            ends[entry.author] = entry.head
-        for entry in entries:
-            if fresh[entry.author].pop(entry.seq, None) is not None:
-                self._arrived(entry)
-                log = self._logs.setdefault(entry.author, Log(len(self._logs)))
-                log.entries[entry.seq] = entry
-                log.end = entry.head
+            fresh[author, seq] = entry
+            ends[author] = entry.head
+        for (author, seq), entry in fresh.items():
+            self._arrived(entry)
+            log = self._logs.get(author)
+            if log is None:
+                log = self._logs[author] = Log(len(self._logs))
+            log.entries[seq] = entry
+            log.end = entry.head
 
     def heads(self) -> list[Head]:
         ends = []

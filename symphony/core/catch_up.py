@@ -36,7 +36,7 @@ class CatchUp:
         well, because that finds the proof of a fork. Who goes on where we know of a fork is shown
         the proof: it may have been gossiped while the peer was away.
         """
-        theirs = list(theirs)
+        theirs = [head for head in theirs if self._differs(head)]
         for head in suspects(self._journal.book, theirs):
             self._journal.want(peer, head.author, head.seq, head.seq)
         self._convict(peer, theirs)
@@ -45,6 +45,11 @@ class CatchUp:
             if len(behind) < limits.MAX_BEHIND or head.author in behind:
                 behind[head.author] = head
         self._fetch(peer)
+
+    def _differs(self, theirs: Head) -> bool:
+        """Does a log end elsewhere for the peer? Mostly it does not: then nothing is to be done."""
+        ours = self._journal.book.head(theirs.author)
+        return ours is None or ours.id != theirs.id
 
     def _convict(self, peer: NodeId, theirs: Iterable[Head]) -> None:
         """Show the proofs that this peer can't know, a few at a time."""

@@ -47,7 +47,7 @@ class Codec(Generic[T]):
         self._known = lru_cache(maxsize=kept)(self._read) if kept else self._read
 
     def encode(self, value: T) -> bytes:
-        return dumps(self._adapter.dump_python(value, exclude_none=True))
+        return dumps(self._adapter.serializer.to_python(value, exclude_none=True))
 
     def decode(self, data: bytes) -> T:
         """Parse `data`. Raises `DecodeError` on anything that is not exactly such a value."""

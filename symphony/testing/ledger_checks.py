@@ -155,11 +155,12 @@ class LedgerChecks:
             return
         journal = machine.swarm.journal
         book = journal.book
-        logs = book._logs.values()  # noqa: SLF001  # what is bounded is private
-        waiting = max((len(log.pending) for log in logs), default=0)
-        if waiting:
-            self.checks.marks.add("early entries waited")
-        held_bytes = sum(log.pending_bytes for log in logs)
+        waiting = held_bytes = 0
+        for log in book._logs.values():  # noqa: SLF001  # what is bounded is private
+            if log.pending:
+                waiting = max(waiting, len(log.pending))
+                self.checks.marks.add("early entries waited")
+            held_bytes += log.pending_bytes
         for what, there, most in (
             ("early entries of a log", waiting, book.limits.pending_per_author),
             ("bytes of early entries", held_bytes, book.limits.pending_bytes),
