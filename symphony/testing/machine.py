@@ -6,7 +6,8 @@ for entries of others that nothing rests on; those wait in memory for a moment. 
 the swarm object, what was under way, and what was not committed. A restart makes a new swarm as
 `symphony.node.opening` does: from heads and fork proofs, from the entries that `restore` reads,
 and with what the mark says of the own log. A paused machine gets its inputs late, in order, and
-knows nothing of it.
+knows nothing of it. What comes while a slow disk is busy is handled together when it is done, with
+one commit.
 """
 
 from __future__ import annotations
@@ -118,6 +119,8 @@ class Machine:
         self.extras: tuple[AgentScript, ...] = ()
         self._writes = 0
         self._commit_due = False
+        self._commit_began_ms = -1
+        """When a slow disk began its last commit: what waited until then is in it, too."""
         self.bench = Workbench(self)
 
     # --- life ---------------------------------------------------------------------------------
@@ -217,7 +220,8 @@ class Machine:
         """Handle one input now, or when a pause is over."""
         if self.swarm is None:
             return
-        if self.world.now_ms < self.paused_until_ms:
+        now_ms = self.world.now_ms
+        if now_ms < self.paused_until_ms and now_ms != self._commit_began_ms:
             self.later(self.paused_until_ms, happened)
             return
         effects = self.swarm.handle(self.local_ms(self.world.now_ms), happened)
@@ -276,15 +280,19 @@ class Machine:
             elif isinstance(effect, Tell) and isinstance(effect.event, OwnLogChecked):
                 self.world.ledger.checked(self, effect.event.answers)
         overdue = unkept.due_ms is not None and unkept.due_ms <= now_ms
-        committed = proofs or overdue or unkept.must_go(effects)
+        joins = now_ms == self._commit_began_ms
+        committed = joins or proofs or overdue or unkept.must_go(effects)
         if committed:
             self.disk.commit(proofs)
         if unkept.due_ms is not None:
             self._commit_later(unkept.due_ms)
-        if committed and self.script.disk_ms:
+        if committed and self.script.disk_ms and not joins:
             self.world.checks.marks.add("slow disk")
             done_ms = max(self.paused_until_ms, now_ms + self.script.disk_ms)
             self.paused_until_ms = done_ms + 1  # what comes at that very moment is handled after
+            self._commit_began_ms = now_ms
+        if now_ms == self._commit_began_ms:
+            done_ms = self.paused_until_ms - 1
             self.world.at(done_ms, partial(self._do_all, self.incarnation, rest))
         else:
             self._do_all(self.incarnation, rest)

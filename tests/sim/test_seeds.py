@@ -4,14 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from symphony.core.inputs import TaskSpec
 from symphony.testing import (
     NodeScript,
     Scenario,
     Summary,
+    TaskScript,
     Wish,
     baseline,
     draw,
@@ -19,6 +22,7 @@ from symphony.testing import (
     simulate,
     tell,
 )
+from symphony.testing.engines import AgentScript
 from symphony.testing.faults import Jump, Write
 
 SEEDS = baseline.SEEDS
@@ -99,3 +103,15 @@ def test_a_clock_set_back_does_not_keep_a_node_from_writing():
     report = run_seed(Scenario(3, (NodeScript(solver),) * 3, (), actions=back, faults_ms=10_000))
     assert report.violations == ()
     assert "clock jump" in report.marks
+
+
+def test_what_waits_for_a_slow_disk_is_committed_together():
+    """As at the real edge: a commit for each input would take this crowd past its deadlines."""
+    agents = (AgentScript("solver", ("solve",), ("math",), "smol", concurrency=64, latency_ms=20),)
+    spec = TaskSpec(prompt="What is 6 x 7?", chains=1, planning="never", deadline_ms=3_000)
+    tasks = tuple(TaskScript(2_000 + at, 0, replace(spec, skill="math")) for at in range(40))
+    nodes = (NodeScript((), disk_ms=60), NodeScript(agents), NodeScript(agents))
+    crowd = Scenario(5, nodes, tasks, faults_ms=10_000, expect=(("answered", 40),))
+    report = run_seed(crowd)
+    assert report.violations == ()
+    assert "slow disk" in report.marks
