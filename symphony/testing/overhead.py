@@ -28,6 +28,7 @@ from symphony.testing.local_swarm import LocalNode, NodePlan, local_swarm
 
 CHAINS = 3
 CALLS_IN_A_ROW = 4
+_LOOP = 100_000
 _BARE_CALLS = 9  # that the model is neither slower nor faster than it claims: the ratio's ground
 
 _MANIFEST = """\
@@ -53,7 +54,10 @@ def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> 
         with local_swarm(root, plans) as swarm, closing(_Client(swarm[0])) as client:
             _run_task(client)  # embeds the skills, opens the connections to the echo server
             model_ms = statistics.median(bare_calls_ms(url, _BARE_CALLS))
-            runs = [_run_task(client) for _ in range(tasks)]
+            loops_ms, runs = [], []
+            for _ in range(tasks):
+                loops_ms.append(_loop_ms())
+                runs.append(_run_task(client))
     walls = [wall_ms for wall_ms, _ in runs]
     ideal_ms = CALLS_IN_A_ROW * latency_ms
     return {
@@ -71,7 +75,17 @@ def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> 
         "owners": sorted({len({b["owner"] for b in ended["ballots"]}) for _, ended in runs}),
         "conductor_median_ms": statistics.median(ended["at_ms"] for _, ended in runs),
         "plan_median_ms": statistics.median(e["phases_ms"]["plan"] for _, e in runs),
+        "loop_ms": statistics.median(loops_ms),
     }
+
+
+def _loop_ms() -> float:
+    """A fixed piece of Python, while nothing else works: how fast this machine is just now."""
+    began = time.perf_counter()
+    total = 0
+    for number in range(_LOOP):
+        total += number * number
+    return (time.perf_counter() - began) * 1000
 
 
 class _Client:
