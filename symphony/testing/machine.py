@@ -258,11 +258,13 @@ class Machine:
 
     def _run(self, effects: Sequence[Effect]) -> None:
         """Commit what must be on the disk before the first word, and do everything in order."""
-        first = at_once(effects)
+        now_ms = self.world.now_ms
+        joins = now_ms == self._commit_began_ms
+        first = 0 if joins else at_once(effects)
         if first:
             self._do_all(self.incarnation, effects[:first])
         rest = effects[first:] if first else effects
-        unkept, now_ms = self.disk.unkept, self.world.now_ms
+        unkept = self.disk.unkept
         proofs: list[ForkProof] = []
         for effect in effects:
             if type(effect) in _COMMON:
@@ -280,7 +282,6 @@ class Machine:
             elif isinstance(effect, Tell) and isinstance(effect.event, OwnLogChecked):
                 self.world.ledger.checked(self, effect.event.answers)
         overdue = unkept.due_ms is not None and unkept.due_ms <= now_ms
-        joins = now_ms == self._commit_began_ms
         committed = joins or proofs or overdue or unkept.must_go(effects)
         if committed:
             self.disk.commit(proofs)
