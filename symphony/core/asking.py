@@ -3,7 +3,8 @@
 Asked are the few that promise most, by the very score that an election would give them, and two
 more by chance, so that newcomers and those that once did badly are heard again. Agents whose
 breaker is open are left out, and their bids are not heard, unless nobody else can do the work; so
-are nodes that seem dead (`suspicion`), as long as others are left.
+are nodes that seem dead (`suspicion`), as long as others are left. If better agents are out there
+than at hand, they are sought (`seeking`), and the call goes on without them.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ class Asking:
         """The nodes that promise most for any of these units, and a few at random."""
         worth: dict[NodeId, int] = {}
         for unit in units:
-            for fit, listing in self.fitting(run, unit, unit.needs):
+            fitting = self.fitting(run, unit, unit.needs)
+            if run.spec.privacy != "local" and not run.nodes_spent:
+                self.around.seeking.look(unit.needs, fitting, self.around.alive())
+            for fit, listing in fitting:
                 points = fit
                 if run.spec.selection == "learned":
                     points = self.candidate(run, unit, listing, 0).score

@@ -112,6 +112,23 @@ class Directory:
         found.sort(key=lambda pair: (-pair[0], pair[1].node, pair[1].capability.agent))
         return found
 
+    @property
+    def nodes(self) -> int:
+        """How many nodes have agents."""
+        return len(self._names)
+
+    def beyond(
+        self, requirement: Requirement, connected: Collection[NodeId], wall_ms: int
+    ) -> Iterator[tuple[int, Listing]]:
+        """(φ, listing) of every agent that may own such a unit and is at none of these nodes."""
+        for listing in self._listings.values():
+            if (
+                listing.node not in connected
+                and listing.expires_ms > wall_ms
+                and eligible(listing.capability, requirement)
+            ):
+                yield match(listing.capability, requirement), listing
+
     def skill_names(self, alive: Collection[NodeId]) -> tuple[str, ...]:
         """The skills that live solvers offer: what a planner may ask for, most common first."""
         counts: dict[str, int] = {}

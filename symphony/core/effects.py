@@ -197,10 +197,13 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Meet:
-    """A member that we have no connection to can be dialled there."""
+    """A member that we have no connection to can be dialled there; it is `wanted` for itself, and
+    not only as one more peer.
+    """
 
     peer: NodeId
     addresses: tuple[str, ...]
+    wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

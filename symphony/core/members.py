@@ -9,7 +9,7 @@ mentioned by nobody.
 
 Only direct contact makes a peer a candidate for work: being mentioned by others is not being
 reachable. A mention costs its hearer a line in a bounded address book; the key that answers there
-must be the one that was named.
+must be the one that was named. Who is needed for a rare skill is sought (`introducing`).
 
 A peer that falls silent is asked after (`contact`, `go_between`) before it counts as dead
 (`suspicion`); whatever it says, to us or to who asks for us, shows that it is here.
@@ -27,8 +27,9 @@ from symphony.core.contact import Contact
 from symphony.core.effects import Meet
 from symphony.core.go_between import GoBetween
 from symphony.core.ids import NodeId
+from symphony.core.introducing import Introducing
 from symphony.core.outbox import Outbox
-from symphony.core.presence import ContactAsked, ContactTold, Mention, Presence
+from symphony.core.presence import ContactAsked, ContactTold, Mention, Presence, Seek
 from symphony.core.suspicion import Suspicion
 from symphony.core.timers import AnswerDue, ContactOver, PeerTimer, PresenceDue, PresenceSoon
 
@@ -63,6 +64,10 @@ class Members:
         self._suspicion = Suspicion()
         self._asking = Contact(out, chance, self._suspicion, self._lives.get)
         self._between = GoBetween(me, out, self._connected, self._lives.get)
+        self._introducing = Introducing(
+            out, chance, self._connected, self._met.get, lambda: self._addresses
+        )
+        self.reach = self._introducing.reach
         self._load: Load | None = None
         self._addresses: tuple[str, ...] = ()
 
@@ -116,15 +121,21 @@ class Members:
         self._suspicion.gone(peer)
         self._asking.gone(peer)
         self._between.gone(peer)
+        self._introducing.gone(peer)
         self._seen.pop(peer, None)
         self._lives.pop(peer, None)
 
-    def contact(self, peer: NodeId, word: ContactAsked | ContactTold) -> None:
-        """A peer asks after another, or answers such a question."""
-        if isinstance(word, ContactAsked):
-            self._between.asked(peer, word)
-        else:
-            self._asking.told(peer, word)
+    def contact(self, peer: NodeId, word: ContactAsked | ContactTold | Seek) -> None:
+        """A peer asks after another, answers such a question, or seeks somebody."""
+        match word:
+            case ContactAsked():
+                self._between.asked(peer, word)
+            case ContactTold():
+                self._asking.told(peer, word)
+            case Seek():
+                self._introducing.heard(peer, word)
+            case _:
+                assert_never(word)
 
     def fired(self, timer: PeerTimer) -> None:
         match timer:

@@ -1,4 +1,5 @@
-"""What peers say about being there: the words behind `members`, `contact` and `go_between`.
+"""What peers say about being there: the words behind `members`, `contact`, `go_between`
+and `introducing`.
 
 Like all messages they are spoken over a proven connection and forgotten (`messages`). A node is
 *here* in a life of its own: its incarnation tells one life from the next, and is compared for
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Len
+from annotated_types import Interval, Len
 
 from symphony.core import limits
 from symphony.core.wire import Count, Key, Millis
@@ -65,5 +66,19 @@ class ContactTold:
     type: Literal["contact_told"] = "contact_told"
 
 
-PeerWord = Presence | ContactAsked | ContactTold
+@dataclass(frozen=True, slots=True)
+class Seek:
+    """`seeker`, who can be dialled there, wants to be connected to these nodes. Tell them if you
+    can, and if `hops` are left, a few of your peers.
+    """
+
+    nodes: Annotated[tuple[Key, ...], Len(1, limits.SOUGHT)]
+    seeker: Key
+    address: Address
+    number: Count
+    hops: Annotated[int, Interval(ge=0, le=limits.SEEK_HOPS)]
+    type: Literal["seek"] = "seek"
+
+
+PeerWord = Presence | ContactAsked | ContactTold | Seek
 """What a node says of itself and of others as peers."""

@@ -14,6 +14,7 @@ from symphony.core.ids import NodeId
 from symphony.core.journal import Journal
 from symphony.core.outbox import Outbox
 from symphony.core.pace import Pace
+from symphony.core.seeking import Seeking
 from symphony.core.vectors import Vectors
 
 
@@ -37,4 +38,5 @@ class Surroundings:
     operator_of: Callable[[NodeId], str]
     may_append: Callable[[], bool]
     entrusting: Entrusting
+    seeking: Seeking
     pace: Pace = field(default_factory=Pace)

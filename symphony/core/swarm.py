@@ -84,21 +84,19 @@ from symphony.core.messages import (
 )
 from symphony.core.outbox import Outbox
 from symphony.core.own_log import Gate
-from symphony.core.presence import ContactAsked, ContactTold, Presence
+from symphony.core.presence import ContactAsked, ContactTold, Presence, Seek
 from symphony.core.replication import Replication
 from symphony.core.retention import Retention
+from symphony.core.seeking import Seeking
 from symphony.core.surroundings import Surroundings
 from symphony.core.timers import (
-    AnswerDue,
     AskingOver,
     CapabilitiesDue,
     CheckpointDue,
     ConductorTimer,
-    ContactOver,
     CosignDue,
     OwnerLetsGo,
     PresenceDue,
-    PresenceSoon,
     PublishDue,
     Renew,
     RetentionDue,
@@ -160,6 +158,7 @@ class Swarm:
             operator_of=self.members.operator_of,
             may_append=self.gate.may_append,
             entrusting=self._entrusting,
+            seeking=Seeking(self._out, self.directory, self.experience, self.members.reach),
         )
         self.conductor = Conductor(around)
         self.worker = Worker(self.me, self.journal, self.directory, self._out)
@@ -322,7 +321,7 @@ class Swarm:
                 self.conductor.done(peer, message)
             case Refused():
                 self.conductor.refused(peer, message)
-            case ContactAsked() | ContactTold():
+            case ContactAsked() | ContactTold() | Seek():
                 self.members.contact(peer, message)
             case CosignAsked(entry):
                 self.witness.asked(peer, entry)
@@ -346,8 +345,6 @@ class Swarm:
                 self.worker.let_go(timer)
             case PublishDue():
                 self.journal.publishing.due()
-            case PresenceDue() | PresenceSoon() | ContactOver() | AnswerDue():
-                self.members.fired(timer)
             case SyncDue():
                 self._replication.compare(self.members.alive())
                 self.conductor.probing.due()
@@ -364,7 +361,7 @@ class Swarm:
             case RetentionDue():
                 self._retention.due()
             case _:
-                assert_never(timer)
+                self.members.fired(timer)
 
     def _accepted(self, entry: Entry) -> None:
         """An entry that was not in its log before."""

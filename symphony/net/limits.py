@@ -69,6 +69,12 @@ TARGET_PEERS = 24
 """The node dials until it has this many. A small swarm becomes a full mesh, so that a bid
 travels in one hop; in a larger one gossip needs 6 to 12."""
 
+WANTED_S = 60
+"""How long a peer that was asked for by name is dialled although there are enough: a few tries."""
+
+MAX_WANTED = 64
+"""Peers asked for by name and not connected yet: as many as could be admitted."""
+
 QUARANTINE_CONNECTIONS = 64
 """Connections that are open but not admitted yet. More are refused at the door."""
 

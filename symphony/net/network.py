@@ -61,6 +61,8 @@ class Network:
         self.reconnect = Reconnect(self, self._book, self._redial, self._bootstrap, self.dial)
         self.host = make_host(settings, seed, self._doorman)
         self.router, self.gossip = make_gossip(self.host, self, topics, settings.timing)
+        self._wanted: dict[bytes, float] = {}
+        """Peers that are to be dialled although there are enough, and until when."""
         self._news = trio.Event()
         self.nursery: trio.Nursery | None = None
         self.closing = False
@@ -132,12 +134,17 @@ class Network:
             if session.accepted is not None and session.accepted.admitted.invite == invite:
                 session.stop("its invite was revoked")
 
-    def heard_of(self, peer: bytes, addresses: tuple[str, ...]) -> None:
-        """Somebody says that a member can be dialled there; done if more peers are wanted.
-        Addresses that are not this peer's are left out.
+    def heard_of(self, peer: bytes, addresses: tuple[str, ...], *, wanted: bool = False) -> None:
+        """Somebody says that a member can be dialled there; done if more peers are wanted, or if
+        this one is `wanted` and there is room. Addresses that are not this peer's are left out.
         """
         own = [address for address in addresses if dialling.peer_of(address) == peer]
         if own:
+            if wanted:
+                self._wanted.pop(peer, None)
+                self._wanted[peer] = trio.current_time() + limits.WANTED_S
+                if len(self._wanted) > limits.MAX_WANTED:
+                    del self._wanted[next(iter(self._wanted))]
             for address in own:
                 self._book.heard(peer, address)
             self.reconnect.poke()
@@ -244,7 +251,10 @@ class Network:
             return False
         if self._doorman.is_banned(peer, trio.current_time()):
             return False
-        return bootstrap or len(self._peers) < self.settings.target_peers
+        if bootstrap or len(self._peers) < self.settings.target_peers:
+            return True
+        wanted = self._wanted.get(peer, 0.0) > trio.current_time()
+        return wanted and len(self._peers) < self.settings.max_peers
 
     # -- inside ----------------------------------------------------------------------------
 

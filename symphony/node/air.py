@@ -90,7 +90,7 @@ class NetworkAir:
         self._count_reject(effect.peer)
 
     def meet(self, effect: Meet) -> None:
-        self._network.heard_of(effect.peer, effect.addresses)
+        self._network.heard_of(effect.peer, effect.addresses, wanted=effect.wanted)
 
     def expel(self, effect: Expel) -> None:
         _log.info("invite_revoked", invite=effect.invite.hex())

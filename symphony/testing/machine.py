@@ -122,6 +122,8 @@ class Machine:
         self._commit_began_ms = -1
         """When a slow disk began its last commit: what waited until then is in it, too."""
         self.bench = Workbench(self)
+        self.addresses: tuple[str, ...] = ()
+        """Where others can dial it; who says nothing of that is never dialled."""
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -140,7 +142,7 @@ class Machine:
         self.world.ledger.started(self, known=len(known))
         mark = OwnLogMark(disk.mark, len(known), unasked=alone)
         whose = self.world.boxes.public(self.box), self.script.operator
-        self.give(Started(self.agents(), self.incarnation, (), mark, *whose))
+        self.give(Started(self.agents(), self.incarnation, self.addresses, mark, *whose))
         self._read_clock_later()
 
     def _new_swarm(self, chance: Random) -> Swarm:
@@ -353,8 +355,9 @@ class Machine:
                 world.rejected(self, peer, reason)
             case Expel(invite):
                 world.checks.violate(f"an invite that nobody revoked was: {invite.hex()}")
-            case Meet():
-                pass  # links are the world's business here
+            case Meet(peer, _, wanted):
+                if wanted:
+                    world.introduced(self, world.machines[world.index_of[peer]])
             case BeginLog(horizon):
                 world.checks.violate(f"a log of minutes begins at {horizon.size}")
             case _:

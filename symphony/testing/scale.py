@@ -8,6 +8,7 @@ them possible, and what is left out for it:
   nothing and fetch it all from their peers; a few nodes change an agent, and all must hear of it.
 - **Few neighbours.** A real node keeps 24 to 64 connections. Here conductors have 24 and the
   others about 4, drawn at random; without that, meeting each other would be most of the run.
+  A conductor that is introduced to a node with a rare skill is connected to it from then on.
 - **Gossip is heard late, but in time.** What is published is kept in one list, and a node takes in
   what had reached it by now before it compares ledgers with anybody, or conducts a task. A node
   that does neither takes in nothing: for all that others see of it, it is still to hear it.
@@ -148,6 +149,8 @@ class LargeWorld(World):
         )
         for machine in machines:
             machine.compares = machine.index in self._compared
+            if machine.index in conductors:
+                machine.addresses = (f"/sim/{machine.index}",)
             if not machine.script.newcomer:
                 machine.disk = self.common.disk(machine)
         self._links = _links(random, len(machines), conductors)
@@ -164,6 +167,14 @@ class LargeWorld(World):
     def run(self) -> Report:
         with remembering():
             return super().run()
+
+    def introduced(self, machine: Machine, other: Machine) -> None:
+        """One was told where the other is, and dials it."""
+        if other.index not in self._links[machine.index]:
+            self.checks.marks.add("introduced")
+            self._links[machine.index].append(other.index)
+            self._links[other.index].append(machine.index)
+            self.link_changed(machine, other)
 
     # --- gossip -------------------------------------------------------------------------------
 

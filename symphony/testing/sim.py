@@ -220,6 +220,9 @@ class World:
             one.connect(other)
             other.connect(one)
 
+    def introduced(self, machine: Machine, other: Machine) -> None:
+        """A machine dials another; here all are connected that can be."""
+
     def publish(self, source: Machine, message: Message) -> None:
         """Gossip: everybody connected gets it, and in a full mesh that is all of them."""
         for index in sorted(source.connected):

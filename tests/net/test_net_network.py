@@ -101,6 +101,22 @@ def _in_mesh(net: Network, *others: Network) -> bool:
     return mesh == {str(other.host.get_id()) for other in others}
 
 
+async def test_who_is_wanted_is_dialled_although_there_are_peers_enough_and_room() -> None:
+    async with (
+        network("a", target_peers=1, max_peers=2) as a,
+        network("b", target_peers=0) as b,
+        network("c", target_peers=0) as c,
+        network("d", target_peers=0) as d,
+    ):
+        await meet(a, b)
+        a.heard_of(c.node_id, c.addresses)
+        assert not a.wants(c.node_id, bootstrap=False)
+        a.heard_of(c.node_id, c.addresses, wanted=True)
+        await wait_for(a, PeerUp, peer=c.node_id)
+        a.heard_of(d.node_id, d.addresses, wanted=True)
+        assert not a.wants(d.node_id, bootstrap=False)
+
+
 async def test_what_cannot_be_published_is_refused_at_once() -> None:
     async with network("a") as a:
         with pytest.raises(ValueError, match="gossiped"):

@@ -1,12 +1,25 @@
 """Large swarms: what they share changes nothing, and a task costs the same in all of them."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from ledger import Kind, MemoryStore, seal
-from symphony.testing import Summary, Wish, run_seed, simulate
-from symphony.testing.scale import LargeWorld
+from symphony.core import limits
+from symphony.core.inputs import TaskSpec
+from symphony.core.introducing import Introducing
+from symphony.testing import (
+    NodeScript,
+    Scenario,
+    Summary,
+    TaskScript,
+    Wish,
+    run_seed,
+    simulate,
+)
+from symphony.testing.engines import AgentScript
+from symphony.testing.scale import SETTLED_MS, LargeWorld
 from symphony.testing.shared_ledger import LayeredStore
 from symphony.testing.signing import FastKeys
 
@@ -29,6 +42,35 @@ def test_a_task_costs_the_same_in_small_and_large_swarms():
         assert said["messages_per_unit"] <= 40
         assert said["bids_per_unit"] <= 16
         assert said["award_ms_p99"] <= 3 * 13 + 20  # a round trip takes 13 ms on the average
+
+
+def a_rare_skill(nodes, rare, seed=1):
+    """Four tasks of one node, for a skill that few have, none of them connected to it."""
+    common = AgentScript("judge", ("judge",), ("math",), "smol", latency_ms=300)
+    lawyer = AgentScript("lawyer", ("solve",), ("facts",), "smol", latency_ms=300)
+    spec = TaskSpec("What is 6 x 7?", skill="facts", chains=1, planning="never")
+    tasks = tuple(TaskScript(SETTLED_MS + 5_000 * n, 0, spec) for n in range(4))
+    scripts = [NodeScript((common,))] * nodes
+    scenario = Scenario(seed, tuple(scripts), tasks, faults_ms=SETTLED_MS + 20_000, large=True)
+    near = LargeWorld(scenario).neighbours(LargeWorld(scenario).machines[0])
+    far = set(range(1, nodes)) - {machine.index for machine in near}
+    for index in random.Random(seed).sample(sorted(far), rare):
+        scripts[index] = NodeScript((lawyer,))
+    return replace(scenario, nodes=tuple(scripts))
+
+
+def test_who_has_a_rare_skill_is_found_at_the_same_cost_in_swarms_of_all_sizes(monkeypatch):
+    sought = []
+    for nodes in (40, 300):
+        report = simulate(a_rare_skill(nodes, rare=4))
+        assert report.violations == ()
+        assert report.counts["tasks answered"] == 4
+        assert "introduced" in report.marks
+        assert report.counts["sent beacon"] <= 4 * 4
+        sought.append(report.counts["sent seek"])
+    assert max(sought) <= limits.SEEK_MESSAGES
+    monkeypatch.setattr(Introducing, "heard", lambda self, peer, seek: None)
+    assert "tasks answered" not in simulate(a_rare_skill(40, rare=4)).counts
 
 
 def test_a_large_world_is_a_function_of_its_seed():
