@@ -40,6 +40,7 @@ class Charge:
     opening: ListKey | None = None  # what is being unsealed
     opened_ms: int = 0
     hopeless: set[ListKey] = field(default_factory=set)  # lists that nothing can be made of
+    unwanted: bool = False  # a client of this node wants it to be cancelled
     wanted: bool = False  # a client of this node waits for its end
     answered_ms: dict[bytes, int] = field(default_factory=dict)  # by peer: when it was last told
     told: bool = False  # and was told

@@ -332,6 +332,8 @@ class Conductor:
     def cancel(self, task: TaskId) -> None:
         if (run := self._runs.get(task)) is not None:
             self._finish(run, "cancelled", "cancelled by the client")
+        elif not self.resuming.asks(task):
+            self.stewarding.cancel(task)
 
     def halt(self, why: str) -> None:
         """Our log can't be written to any more: every task ends here, without a verdict."""

@@ -289,7 +289,15 @@ class Entrusted:
     type: Literal["entrusted"] = "entrusted"
 
 
-LineWord = Entrust | Tending | Entrusted
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """A client of mine wants this task, of whose line we are, to be cancelled."""
+
+    task: Id16
+    type: Literal["cancel_asked"] = "cancel_asked"
+
+
+LineWord = Entrust | Tending | Entrusted | CancelAsked
 """What those in line for a durable task say to one another."""
 
 Sync = Heads | Reconcile | Want | Entries

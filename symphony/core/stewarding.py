@@ -6,6 +6,8 @@
                 this node gives its notes to the others of the line, the first conductor included
     overtaken   a word of a *later* one of the line that conducts, or a verdict of anybody in it:
                 this node steps back, writes no verdict, and keeps boxes again
+    cancelled   by a client of this node: whoever conducts is asked to, with each of its words until
+                the task is over; who takes over such a task cancels it
     over        the boxes stay closed until a client of this node asks how the task ended
 
 A word of an *earlier* one that conducts is answered with the own: then it steps back (`line`). So
@@ -28,7 +30,7 @@ from symphony.core.ids import NodeId, TaskId
 from symphony.core.inherited import inherited
 from symphony.core.inputs import Submit, Unsealed
 from symphony.core.line import choose_stewards, line_of
-from symphony.core.messages import Entrust, Entrusted, LineWord, Tending
+from symphony.core.messages import CancelAsked, Entrust, Entrusted, LineWord, Tending
 from symphony.core.notes import BoxKept, TaskNote
 from symphony.core.records import TASK, VERDICT, TaskRecord
 from symphony.core.remains import Lost, Remains
@@ -50,6 +52,9 @@ class Seat(Protocol):
 
     def step_back(self, task: TaskId, to: NodeId) -> None:
         """Somebody else conducts it, or has ended it."""
+
+    def cancel(self, task: TaskId) -> None:
+        """A client wants nothing of it any more."""
 
     def refuse(self, task: TaskId, code: str, text: str) -> None: ...
 
@@ -118,6 +123,8 @@ class Stewarding:
                 self._entrust(peer, word)
             case Tending():
                 self._tending(peer, word)
+            case CancelAsked():
+                self._cancel_asked(peer, TaskId(word.task))
 
     def _entrust(self, peer: NodeId, word: Entrust) -> None:
         charge = self._charges.get(TaskId(word.task)) or self._accept(peer, word)
@@ -138,6 +145,8 @@ class Stewarding:
             self._out.send(peer, Entrusted(word.task, word.term, len(boxes), tended=True))
             if charge.over is not None and len(boxes) == word.count:
                 self._tell_end(charge)
+            if charge.unwanted and charge.over is None:
+                self._out.send(peer, CancelAsked(word.task))
 
     def _accept(self, peer: NodeId, word: Entrust) -> Charge | None:
         """A new charge, if the signed task entry names both the peer and this node."""
@@ -207,6 +216,27 @@ class Stewarding:
         charge.wanted = True  # whoever waits here waits on
         self._seat.step_back(charge.task, to)
         self._again(charge)
+
+    def cancel(self, task: TaskId) -> None:
+        """A client of this node wants a task to be cancelled that is conducted elsewhere."""
+        charge, me = self._charges.get(task), self._around.me
+        if charge is not None and charge.over is None:
+            charge.unwanted = True
+            for node in charge.line:
+                if node != me:
+                    self._out.send(node, CancelAsked(task))
+
+    def _cancel_asked(self, peer: NodeId, task: TaskId) -> None:
+        """Any of a line may end its tasks, as it may by a verdict of its own."""
+        charge = self._charges.get(task)
+        if charge is None:
+            return
+        if peer not in charge.line:
+            self._out.do(Reject(peer, "not of the line of that task"))
+        elif self._seat.conducts(task):
+            self._seat.cancel(task)
+        elif charge.over == charge.place:
+            self._answer(charge, peer)
 
     def _keep(self, charge: Charge, peer: NodeId, word: Entrust) -> bool:
         """Keep a box, if it is the next of its list; False if there is no room for it."""
@@ -297,6 +327,8 @@ class Stewarding:
         if verdict is not None:  # it had ended already, and that is told
             charge.end(charge.line.index(NodeId(verdict.author)), self._out.now_ms)
             self.ended(charge.task)
+        elif charge.unwanted:
+            self._seat.cancel(charge.task)
 
     def ended(self, task: TaskId) -> None:
         """It was told here how the task ended."""

@@ -118,8 +118,10 @@ class Desk:
         return self._loop.swarm.conductor.stewarding.charge(task)
 
     async def cancel(self, task: TaskId) -> bool:
-        story = self._hub.story(task)
-        if story is None or story.ended is not None:
+        story, charge = self._hub.story(task), self._charge(task)
+        here = story is not None and story.ended is None
+        elsewhere = story is None and charge is not None and charge.over is None
+        if not here and not elsewhere:
             return False
         await self._loop.feed(Cancel(task))
         return True

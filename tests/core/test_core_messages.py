@@ -82,6 +82,7 @@ MESSAGE = st.one_of(
         epoch=COUNT,
         output=TEXT,
     ),
+    st.builds(messages.CancelAsked, task=ID16),
     st.builds(messages.Stop, unit=ID16, epoch=COUNT),
     st.builds(
         presence.Presence,
