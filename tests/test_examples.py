@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from symphony.cli import main as symphony
 from symphony.manifests import shipped_agents
 from symphony.testing.local_swarm import LocalNode, NodePlan, local_swarm
 from symphony.testing.overhead import echo_server
+from symphony.testing.template import forked
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("[0-9]*.py")) + sorted(EXAMPLES.glob("*/run.py"))
@@ -51,7 +53,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         solver = {"SYMPHONY_AGENTS": str(shipped_agents() / "solver")}
         planner = {"SYMPHONY_AGENTS": str(shipped_agents() / "planner")}
         plans = [NodePlan("n1", quiet | planner), NodePlan("n2", quiet | solver)]
-        with local_swarm(tmp_path_factory.mktemp("swarm"), plans) as nodes:
+        with local_swarm(tmp_path_factory.mktemp("swarm"), plans, forked) as nodes:
             yield Stage(nodes, engine)
 
 
@@ -121,17 +123,16 @@ def test_openai_client(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
-def test_short_and_explains_itself(script: Path) -> None:
+def test_short_and_explains_itself(
+    script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert len(script.read_text().splitlines()) <= MAX_LINES
-    done = subprocess.run(
-        [sys.executable, str(script), "--help"],
-        capture_output=True,
-        text=True,
-        timeout=RUN_S,
-        check=True,
-    )
-    assert done.stdout.startswith("usage: ")
-    assert "show this help message" in done.stdout
+    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(str(script), run_name="__main__")
+    said = capsys.readouterr().out
+    assert said.startswith("usage: ")
+    assert "show this help message" in said
 
 
 def test_every_example_is_listed() -> None:

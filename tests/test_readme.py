@@ -24,6 +24,7 @@ from symphony.core.report import sentences
 from symphony.manifests import shipped_agents
 from symphony.testing.local_swarm import LocalNode, NodePlan, local_swarm
 from symphony.testing.overhead import echo_server
+from symphony.testing.template import forked
 
 REPO = Path(__file__).parents[1]
 README = REPO / "README.md"
@@ -192,7 +193,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNode]:
             "SYMPHONY_LOG_LEVEL": "warning",
         }
         root = tmp_path_factory.mktemp("swarm")
-        with local_swarm(root, [NodePlan("n1", settings)]) as (one,):
+        with local_swarm(root, [NodePlan("n1", settings)], forked) as (one,):
             yield one
 
 

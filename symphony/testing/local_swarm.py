@@ -13,13 +13,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import httpx2
 
@@ -50,13 +51,30 @@ class NodePlan:
     prefix: Sequence[str] = ()
 
 
+class NodeProcess(Protocol):
+    """What a node process can be asked and told; `subprocess.Popen` in the first place."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def stdout(self) -> IO[str] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def terminate(self) -> None: ...
+
+
+Start = Callable[[Sequence[str], Mapping[str, str], Path], NodeProcess]
+"""Starts `symphony` with these arguments and this environment; its stderr goes to that file."""
+
+
 @dataclass(slots=True)
 class LocalNode:
     """One running node process."""
 
     plan: NodePlan
     home: Path
-    process: subprocess.Popen[str]
+    process: NodeProcess
     log: Path
     ready: dict[str, Any] = field(default_factory=dict)
     reader: Thread | None = None
@@ -98,10 +116,29 @@ class LocalNode:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+def started(
+    arguments: Sequence[str], environment: Mapping[str, str], log: Path, prefix: Sequence[str] = ()
+) -> NodeProcess:
+    """Start `symphony` as everybody does: a new interpreter, below `prefix`."""
+    with log.open("w") as stderr:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [*prefix, sys.executable, "-m", "symphony", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=dict(environment),
+        )
+
+
 @contextmanager
-def local_swarm(root: Path, plans: Sequence[NodePlan]) -> Iterator[list[LocalNode]]:
+def local_swarm(
+    root: Path, plans: Sequence[NodePlan], start: Start | None = None
+) -> Iterator[list[LocalNode]]:
     """Start the nodes of `plans`; the first one is the founder. Yields them when each knows all
     others. Raises `symphony.errors.ConnectionError` with the log's end when one doesn't start.
+
+    `start` makes their processes in another way than `started`, which knows their prefixes.
     """
     nodes: list[LocalNode] = []
     try:
@@ -111,7 +148,7 @@ def local_swarm(root: Path, plans: Sequence[NodePlan]) -> Iterator[list[LocalNod
         founder_key = create_identity(founder_home)
         genesis = new_genesis("local", "invite", founder_key)
         write_swarm(founder_home, SwarmFile(genesis))
-        nodes.append(spawn_node(founder_plan, founder_home, ()))
+        nodes.append(spawn_node(founder_plan, founder_home, (), start))
         await_ready(nodes[0])
         addresses = tuple(nodes[0].ready["addresses"])
         now_ms = time.time_ns() // 1_000_000
@@ -129,7 +166,7 @@ def local_swarm(root: Path, plans: Sequence[NodePlan]) -> Iterator[list[LocalNod
                 node=key.public,
             )
             accept_invite(home, key, invite)
-            nodes.append(spawn_node(plan, home, addresses))
+            nodes.append(spawn_node(plan, home, addresses, start))
         for node in nodes[1:]:
             await_ready(node)
         await_mesh(nodes)
@@ -138,7 +175,9 @@ def local_swarm(root: Path, plans: Sequence[NodePlan]) -> Iterator[list[LocalNod
         stop_all(nodes)
 
 
-def spawn_node(plan: NodePlan, home: Path, peers: Sequence[str] = ()) -> LocalNode:
+def spawn_node(
+    plan: NodePlan, home: Path, peers: Sequence[str] = (), start: Start | None = None
+) -> LocalNode:
     """Start the process of a node whose home is made already; `await_ready` waits for it."""
     log = home / "node.log"
     environment = {
@@ -147,15 +186,8 @@ def spawn_node(plan: NodePlan, home: Path, peers: Sequence[str] = ()) -> LocalNo
         "SYMPHONY_PEERS": ",".join(peers),
         **plan.environment,
     }
-    with log.open("w") as stderr:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [*plan.prefix, sys.executable, "-m", "symphony", "join", "--home", str(home), "--json"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            env=environment,
-        )
+    start = start or partial(started, prefix=plan.prefix)
+    process = start(["join", "--home", str(home), "--json"], environment, log)
     return LocalNode(plan, home, process, log)
 
 

@@ -19,6 +19,7 @@ from symphony.testing.local_swarm import (
     stop_all,
 )
 from symphony.testing.overhead import _write_agents, echo_server
+from symphony.testing.template import forked
 
 FILES = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", MARK_NAME)
 
@@ -54,15 +55,17 @@ def test_a_node_with_an_old_ledger_takes_the_rest_from_its_peer(tmp_path):
     agents = _write_agents(tmp_path / "agents")
     with echo_server(20) as url:
         settings = {"SYMPHONY_ENGINE_URL": url, "SYMPHONY_AGENTS": str(agents)}
+        settings["SYMPHONY_MODELS"] = str(tmp_path / "no-models")  # nor an embedder
         plans = [NodePlan(name, settings) for name in ("founder", "restored")]
-        with local_swarm(tmp_path, plans) as nodes:
+        with local_swarm(tmp_path, plans, forked) as nodes:
             founder, node = nodes
+            dialled = founder.ready["addresses"]
             killed = [node]
             assert ask(node) == "answered"
             node.kill()
             backup = tmp_path / "backup"
             shutil.copytree(node.home, backup)
-            nodes[1] = node = spawn_node(plans[1], node.home, founder.ready["addresses"])
+            nodes[1] = node = spawn_node(plans[1], node.home, dialled, start=forked)
             killed.append(node)
             await_ready(node)
             await_mesh(nodes)
@@ -73,7 +76,7 @@ def test_a_node_with_an_old_ledger_takes_the_rest_from_its_peer(tmp_path):
                 (node.home / name).unlink(missing_ok=True)
                 if (backup / name).exists():
                     shutil.copy(backup / name, node.home / name)
-            nodes[1] = node = spawn_node(plans[1], node.home, founder.ready["addresses"])
+            nodes[1] = node = spawn_node(plans[1], node.home, dialled, start=forked)
             await_ready(node)
             await_mesh(nodes)
             assert ask(node) == "answered"

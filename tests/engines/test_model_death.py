@@ -15,6 +15,7 @@ import pytest
 
 from ledger import parse_did_key
 from symphony.testing.local_swarm import LocalNode, NodePlan, local_swarm
+from symphony.testing.template import forked
 
 pytestmark = pytest.mark.real
 
@@ -102,7 +103,8 @@ def pair(smollm2: Path, tmp_path: Path) -> Iterator[list[LocalNode]]:
         "SYMPHONY_LOG_LEVEL": "warning",
         "SYMPHONY_ENGINE_NODES_ON_MACHINE": "2",
     }
-    with local_swarm(tmp_path, [NodePlan(name, environment) for name in ("n1", "n2")]) as nodes:
+    plans = [NodePlan(name, environment) for name in ("n1", "n2")]
+    with local_swarm(tmp_path, plans, forked) as nodes:
         yield nodes
 
 

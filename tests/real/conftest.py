@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from symphony.testing.local_swarm import await_mesh, local_swarm, stop_all
+from symphony.testing.template import forked
 
 from .stage import Stage, servers
 
@@ -15,7 +16,7 @@ from .stage import Stage, servers
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with servers(tmp_path_factory.mktemp("stage")) as stage:
         plans = stage.plans()
-        with local_swarm(stage.root, plans) as nodes:
+        with local_swarm(stage.root, plans, forked) as nodes:
             stage.nodes = list(nodes)
             yield stage
             stop_all(stage.nodes)  # those that were started again, too

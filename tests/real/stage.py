@@ -30,6 +30,7 @@ from ledger.sqlite import SqliteStore
 from symphony.identity import read_swarm
 from symphony.testing.local_swarm import LocalNode, NodePlan, await_ready, spawn_node
 from symphony.testing.overhead import echo_server
+from symphony.testing.template import forked
 
 FAST_MS, SLOW_MS = 20, 1500
 QUICK, SLOW, NEVER = "quick answers", "sleepy poetry", "endless meditation"
@@ -100,7 +101,7 @@ class Stage:
         place = next(i for i, node in enumerate(self.nodes) if node.name == name)
         hosted = [self.root / "agents" / agent for agent in _HOSTED[name]]
         plan = NodePlan(name, bare(agents=hosted, root=self.root))
-        node = spawn_node(plan, self.nodes[place].home)
+        node = spawn_node(plan, self.nodes[place].home, start=forked)
         self.nodes[place] = node
         await_ready(node)
         return node

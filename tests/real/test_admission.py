@@ -13,6 +13,7 @@ import pytest
 from symphony.core.admission import Invite, make_invite
 from symphony.identity import load_identity, read_swarm
 from symphony.testing.local_swarm import LocalNode, NodePlan, await_ready, spawn_node, stop_all
+from symphony.testing.template import forked
 
 from .stage import Stage, bare, symphony, until
 
@@ -86,7 +87,7 @@ def guest(stage: Stage, newcomer: Newcomer) -> Iterator[tuple[LocalNode, str, st
     invite_id = done.json()["id"]
     settings = newcomer.settings | {"SYMPHONY_INVITE": token}
     newcomer.home.mkdir(mode=0o700)
-    node = spawn_node(NodePlan("guest", settings), newcomer.home)
+    node = spawn_node(NodePlan("guest", settings), newcomer.home, start=forked)
     try:
         await_ready(node)
         yield node, invite_id, token
