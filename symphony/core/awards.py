@@ -122,13 +122,15 @@ class Awards:
 
     @staticmethod
     def _made_elsewhere(run: TaskRun, unit: Unit) -> bool:
-        """Did the output that its owner was to fill in come from another node?"""
+        """Did the output that its owner was to fill in come of another award? Then the owner may
+        have begun with what it made first, though that was never heard of.
+        """
         if unit.held_after is None:
             return False
-        made = run.units[unit.held_after].result
-        assert made is not None
+        made = run.units[unit.held_after]
+        assert made.result is not None
         assert unit.award is not None
-        return made.author != unit.award.owner
+        return (made.result.author, made.epoch) != (unit.award.owner, unit.held_epoch)
 
     def _send_ahead(self, run: TaskRun, unit: Unit, raw: bytes) -> None:
         """Send the work before its turn, if all that it lacks is being made by its own owner."""
@@ -141,7 +143,7 @@ class Awards:
         tokens = tokens_needed(order) + run.unknown_tokens(unit)
         if run.affordable(tokens):
             run.reserve(unit, tokens)
-            unit.held_after = lacks[0].id
+            unit.held_after, unit.held_epoch = lacks[0].id, lacks[0].epoch
             unit.salt = salt_for(run, unit.id, unit.epoch)
             self._send(run, unit, raw, order)
 

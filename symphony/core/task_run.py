@@ -77,6 +77,7 @@ class Unit:
     foreseen: bool = False  # was called for ahead
     ahead: bytes = b""  # the entry with its award, if that was written before its turn came
     held_after: UnitId | None = None  # the work was sent ahead, to begin when that unit is done
+    held_epoch: Epoch | None = None  # the epoch that unit had then
     begun: bool = False  # it was sent ahead, and its owner has begun
     avoided: list[NodeId] = field(default_factory=list)
     last_resort: bool = False  # nobody is left but those that are excluded

@@ -252,3 +252,16 @@ def test_an_output_from_elsewhere_gives_it_a_new_award():
     assert (again.unit, again.epoch) == (second.unit, 2)
     assert [quote.text for quote in again.order.quotes] == ["6"]
     assert again.order.quotes[0].owner == stage.peers["bob"].id
+
+
+def test_an_output_of_a_later_award_gives_it_a_new_award_too(stage):
+    """Found by the simulator: the owner had begun with what it made first, and was rejected."""
+    first, second = works(stage)
+    stage.heard("ada", Refused(first.unit, 1, "the queue is full"))
+    stage.bid("ada")
+    redone = works(stage)[-1]
+    assert (redone.unit, redone.epoch, redone.after) == (first.unit, 2, None)
+    stage.done("ada", "6")
+    again = works(stage)[-1]
+    assert (again.unit, again.epoch) == (second.unit, 2)
+    assert (second.unit, 1) in [(stop.unit, stop.epoch) for stop in stage.sent("ada", Stop)]
