@@ -2,9 +2,10 @@
 
 Asked are the few that promise most, by the very score that an election would give them, and two
 more by chance, so that newcomers and those that once did badly are heard again. Agents whose
-breaker is open are left out, and their bids are not heard, unless nobody else can do the work; so
-are nodes that seem dead (`suspicion`), as long as others are left. If better agents are out there
-than at hand, they are sought (`seeking`), and the call goes on without them.
+breaker is open, or whose records claim what is not so (`claims`), are left out, and their bids are
+not heard, unless nobody else can do the work; so are nodes that seem dead (`suspicion`), as long as
+others are left. If better agents are out there than at hand, they are sought (`seeking`), and the
+call goes on without them.
 """
 
 from __future__ import annotations
@@ -58,11 +59,12 @@ class Asking:
 
     def _excluded(self, listing: Listing) -> bool:
         state = self.around.experience.state(listing.node, listing.capability.agent)
-        return state == "excluded"
+        return state == "excluded" or self.around.claims.refuted(listing)
 
     def whom(self, run: TaskRun, units: Sequence[Unit]) -> list[NodeId]:
         """The nodes that promise most for any of these units, and a few at random."""
         worth: dict[NodeId, int] = {}
+        agents: dict[NodeId, list[Listing]] = {}
         for unit in units:
             fitting = self.fitting(run, unit, unit.needs)
             if run.spec.privacy != "local" and not run.nodes_spent:
@@ -72,9 +74,11 @@ class Asking:
                 if run.spec.selection == "learned":
                     points = self.candidate(run, unit, listing, 0).score
                 worth[listing.node] = max(points, worth.get(listing.node, 0))
+                agents.setdefault(listing.node, []).append(listing)
         order = sorted(worth, key=lambda node: (-worth[node], node))
         best, rest = order[: limits.ASKED_BY_MATCH], order[limits.ASKED_BY_MATCH :]
         extra = self.around.chance.sample(rest, min(limits.ASKED_AT_RANDOM, len(rest)))
+        self.around.claims.look(one for node in (*best, *extra) for one in agents[node])
         return best + extra
 
     def hears(self, unit: Unit, listing: Listing) -> bool:

@@ -259,6 +259,16 @@ class SelfDoubted:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimRefuted:
+    """The vector that an agent's record claims for a skill is not of the skill's words."""
+
+    node: NodeId
+    agent: str
+    skill: str
+    type: Literal["claim_refuted"] = "claim_refuted"
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSeen:
     """A capability record became known."""
 
@@ -353,6 +363,7 @@ Event = (
     | PeerSilent
     | SelfDoubted
     | AgentSeen
+    | ClaimRefuted
     | LogForked
     | LogRetired
     | OwnLogForked

@@ -130,6 +130,7 @@ SEEK_FIRST = 8  # peers asked to introduce us: with some 48 peers each they know
 SEEK_FURTHER = 3  # ... and each of these eight asks so many of its own: 1 000 more
 SEEK_HOPS = 1  # that a seek is passed on; with another one it would cost 416 messages
 SEEK_MESSAGES = SEEK_FIRST * (1 + SEEK_FURTHER * (1 + SOUGHT))  # of one seek at the most: 128
+CLAIM_TEXTS = 64  # embedded at once to check claims: ten nodes' agents, at 5 ms each in a thread
 SEEK_EVERY_MS = 30_000  # for each skill the whole directory is looked at: 10 ms for 10 000 agents
 SEEK_AGAIN_MS = 300_000  # before a node is sought once more: it is probably away ...
 SEEK_URGENT_MS = 300  # ... unless nobody at hand can do the work: then with each call

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from symphony.core.chance import Chance
+from symphony.core.claims import Claims
 from symphony.core.directory import Directory
 from symphony.core.entrusting import Entrusting
 from symphony.core.experience import Experience
@@ -39,4 +40,5 @@ class Surroundings:
     may_append: Callable[[], bool]
     entrusting: Entrusting
     seeking: Seeking
+    claims: Claims
     pace: Pace = field(default_factory=Pace)

@@ -24,6 +24,7 @@ from ledger.errors import DecodeError
 from ledger.roster import Roster
 from symphony.core import limits
 from symphony.core.chance import Chance, jittered
+from symphony.core.claims import Claims
 from symphony.core.conductor import Conductor
 from symphony.core.directory import Directory
 from symphony.core.effects import Effect
@@ -158,6 +159,7 @@ class Swarm:
             operator_of=self.members.operator_of,
             may_append=self.gate.may_append,
             entrusting=self._entrusting,
+            claims=Claims(self._vectors, self._out),
             seeking=Seeking(self._out, self.directory, self.experience, self.members.reach),
         )
         self.conductor = Conductor(around)

@@ -43,13 +43,15 @@ class AgentScript:
     hangs: float = 0.0
     bad_plans: float = 0.0
     privacy: tuple[Privacy, ...] = ("swarm", "open", "local")
+    poses_as: str = ""
+    """The words whose vector it claims for each of its skills, instead of its own."""
 
     def capability(self, encoder: str | None) -> Capability:
         """The record that a node would sign for this agent."""
         return Capability(
             agent=self.name,
             roles=self.roles,
-            skills=tuple(_skill(name, encoder) for name in self.skills),
+            skills=tuple(_skill(name, encoder, self.poses_as) for name in self.skills),
             model=f"{self.lineage}-1b",
             lineage=self.lineage,
             engine="scripted",
@@ -61,9 +63,9 @@ class AgentScript:
         )
 
 
-def _skill(name: str, encoder: str | None) -> Skill:
+def _skill(name: str, encoder: str | None, poses_as: str) -> Skill:
     description = SKILLS.get(name, name)
-    vector = embed(f"{name}: {description}") if encoder else None
+    vector = embed(poses_as or f"{name}: {description}") if encoder else None
     return Skill(name, description, vector)
 
 

@@ -11,6 +11,7 @@ from symphony.core.events import (
     BeaconSent,
     BidHeard,
     ChainFailed,
+    ClaimRefuted,
     Event,
     FailedOver,
     LogForked,
@@ -76,6 +77,8 @@ class Story:
                 return f"hears nothing of node {self._node(peer)} for {silent_ms} ms; {said}"
             case SelfDoubted(level):
                 return f"doubts itself ({level})"
+            case ClaimRefuted(node, agent, skill):
+                return f"does not believe {agent} of node {self._node(node)} that it can {skill}"
             case OwnLogForked(seq):
                 return f"ITS OWN LOG FORKED at {seq}"
             case LogForked(node, seq):
