@@ -72,7 +72,7 @@ class Introducing:
             self._sought.popitem(last=False)
         if far and self._own():
             number = int.from_bytes(self._chance.randbytes(4), "big")
-            seek = Seek(tuple(far), self._out.me, self._own()[0], number, limits.SEEK_HOPS)
+            seek = Seek(tuple(far), self._out.me, self._own(), number, limits.SEEK_HOPS)
             self._pass_on(seek, limits.SEEK_FIRST, but=self._out.me)
 
     def heard(self, peer: NodeId, seek: Seek) -> None:
@@ -90,15 +90,15 @@ class Introducing:
             node = NodeId(name)
             if node == self._out.me:
                 if seeker not in self._connected:
-                    self._out.do(Meet(seeker, (seek.address,), wanted=True))
+                    self._out.do(Meet(seeker, seek.addresses, wanted=True))
             elif node in (seeker, peer):
                 continue
             elif node in self._connected:
-                self._out.send(node, Seek((name,), seeker, seek.address, seek.number, 0))
+                self._out.send(node, Seek((name,), seeker, seek.addresses, seek.number, 0))
             else:
                 left.append(name)
         if left and seek.hops:
-            onward = Seek(tuple(left), seeker, seek.address, seek.number, seek.hops - 1)
+            onward = Seek(tuple(left), seeker, seek.addresses, seek.number, seek.hops - 1)
             self._pass_on(onward, limits.SEEK_FURTHER, but=peer)
 
     def gone(self, peer: NodeId) -> None:

@@ -68,13 +68,13 @@ class ContactTold:
 
 @dataclass(frozen=True, slots=True)
 class Seek:
-    """`seeker`, who can be dialled there, wants to be connected to these nodes. Tell them if you
-    can, and if `hops` are left, a few of your peers.
+    """`seeker`, who can be dialled at these addresses, wants to be connected to these nodes. Tell
+    them if you can, and if `hops` are left, a few of your peers.
     """
 
     nodes: Annotated[tuple[Key, ...], Len(1, limits.SOUGHT)]
     seeker: Key
-    address: Address
+    addresses: Annotated[tuple[Address, ...], Len(1, limits.ADDRESSES_TOLD)]
     number: Count
     hops: Annotated[int, Interval(ge=0, le=limits.SEEK_HOPS)]
     type: Literal["seek"] = "seek"

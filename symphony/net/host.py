@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from ipaddress import ip_address
 from typing import Any
 
 import libp2p
@@ -121,7 +122,9 @@ def listen_addresses(host: Any, settings: NetSettings) -> tuple[str, ...]:
 
 
 def _concrete(bound: Multiaddr) -> list[str]:
-    """A wildcard address as those of the interfaces; any other as it is."""
+    """A wildcard address as those of the interfaces; any other as it is. Loopback comes last: often
+    only the first address is told to others, and on another machine that one is nobody's.
+    """
     text = str(bound)
     for wildcard, family in (
         ("/ip4/0.0.0.0/", socket.AF_INET),
@@ -130,10 +133,12 @@ def _concrete(bound: Multiaddr) -> list[str]:
         if text.startswith(wildcard):
             start = wildcard.split("/")[1]
             rest = text[len(wildcard) :]
-            return [
-                f"/{start}/{interface.address}/{rest}"
+            found = [
+                interface.address
                 for addresses in psutil.net_if_addrs().values()
                 for interface in addresses
                 if interface.family == family and "%" not in interface.address
             ]
+            found.sort(key=lambda address: ip_address(address).is_loopback)
+            return [f"/{start}/{address}/{rest}" for address in found]
     return [text]

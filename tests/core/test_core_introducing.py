@@ -115,7 +115,7 @@ def test_it_is_not_sought_again_soon_unless_nobody_can_do_the_work():
 
 def test_a_seek_begun_in_the_name_of_another_is_refused():
     web = Web([{1}, {0, 2}, {1}])
-    forged = Seek((node_id(2),), node_id(7), ADDRESS, 1, limits.SEEK_HOPS)
+    forged = Seek((node_id(2),), node_id(7), (ADDRESS,), 1, limits.SEEK_HOPS)
     web.hear(0, 1, forged)
     assert [effect.reason for _, effect in web.effects if isinstance(effect, Reject)]
     assert not web.sent
@@ -125,7 +125,7 @@ def test_a_flood_of_seeks_is_dropped_and_little_of_it_remembered():
     web = Web([{1}, {0, 2}, {1}])
     for number in range(3 * limits.MAX_SEEKS_KNOWN):
         web.outs[1].now_ms += 1
-        web.hear(0, 1, Seek((node_id(2),), node_id(0), ADDRESS, number, limits.SEEK_HOPS))
+        web.hear(0, 1, Seek((node_id(2),), node_id(0), (ADDRESS,), number, limits.SEEK_HOPS))
     handled = len(web.sent)
     assert handled <= limits.SEEKS_BURST + limits.SEEKS_PER_S * web.outs[1].now_ms // 1000 + 1
     assert len(web.nodes[1]._handled) <= limits.MAX_SEEKS_KNOWN

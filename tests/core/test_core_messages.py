@@ -99,7 +99,7 @@ MESSAGE = st.one_of(
         presence.Seek,
         nodes=st.lists(KEY, min_size=1, max_size=4).map(tuple),
         seeker=KEY,
-        address=ADDRESS,
+        addresses=st.lists(ADDRESS, min_size=1, max_size=4).map(tuple),
         number=COUNT,
         hops=st.integers(0, limits.SEEK_HOPS),
     ),

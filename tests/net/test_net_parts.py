@@ -12,11 +12,13 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from multiaddr import Multiaddr
 
 from symphony.errors import ConfigError
 from symphony.net import frames, identity, limits, topics
 from symphony.net.address_book import AddressBook
 from symphony.net.doorman import Doorman
+from symphony.net.host import _concrete
 from symphony.net.outbox import Outbox
 from symphony.net.redial import Redial
 
@@ -237,3 +239,12 @@ def test_topics_carry_the_swarm() -> None:
 def test_importing_the_light_half_does_not_load_libp2p() -> None:
     code = "import sys, symphony.net, symphony.net.limits; sys.exit('libp2p' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_node_that_listens_everywhere_names_its_loopback_address_last() -> None:
+    """Often only the first address is told to others, and there it would be their own."""
+    found = _concrete(Multiaddr("/ip4/0.0.0.0/tcp/7"))
+    loopback = [address.startswith("/ip4/127.") for address in found]
+    assert loopback == sorted(loopback)
+    assert loopback[-1]
+    assert all(address.endswith("/tcp/7") for address in found)
