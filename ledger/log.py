@@ -27,10 +27,18 @@ class TokenBucket:
         self._last_ms = 0
 
     def has_token(self, now_ms: int) -> bool:
-        gained = max(0, now_ms - self._last_ms) * self._rate_per_s
-        self._units = min(self._burst, self._units + gained)
+        if self._units < self._burst:
+            gained = max(0, now_ms - self._last_ms) * self._rate_per_s
+            self._units = min(self._burst, self._units + gained)
         self._last_ms = now_ms
         return self._units >= _UNITS
+
+    def slept(self, ms: int, now_ms: int) -> None:
+        """Whoever counts here was not awake for so long: what was said meanwhile comes at once, and
+        may be more than a burst.
+        """
+        self._units += ms * self._rate_per_s
+        self._last_ms = now_ms
 
     def spend(self, now_ms: int) -> None:
         """Take a token; `has_token` was true at `now_ms`."""
@@ -62,6 +70,12 @@ class Log:
         if self._direct is None:
             self._direct = TokenBucket(self._limits.rate_per_s, self._limits.rate_burst)
         return self._direct
+
+    def slept(self, ms: int, now_ms: int) -> None:
+        """See `TokenBucket.slept`."""
+        for bucket in (self._gossip, self._direct):
+            if bucket is not None:
+                bucket.slept(ms, now_ms)
 
     def known(self, seq: int) -> Entry | None:
         """The remembered entry with this number, if the one before it is remembered as well (a

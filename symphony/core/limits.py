@@ -178,6 +178,10 @@ PUBLISH_EVERY_MS = 2_000  # ... a stream of them in batches: a gossip message co
 # some 10 ms of CPU, whether it holds one entry or forty
 PUBLISH_PER_S = 15  # own entries gossiped in the long run: three quarters of what books take in ...
 PUBLISH_BURST = 150  # ... and at once; a task has some 15
+SLEPT_MS = (
+    10_000  # without any input: twice the time between words about presence; less fits a burst
+)
+MAX_SLEPT_MS = 60_000  # 1 200 entries of each author: what fits the buffers of a connection
 MAX_UNPUBLISHED = 4_096  # own entries that wait to be gossiped: five minutes of that, some 2 MiB
 ACKNOWLEDGE_EVERY_MS = 1_000  # tokens renew a lease ten times a second; the owner needs one answer
 MAX_SKILLS_PER_AGENT = 16
