@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from symphony import ReceiptInvalid
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 
 
 def main() -> int:

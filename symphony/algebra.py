@@ -1,7 +1,7 @@
 """Are two mathematical answers equal by algebra? Asked of `math-verify`, in a bounded child.
 
-Votes count answers by an exact normal form (`symphony.core.expression`): everybody gets the same
-classes, without any library. It never joins what differs, but may keep apart what only algebra
+Votes count answers by an exact normal form (`symphony.core.votes.expression`): everybody gets the
+same classes, without any library. It never joins what differs, but may keep apart what only algebra
 shows to be equal, such as 1/(1+√2) and √2-1. `math-verify` (extra `math`) knows more; it simplifies
 symbolically, which can take for ever on a text that was written for it. So it is asked afterwards
 and outside: for a person who reads a receipt, or to grade a recorded run. The child has a limit on

@@ -28,7 +28,7 @@ from ledger.errors import DecodeError
 from ledger.keys import PrivateKey
 from ledger.succession import commit
 from symphony.config import FILE_MODE, check_private, make_home, resolve_home, write_private
-from symphony.core.admission import (
+from symphony.core.peers.admission import (
     Address,
     Genesis,
     Invite,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ledger.keys import PrivateKey
 from symphony.config import FILE_MODE, check_private, write_private
-from symphony.core.admission import Genesis, Invite, Scope, make_invite
+from symphony.core.peers.admission import Genesis, Invite, Scope, make_invite
 from symphony.errors import AdmissionDenied, ConfigError, UsageError
 
 FILE_NAME = "invites.json"

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 from symphony.algebra import equal_by_algebra
-from symphony.core.expression import normal_form
+from symphony.core.votes.expression import normal_form
 from symphony.errors import ExtraMissing
 
 PAIRS = [("\\frac{1}{1+\\sqrt{2}}", "\\sqrt{2}-1"), ("x+1", "x+2"), ("y" * 600, "y" * 600)]

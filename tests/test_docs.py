@@ -12,8 +12,12 @@ from typing import get_args
 import pytest
 
 from ledger import Kind
-from symphony.core import admission, inclusion, messages, receipt, records, reputation
+from symphony.core import messages, records
 from symphony.core.events import TaskEnded
+from symphony.core.logs import inclusion
+from symphony.core.peers import admission
+from symphony.core.receipts import receipt
+from symphony.core.votes import reputation
 from symphony.net.events import Channel
 from symphony.net.hello import PROTOCOL
 

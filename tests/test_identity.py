@@ -10,7 +10,7 @@ import pytest
 
 from ledger.keys import PrivateKey
 from ledger.succession import commit
-from symphony.core.admission import make_invite
+from symphony.core.peers.admission import make_invite
 from symphony.errors import ConfigError
 from symphony.identity import (
     SwarmFile,

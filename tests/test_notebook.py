@@ -10,7 +10,7 @@ from symphony.core.effects import Note
 from symphony.core.events import BallotView, TaskEnded
 from symphony.core.ids import NodeId, TaskId
 from symphony.core.inputs import TaskFound, TaskSpec
-from symphony.core.notes import ChainTurned, ResultKept, TaskBegun
+from symphony.core.tasks.notes import ChainTurned, ResultKept, TaskBegun
 from symphony.node import limits
 from symphony.node.notebook import FILE_NAME, EndedTask, Notebook
 

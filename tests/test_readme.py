@@ -20,7 +20,7 @@ import typer.main
 
 from symphony.cli import main as symphony
 from symphony.cli.app import LAZY, app
-from symphony.core.report import sentences
+from symphony.core.receipts.report import sentences
 from symphony.manifests import shipped_agents
 from symphony.testing.local_swarm import LocalNode, NodePlan, local_swarm
 from symphony.testing.overhead import echo_server

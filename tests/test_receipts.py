@@ -12,7 +12,7 @@ import trio
 
 from ledger import Entry, MemoryStore, StoreError, parse_entry
 from symphony.core.inputs import Input, SealWanted
-from symphony.core.receipt import RECEIPT
+from symphony.core.receipts.receipt import RECEIPT
 from symphony.node.hub import Hub
 from symphony.node.receipts import Receipts
 

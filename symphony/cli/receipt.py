@@ -28,9 +28,9 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check all signatures, recompute the election and the vote. Exits 7 if one does not hold."""
-    from symphony.core.bundle import receipt_digest
     from symphony.core.events import as_json as plain
-    from symphony.core.receipt import verify_receipt
+    from symphony.core.receipts.bundle import receipt_digest
+    from symphony.core.receipts.receipt import verify_receipt
     from symphony.errors import ReceiptInvalid
 
     data = read(file)
@@ -100,7 +100,7 @@ def fetch(
     from symphony.cli.durations import milliseconds
     from symphony.cli.task import resolve
     from symphony.client.sealed import witnesses
-    from symphony.core.bundle import receipt_digest
+    from symphony.core.receipts.bundle import receipt_digest
 
     wait_ms = milliseconds(wait)
     with connected(home_of(home)) as swarm:
@@ -124,7 +124,7 @@ def equal_answers(report: dict[str, Any]) -> list[tuple[str, str]]:
     from itertools import combinations
 
     from symphony.algebra import equal_by_algebra
-    from symphony.core.expression import normal_form
+    from symphony.core.votes.expression import normal_form
 
     answers = {normal_form(ballot["answer"]): ballot["answer"] for ballot in report["ballots"]}
     pairs = list(combinations(answers.values(), 2))
@@ -157,15 +157,15 @@ def sealed_text(seal: dict[str, Any] | None) -> str:
 @receipt.command()
 def show(file: FileArgument) -> None:
     """Print a receipt in its JSON form, unchecked; `verify` takes that form, too."""
-    from symphony.core.receipt_json import to_json
+    from symphony.core.receipts.receipt_json import to_json
 
     out(to_json(read(file)))
 
 
 def read(file: Path) -> bytes:
     """A receipt's bytes, from either form. Raises `ReceiptInvalid` for a file larger than any."""
-    from symphony.core.receipt import MAX_RECEIPT_BYTES
-    from symphony.core.receipt_json import MAX_JSON_BYTES, from_json
+    from symphony.core.receipts.receipt import MAX_RECEIPT_BYTES
+    from symphony.core.receipts.receipt_json import MAX_JSON_BYTES, from_json
     from symphony.errors import ReceiptInvalid
 
     with file.open("rb") as stream:

@@ -18,7 +18,7 @@ from symphony.cli.show import facts, out_json, table
 if TYPE_CHECKING:
     from ledger.entry import Entry
     from ledger.sqlite import SqliteStore
-    from symphony.core.reputation import Reputation
+    from symphony.core.votes.reputation import Reputation
 
 MIN_PREFIX = 8  # hexadecimal digits of an id: enough to tell checkpoints apart
 
@@ -37,7 +37,7 @@ def reputation(
     """How reliable every agent has been, from probes and votes in the ledger."""
     import hashlib
 
-    from symphony.core.reputation import REPUTATION
+    from symphony.core.votes.reputation import REPUTATION
 
     with opened(home_of(home)) as (store, _):
         at_ms = _moment(store, at)
@@ -67,7 +67,7 @@ def reputation(
 
 
 def _computed(store: SqliteStore, at_ms: int) -> Reputation:
-    from symphony.core.reputation import reputation as compute
+    from symphony.core.votes.reputation import reputation as compute
 
     forked = frozenset(proof.author for proof in store.forks())
     return compute(_evidence(store), at_ms, forked)

@@ -265,7 +265,7 @@ def _next_step(verdict: Mapping[str, Any]) -> str:
 
 def save_receipt(swarm: Symphony, verdict: Mapping[str, Any], file: Path) -> None:
     """Write the receipt, after checking that it is the one the verdict names."""
-    from symphony.core.bundle import receipt_digest
+    from symphony.core.receipts.bundle import receipt_digest
     from symphony.errors import ReceiptInvalid
 
     data = swarm.receipts.get(verdict["receipt"])

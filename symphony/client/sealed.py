@@ -40,7 +40,7 @@ def witnesses(receipt: bytes) -> int | None:
     Raises `ReceiptInvalid` for bytes that are no receipt.
     """
     from ledger.errors import DecodeError  # noqa: PLC0415 - 0.2 s of imports, only for who waits
-    from symphony.core.receipt import RECEIPT  # noqa: PLC0415 - as above
+    from symphony.core.receipts.receipt import RECEIPT  # noqa: PLC0415 - as above
 
     try:
         seal = RECEIPT.decode(receipt).seal

@@ -13,7 +13,7 @@ from ledger import Entry, ForkProof, Horizon
 from symphony.core.events import Event
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.messages import Entrust, Message, Order
-from symphony.core.notes import TaskNote
+from symphony.core.tasks.notes import TaskNote
 from symphony.core.timers import Timer
 
 Topic = Literal["entries", "beacons", "forks"]

@@ -24,7 +24,7 @@ from symphony.core.records import (
 from symphony.core.timers import Timer
 
 if TYPE_CHECKING:
-    from symphony.core.notes import TaskNote
+    from symphony.core.tasks.notes import TaskNote
 
 
 @dataclass(frozen=True, slots=True)

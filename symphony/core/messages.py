@@ -17,7 +17,7 @@ from annotated_types import Interval, Len
 from pydantic import Discriminator
 
 from symphony.core import limits
-from symphony.core.presence import PeerWord
+from symphony.core.peers.presence import PeerWord
 from symphony.core.records import AnswerType, Requirement
 from symphony.core.wire import Codec, Count, Digest, Id16, Key, Line, Millis, Name, Salt
 

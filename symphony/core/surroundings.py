@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from symphony.core.beacon.claims import Claims
+from symphony.core.beacon.experience import Experience
+from symphony.core.beacon.pace import Pace
+from symphony.core.beacon.seeking import Seeking
+from symphony.core.beacon.vectors import Vectors
 from symphony.core.chance import Chance
-from symphony.core.claims import Claims
-from symphony.core.directory import Directory
-from symphony.core.entrusting import Entrusting
-from symphony.core.experience import Experience
-from symphony.core.grounds import EvidenceBook
 from symphony.core.ids import NodeId
-from symphony.core.journal import Journal
+from symphony.core.logs.journal import Journal
 from symphony.core.outbox import Outbox
-from symphony.core.pace import Pace
-from symphony.core.seeking import Seeking
-from symphony.core.vectors import Vectors
+from symphony.core.peers.directory import Directory
+from symphony.core.stewards.entrusting import Entrusting
+from symphony.core.votes.grounds import EvidenceBook
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,18 +23,14 @@ from ledger import Entry, ForkProof, Head, Kind, Signer, Verifier
 from ledger.errors import DecodeError
 from ledger.roster import Roster
 from symphony.core import limits
+from symphony.core.beacon.claims import Claims
+from symphony.core.beacon.experience import Experience
+from symphony.core.beacon.seeking import Seeking
+from symphony.core.beacon.trusted import Trusted
+from symphony.core.beacon.vectors import Vectors
 from symphony.core.chance import Chance, jittered
-from symphony.core.claims import Claims
-from symphony.core.conductor import Conductor
-from symphony.core.directory import Directory
 from symphony.core.effects import Effect
-from symphony.core.entrusting import Entrusting
 from symphony.core.events import AgentSeen, PeerSeen
-from symphony.core.experience import Experience
-from symphony.core.forks import Forks
-from symphony.core.grounds import EvidenceBook
-from symphony.core.hosting import Hosting
-from symphony.core.identities import Identities
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.inputs import (
     AgentsChanged,
@@ -62,8 +58,13 @@ from symphony.core.inputs import (
     WorkFailed,
     WorkMoved,
 )
-from symphony.core.journal import Journal
-from symphony.core.members import Members
+from symphony.core.logs.forks import Forks
+from symphony.core.logs.identities import Identities
+from symphony.core.logs.journal import Journal
+from symphony.core.logs.own_log import Gate
+from symphony.core.logs.replication import Replication
+from symphony.core.logs.retention import Retention
+from symphony.core.logs.witness import Witness
 from symphony.core.messages import (
     Beacon,
     Bids,
@@ -84,12 +85,14 @@ from symphony.core.messages import (
     Work,
 )
 from symphony.core.outbox import Outbox
-from symphony.core.own_log import Gate
-from symphony.core.presence import ContactAsked, ContactTold, Presence, Seek
-from symphony.core.replication import Replication
-from symphony.core.retention import Retention
-from symphony.core.seeking import Seeking
+from symphony.core.owner.hosting import Hosting
+from symphony.core.owner.worker import Worker
+from symphony.core.peers.directory import Directory
+from symphony.core.peers.members import Members
+from symphony.core.peers.presence import ContactAsked, ContactTold, Presence, Seek
+from symphony.core.stewards.entrusting import Entrusting
 from symphony.core.surroundings import Surroundings
+from symphony.core.tasks.conductor import Conductor
 from symphony.core.timers import (
     AskingOver,
     CapabilitiesDue,
@@ -104,10 +107,7 @@ from symphony.core.timers import (
     SyncDue,
     Timer,
 )
-from symphony.core.trusted import Trusted
-from symphony.core.vectors import Vectors
-from symphony.core.witness import Witness
-from symphony.core.worker import Worker
+from symphony.core.votes.grounds import EvidenceBook
 
 _OF_WORK = frozenset({Beacon, Bids, Work, Done, Progress})
 

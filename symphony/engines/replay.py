@@ -19,7 +19,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from symphony.core.prompts import clean
+from symphony.core.owner.prompts import clean
 from symphony.engines import limits, recorded
 from symphony.engines.base import (
     Chunk,

@@ -1,9 +1,10 @@
 """Votes of recorded agents, through the code that live votes go through.
 
 Each agent is an owner on a node of its own and casts one ballot. `symphony.core.weighing` weighs,
-`symphony.core.settling` says how many are asked. Nothing of a vote is done here, but the order: a
-pool of about even weights is asked in any order, as a certificate needs it; of others the heavy
-agents are asked first, each next with a chance in proportion to its weight, much as elections do.
+`symphony.core.votes.settling` says how many are asked. Nothing of a vote is done here, but the
+order: a pool of about even weights is asked in any order, as a certificate needs it; of others the
+heavy agents are asked first, each next with a chance in proportion to its weight, much as elections
+do.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symphony.core.records import Settled
-from symphony.core.settling import Ballots, Cast, standing
-from symphony.core.vote import Vote, tally
+from symphony.core.votes.settling import Ballots, Cast, standing
+from symphony.core.votes.vote import Vote, tally
 from symphony.core.weighing import CastBallot, draw_order, even
 from symphony.evaluation.recordings import Reply
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from symphony.core.answers import canonical
 from symphony.core.limits import FORCED_STEPS
+from symphony.core.votes.answers import canonical
 from symphony.engines import recorded
 from symphony.errors import UsageError
 from symphony.evaluation import limits

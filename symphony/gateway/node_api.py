@@ -18,9 +18,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from ledger import KeyRefused, parse_did_key
-from symphony.core.bundle import receipt_digest
 from symphony.core.events import as_json
 from symphony.core.ids import NODE_ID_BYTES, TASK_ID_BYTES
+from symphony.core.receipts.bundle import receipt_digest
 from symphony.gateway import limits
 from symphony.gateway.body import read_model
 from symphony.gateway.faults import Refused

@@ -8,7 +8,7 @@ from libp2p.exceptions import BaseLibp2pError
 from libp2p.peer.peerinfo import PeerInfo, info_from_p2p_addr
 from multiaddr import Multiaddr
 
-from symphony.core.admission import Hello
+from symphony.core.peers.admission import Hello
 from symphony.errors import (
     AdmissionDenied,
     ConnectionError,  # noqa: A004

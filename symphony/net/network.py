@@ -16,7 +16,7 @@ import trio
 from libp2p.peer.id import ID
 
 from ledger.keys import PrivateKey
-from symphony.core.admission import Admitted, Denied, Hello, Membership, check_hello
+from symphony.core.peers.admission import Admitted, Denied, Hello, Membership, check_hello
 from symphony.errors import UsageError
 from symphony.net import dialling, hello, identity, limits
 from symphony.net.address_book import AddressBook

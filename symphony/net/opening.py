@@ -16,7 +16,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
-from symphony.core.admission import Membership
+from symphony.core.peers.admission import Membership
 from symphony.errors import ConfigError
 from symphony.net import hello, limits
 from symphony.net.events import Channel, GossipSeen

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import trio
 
-from symphony.core.admission import Admitted, Denied, Hello
+from symphony.core.peers.admission import Admitted, Denied, Hello
 from symphony.net import frames, hello, limits
 from symphony.net.events import Channel, FrameSeen, NetEvent, PeerDown, PeerInfo, PeerUp
 from symphony.net.outbox import Outbox

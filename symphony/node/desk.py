@@ -18,11 +18,11 @@ import trio
 
 from ledger import PrivateKey, Store, did_key, peer_id
 from symphony.core import limits as core_limits
-from symphony.core.admission import Genesis
-from symphony.core.charges import Charge
 from symphony.core.events import Event
 from symphony.core.ids import TASK_ID_BYTES, NodeId, TaskId
 from symphony.core.inputs import Cancel, Submit, TaskSpec, Wanted
+from symphony.core.peers.admission import Genesis
+from symphony.core.stewards.charges import Charge
 from symphony.engines.base import (
     Chunk,
     Constraint,

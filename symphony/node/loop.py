@@ -65,8 +65,8 @@ from symphony.core.inputs import (
     TimerFired,
     Unsealed,
 )
-from symphony.core.notes import TaskBegun
 from symphony.core.swarm import Swarm
+from symphony.core.tasks.notes import TaskBegun
 from symphony.core.timers import Timer
 from symphony.errors import LedgerInvalid
 from symphony.node import limits

@@ -1,15 +1,15 @@
 """The notes of this node about the tasks that it conducts, in a file of its own.
 
-    note    what the core wants kept until a task has ended (`symphony.core.notes`)
+    note    what the core wants kept until a task has ended (`symphony.core.tasks.notes`)
     ended   the question and the last event of a task, so that a client finds its answer after a
             restart: for a week, and the newest few hundred only
 
 It holds questions and answers, so it is apart from the ledger, which anybody may be given; only
 its owner can read it, and what is deleted is overwritten.
 
-Notes are written in one transaction just before the entries that they go with, and are never
-synced by themselves: a killed process loses none of them. A power cut may take the last ones, and
-the core copes with notes that are behind the log (`symphony.core.remains`). So they cost a task no
+Notes are written in one transaction just before the entries that they go with, and are never synced
+by themselves: a killed process loses none of them. A power cut may take the last ones, and the core
+copes with notes that are behind the log (`symphony.core.tasks.remains`). So they cost a task no
 sync of the disk. Another thread folds the file's WAL back now and then, which does.
 
 A file that is damaged, or of another version, is put aside: tasks that were running end as lost,
@@ -33,7 +33,7 @@ from symphony.core.events import TaskEnded
 from symphony.core.ids import TaskId
 from symphony.core.inputs import TaskFound, TaskSpec
 from symphony.core.limits import MAX_NOTE_BYTES
-from symphony.core.notes import NOTE
+from symphony.core.tasks.notes import NOTE
 from symphony.core.wire import Codec
 from symphony.node import limits
 

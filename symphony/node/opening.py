@@ -23,12 +23,12 @@ import structlog
 import trio
 
 from ledger import PrivateKey, did_key, parse_peer_id, peer_id, verify
-from symphony.core.admission import Membership
 from symphony.core.effects import Embed
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.inputs import Embedded, OwnLogMark, Revoke, Started, TaskFound, WallClock
-from symphony.core.notes import TaskBegun
+from symphony.core.peers.admission import Membership
 from symphony.core.swarm import Swarm
+from symphony.core.tasks.notes import TaskBegun
 from symphony.engines.embedding import Encoder
 from symphony.errors import ConfigError, ProtocolMismatch, SymphonyError
 from symphony.errors import ConnectionError as Unreachable

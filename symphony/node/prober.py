@@ -2,8 +2,8 @@
 
 Half of the questions come from the probes of this node's own manifests, half are generated. They
 are asked with the options that users have by default, so that they look like any other task; what
-the core does with them is in `symphony.core.probing`, which also bounds their rate again. The
-pauses are drawn anew each time between half and one and a half of the mean, and the first comes
+the core does with them is in `symphony.core.beacon.probing`, which also bounds their rate again.
+The pauses are drawn anew each time between half and one and a half of the mean, and the first comes
 before the first probe: a node that was just started has better things to do.
 """
 

@@ -18,11 +18,11 @@ import trio
 
 from ledger import DecodeError, InvalidEntry, Store, StoreError
 from symphony.config import write_private
-from symphony.core.bundle import receipt_digest
 from symphony.core.ids import TASK_ID_BYTES
 from symphony.core.inputs import SealWanted
 from symphony.core.limits import WITNESSES
-from symphony.core.sealing import Sealer
+from symphony.core.receipts.bundle import receipt_digest
+from symphony.core.receipts.sealing import Sealer
 from symphony.node import limits
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 
 from ledger import Kind, Store, succession
 from ledger.paging import pages_of
+from symphony.core.beacon.experience import LEARNED_FROM
 from symphony.core.effects import Effect
-from symphony.core.experience import LEARNED_FROM
 from symphony.core.inputs import EntriesStored, TaskFound, WallClock
-from symphony.core.notes import TaskBegun
 from symphony.core.swarm import Swarm
+from symphony.core.tasks.notes import TaskBegun
 from symphony.node import limits
 
 REMEMBERED = (*succession.REMEMBERED, Kind.CAPABILITY, Kind.REVOKE)

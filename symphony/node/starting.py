@@ -22,7 +22,7 @@ import trio
 from ledger import PrivateKey
 from ledger.sqlite import SqliteStore, lock_directory
 from symphony.config import make_home
-from symphony.core.admission import parse_token
+from symphony.core.peers.admission import parse_token
 from symphony.engines.embedding import Encoder, open_encoder
 from symphony.errors import SymphonyError
 from symphony.identity import (

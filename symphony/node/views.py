@@ -15,11 +15,11 @@ from ledger import (
     physical_ms,
 )
 from ledger.errors import DecodeError, InvalidEntry
-from symphony.core.charges import Charge
-from symphony.core.directory import Directory, Listing
 from symphony.core.events import as_json
 from symphony.core.ids import NodeId, TaskId
+from symphony.core.peers.directory import Directory, Listing
 from symphony.core.records import AWARD, CAPABILITY, RESULT, TASK, VERDICT
+from symphony.core.stewards.charges import Charge
 from symphony.gateway.port import AgentView, EntryView, PeerView, SkillView, TaskView
 from symphony.net import PeerInfo
 from symphony.node.hub import TaskStory

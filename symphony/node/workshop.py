@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import structlog
 import trio
 
-from symphony.core import prompts
-from symphony.core.comparison import swapped, told
 from symphony.core.effects import StartWork
 from symphony.core.ids import Epoch, UnitId
 from symphony.core.inputs import Input, WorkDone, WorkFailed, WorkMoved
 from symphony.core.limits import PROGRESS_EVERY_MS
 from symphony.core.messages import Order
-from symphony.core.plan_forms import plan_grammar, plan_schema
+from symphony.core.owner import prompts
+from symphony.core.tasks.plan_forms import plan_grammar, plan_schema
+from symphony.core.votes.comparison import swapped, told
 from symphony.engines.base import (
     Choice,
     Chunk,
@@ -220,7 +220,7 @@ def _constraint(order: Order, description: Description) -> Constraint:
 def wanted_of(order: Order) -> Constraint:
     """What the answer to an order has to be, whatever its engine can be forced to: half a JSON
     is a failure of its owner, not a chain without a vote. Raises `UsageError`. Plans are not
-    looked at here, because a bad one is mended with the planner (`symphony.core.chains`).
+    looked at here, because a bad one is mended with the planner (`symphony.core.tasks.chains`).
     """
     if order.role == "plan" or order.answer_type != "json":
         return NoConstraint()

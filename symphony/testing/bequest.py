@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING
 from symphony.core import limits
 from symphony.core.ids import TaskId
 from symphony.core.inputs import TaskSpec
-from symphony.core.line import rank
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
+from symphony.core.stewards.line import rank
 from symphony.errors import ReceiptInvalid
 from symphony.testing.faults import Lose
 from symphony.testing.scenario import Scenario
 
 if TYPE_CHECKING:
-    from symphony.core.report import ReceiptReport
+    from symphony.core.receipts.report import ReceiptReport
     from symphony.testing.checks import Watch
     from symphony.testing.sim import World
 

@@ -38,9 +38,9 @@ from symphony.core.events import (
     UnitHedged,
 )
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId, unit_id
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 from symphony.core.records import VERDICT
-from symphony.core.task_run import TaskRun
+from symphony.core.tasks.task_run import TaskRun
 from symphony.errors import ReceiptInvalid
 from symphony.testing.bequest import allowed_ms
 from symphony.testing.scenario import TaskScript

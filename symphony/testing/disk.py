@@ -22,8 +22,8 @@ from ledger import Entry, ForkProof, MemoryStore, parse_entry
 from symphony.core.ids import NodeId, TaskId, UnitId, unit_id
 from symphony.core.inputs import TaskFound
 from symphony.core.limits import MAX_CHAINS
-from symphony.core.notes import ResultKept, TaskNote
 from symphony.core.records import RESULT
+from symphony.core.tasks.notes import ResultKept, TaskNote
 from symphony.node.unkept import Unkept
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from symphony.core.comparison import PLACES
 from symphony.core.messages import Order
 from symphony.core.records import Capability, Privacy, Role, Skill
+from symphony.core.votes.comparison import PLACES
 
 ENCODER = "sim-hash-384"
 VECTOR_BYTES = 384

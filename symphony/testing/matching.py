@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import trio
 
-from symphony.core.match import cosine_ppm
+from symphony.core.beacon.match import cosine_ppm
 from symphony.engines.embedding import encoder_missing, open_encoder
 from symphony.errors import EngineUnavailable
 

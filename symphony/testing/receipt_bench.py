@@ -34,7 +34,7 @@ from symphony.core.inputs import (
     WorkDone,
 )
 from symphony.core.messages import Entries
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 from symphony.core.records import PROBE, Capability, ProbeOutcome, ProbeRecord, Skill
 from symphony.core.swarm import Swarm
 from symphony.errors import ReceiptInvalid

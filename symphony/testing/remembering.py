@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from ledger import reconcile
 from ledger.ranges import fingerprint
-from symphony.core import journal
+from symphony.core.logs import journal
 from symphony.core.records import CAPABILITY
 
 SAME_HASHES = 65_536

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from statistics import fmean
 
-from symphony.core.election import rank, score, used_elsewhere
+from symphony.core.beacon.election import rank, score, used_elsewhere
 from symphony.core.ids import EntryId, NodeId, UnitId
 from symphony.core.records import Candidate, Requirement, Selection
 from symphony.testing.chart import Line, line_chart, write_csv, write_json

@@ -17,8 +17,8 @@ from ledger import Entry, Kind, MemoryStore, seal
 from ledger.overlay import Overlay
 from ledger.roster import Roster
 from symphony.core import limits
-from symphony.core.directory import Directory
 from symphony.core.inputs import WallClock
+from symphony.core.peers.directory import Directory
 from symphony.core.records import CAPABILITY
 from symphony.core.swarm import Swarm
 from symphony.testing.disk import Disk

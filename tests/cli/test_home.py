@@ -11,7 +11,7 @@ import pytest
 
 from symphony.cli import join
 from symphony.config import NodeSettings, load_settings
-from symphony.core.admission import check_hello, parse_token
+from symphony.core.peers.admission import check_hello, parse_token
 from symphony.errors import UsageError
 from symphony.identity import load_identity, read_swarm
 from symphony.invites import create_invite, revoked
@@ -108,7 +108,7 @@ def test_an_invite_lets_another_home_in(run: Run, tmp_path: Path) -> None:
     assert theirs is not None
     assert mine.swarm_id == theirs.swarm_id
     assert mine.bootstrap == ("/ip4/10.0.0.1/tcp/1",)
-    from symphony.core.admission import Admitted, Hello, Membership
+    from symphony.core.peers.admission import Admitted, Hello, Membership
 
     hello = Hello(1, mine.swarm_id, "test", bytes(16), mine.proof)
     judged = check_hello(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from gateway.live import Live
 
-from symphony.core.bundle import receipt_digest
+from symphony.core.receipts.bundle import receipt_digest
 
 from .conftest import Run
 

@@ -11,9 +11,9 @@ from random import Random
 from symphony.core.effects import Send, SetTimer, Tell
 from symphony.core.events import PeerSilent, SelfDoubted
 from symphony.core.ids import NodeId
-from symphony.core.members import Members
 from symphony.core.outbox import Outbox
-from symphony.core.presence import ContactAsked, ContactTold, Presence
+from symphony.core.peers.members import Members
+from symphony.core.peers.presence import ContactAsked, ContactTold, Presence
 from symphony.core.timers import PresenceDue
 
 TRAVEL_MS = 10

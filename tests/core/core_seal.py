@@ -11,8 +11,8 @@ from symphony.core import limits
 from symphony.core.effects import Append, CancelWork, HashLog, KeepReceipt, StartWork
 from symphony.core.inputs import Heard, LogHashed, SealWanted
 from symphony.core.messages import Entries
-from symphony.core.receipt import RECEIPT, verify_receipt
-from symphony.core.sealing import Sealer
+from symphony.core.receipts.receipt import RECEIPT, verify_receipt
+from symphony.core.receipts.sealing import Sealer
 from symphony.errors import ReceiptInvalid
 
 

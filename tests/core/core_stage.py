@@ -40,7 +40,7 @@ from symphony.core.inputs import (
     WorkFailed,
 )
 from symphony.core.messages import Beacon, Bid, Bids, Done, Entries, Work, encode_order
-from symphony.core.presence import Presence
+from symphony.core.peers.presence import Presence
 from symphony.core.records import CAPABILITY, RESULT, Capability, ResultRecord, Skill
 from symphony.core.swarm import Swarm
 from symphony.core.timers import PublishDue

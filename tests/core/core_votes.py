@@ -9,7 +9,7 @@ from ledger import Kind, parse_entry
 from symphony.core.effects import KeepReceipt, Send
 from symphony.core.inputs import Heard
 from symphony.core.messages import Beacon, Bids, Entries, Stop, Work
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 from symphony.core.records import PROBE, ProbeOutcome, ProbeRecord
 
 NINE = "ada bob cid dan eva fay gus hal ida"

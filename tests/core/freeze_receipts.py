@@ -15,9 +15,9 @@ from core_stage import SWARM, WALL_MS
 from core_votes import witnessed
 
 from ledger import Checkpoint, Kind, codec, encode_cosign, pack, parse_checkpoint, parse_entry, seal
-from symphony.core.bundle import receipt_digest
-from symphony.core.inclusion import Seal
-from symphony.core.receipt import RECEIPT, verify_receipt
+from symphony.core.logs.inclusion import Seal
+from symphony.core.receipts.bundle import receipt_digest
+from symphony.core.receipts.receipt import RECEIPT, verify_receipt
 from symphony.errors import ReceiptInvalid
 from symphony.testing.signing import RealKeys
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import DecodeError
 from ledger.keys import PrivateKey
-from symphony.core.admission import (
+from symphony.core.peers.admission import (
     TOKEN_PREFIX,
     Admitted,
     Denied,

@@ -20,10 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import Entry, Kind, fork, pack, seal
-from symphony.core import catch_up, limits
-from symphony.core.catch_up import CatchUp
+from symphony.core import limits
 from symphony.core.effects import Append, Reject, Send
-from symphony.core.forks import Forks
 from symphony.core.inputs import (
     AgentsChanged,
     EntriesStored,
@@ -35,10 +33,13 @@ from symphony.core.inputs import (
     TimerFired,
     WallClock,
 )
+from symphony.core.logs import catch_up
+from symphony.core.logs.catch_up import CatchUp
+from symphony.core.logs.forks import Forks
+from symphony.core.logs.replication import Replication
 from symphony.core.messages import Entries
-from symphony.core.presence import Presence
+from symphony.core.peers.presence import Presence
 from symphony.core.records import CAPABILITY
-from symphony.core.replication import Replication
 from symphony.core.swarm import Swarm
 from symphony.core.timers import PublishDue
 
@@ -263,7 +264,7 @@ def check(chaos: Chaos) -> None:
 @settings(max_examples=60, deadline=None)
 def test_all_nodes_become_equal(by, size, liar, steps):
     from_logs = {"heads": 128, "ranges": 2}[by]
-    with mock.patch("symphony.core.replication.RECONCILE_FROM_LOGS", from_logs):
+    with mock.patch("symphony.core.logs.replication.RECONCILE_FROM_LOGS", from_logs):
         check(run(size, liar, steps))
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symphony.core import limits
-from symphony.core.answers import canonical, extract
 from symphony.core.messages import Order, Quote
-from symphony.core.prompts import clean, user_message
+from symphony.core.owner.prompts import clean, user_message
+from symphony.core.votes.answers import canonical, extract
 
 KINDS = ("text", "number", "boolean", "choice", "json")
 CHOICES = ("A", "B", "red", "dark red")

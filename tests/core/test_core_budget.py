@@ -7,11 +7,11 @@ from core_stage import Stage, capability
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symphony.core.awards import tokens_needed
+from symphony.core.beacon.awards import tokens_needed
 from symphony.core.events import TaskEnded
 from symphony.core.inputs import PeerDown, TaskSpec
 from symphony.core.messages import Beacon, Refused, Work
-from symphony.core.task_run import Chain, TaskRun, Unit
+from symphony.core.tasks.task_run import Chain, TaskRun, Unit
 
 NEEDED = 800
 

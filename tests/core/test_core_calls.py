@@ -7,7 +7,7 @@ from core_stage import Stage, capability
 
 from ledger import Kind
 from symphony.core import limits, messages
-from symphony.core.awards import tokens_needed
+from symphony.core.beacon.awards import tokens_needed
 from symphony.core.events import UnitAwarded
 from symphony.core.messages import Beacon, Bid, Bids, Entries, Order, Quote, Work
 from symphony.core.records import AWARD, Skill
@@ -141,9 +141,9 @@ def test_the_work_of_many_bidders_with_long_names_is_split_over_entries():
 def test_work_with_many_long_quotes_still_fits_a_frame():
     """Found by reading: seven outputs of 64 KiB made a frame that nobody could read."""
     from symphony.core.inputs import Submit, TaskSpec
-    from symphony.core.orders import order_for
-    from symphony.core.plan import Step
-    from symphony.core.task_run import Chain, TaskRun, Unit
+    from symphony.core.owner.orders import order_for
+    from symphony.core.tasks.plan import Step
+    from symphony.core.tasks.task_run import Chain, TaskRun, Unit
 
     stage = Stage(capability())
     stage.submit()

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symphony.core.answers import canonical, extract
-from symphony.core.expression import MAX_CHARS, normal_form
-from symphony.core.numerals import numerals, plain, value_of
-from symphony.core.polynomial import TooMuch, constant, name, root
+from symphony.core.votes.answers import canonical, extract
+from symphony.core.votes.expression import MAX_CHARS, normal_form
+from symphony.core.votes.numerals import numerals, plain, value_of
+from symphony.core.votes.polynomial import TooMuch, constant, name, root
 
 
 @pytest.mark.parametrize(

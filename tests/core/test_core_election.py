@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symphony.core.election import Elsewhere, rank, score
-from symphony.core.expectation import Evidence
+from symphony.core.beacon.election import Elsewhere, rank, score
+from symphony.core.beacon.expectation import Evidence
 from symphony.core.ids import EntryId, NodeId, UnitId
 from symphony.core.records import Candidate, Capability, Requirement, Skill
 

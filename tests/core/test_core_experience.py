@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symphony.core import limits
-from symphony.core.breaker import Breaker
-from symphony.core.expectation import (
+from symphony.core.beacon.breaker import Breaker
+from symphony.core.beacon.expectation import (
     MIN_FIT_PPM,
     NO_EVIDENCE,
     Evidence,
@@ -22,7 +22,7 @@ from symphony.core.expectation import (
     faded,
     quality_ppm,
 )
-from symphony.core.experience import Experience
+from symphony.core.beacon.experience import Experience
 from symphony.core.records import (
     Award,
     AwardRecord,

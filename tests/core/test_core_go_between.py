@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symphony.core import limits
-from symphony.core.presence import ContactAsked, ContactTold
+from symphony.core.peers.presence import ContactAsked, ContactTold
 
 ASKER, BETWEEN, TARGET = 1, 0, 2
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from ledger import Kind
 from symphony.core import limits
+from symphony.core.beacon.pace import Pace
 from symphony.core.effects import KeepReceipt
 from symphony.core.events import FailedOver, TaskEnded, UnitHedged
 from symphony.core.inputs import PeerDown
 from symphony.core.messages import Beacon, Progress, Refused, Stop, Work
-from symphony.core.pace import Pace
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 
 SAID_MS = 2_000
 LATE_MS = 2 * SAID_MS

@@ -11,11 +11,11 @@ from ledger import Kind, parse_entry
 from symphony.core import limits
 from symphony.core.effects import Append, StartWork
 from symphony.core.events import FailedOver, TaskEnded
-from symphony.core.held import Held, Job
 from symphony.core.ids import salted_digest, unit_id
 from symphony.core.inputs import PeerDown, WorkFailed
-from symphony.core.mandates import Mandate
 from symphony.core.messages import Done, Order, Progress, Quote, Refused, Stop, Work, encode_order
+from symphony.core.owner.held import Held, Job
+from symphony.core.owner.mandates import Mandate
 from symphony.core.records import AWARD, RESULT
 
 QUOTE = Quote("s1", "What is 6?", b"m" * 32, "")

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from symphony.core import limits
 from symphony.core.effects import Meet, Reject, Send
-from symphony.core.introducing import Introducing
 from symphony.core.outbox import Outbox
-from symphony.core.presence import Seek
+from symphony.core.peers.introducing import Introducing
+from symphony.core.peers.presence import Seek
 
 SEEKER, ADDRESS = 0, "/ip4/10.0.0.1/tcp/4001/p2p/seeker"
 

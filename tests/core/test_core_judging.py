@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symphony.core.judging import judgements
+from symphony.core.beacon.judging import judgements
 from symphony.core.records import Ballot
 
 A, B, C = (letter * 32 for letter in (b"a", b"b", b"c"))

@@ -8,8 +8,8 @@ from core_stage import capability
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symphony.core.election import Elsewhere, bucket, chain_of, rank, score, used_elsewhere
-from symphony.core.match import cosine_ppm, eligible, match, shared_words_ppm
+from symphony.core.beacon.election import Elsewhere, bucket, chain_of, rank, score, used_elsewhere
+from symphony.core.beacon.match import cosine_ppm, eligible, match, shared_words_ppm
 from symphony.core.records import Candidate, Requirement, Selection, Skill
 
 VECTOR = st.binary(min_size=384, max_size=384)

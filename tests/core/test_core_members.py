@@ -4,7 +4,7 @@ from core_stage import Peer, Stage, capability
 
 from symphony.core import limits
 from symphony.core.effects import Meet, Publish
-from symphony.core.presence import Mention, Presence
+from symphony.core.peers.presence import Mention, Presence
 
 NAMES = "ann ben cat dan eve fay"
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ledger.codec import dumps, loads
 from ledger.errors import DecodeError
-from symphony.core import limits, messages, presence
+from symphony.core import limits, messages
+from symphony.core.peers import presence
 from symphony.core.records import CAPABILITY, Capability, Requirement, Skill
 
 ID16, KEY, SIG = (st.binary(min_size=n, max_size=n) for n in (16, 32, 64))

@@ -15,8 +15,8 @@ from symphony.core.events import (
     TaskEnded,
 )
 from symphony.core.inputs import Heard, LookedUp, OwnLogMark, PeerDown, PeerUp, Started
+from symphony.core.logs.own_log import NOTHING
 from symphony.core.messages import Bids, Entries, Fork, HeadAsked, Heads, HeadTold, Want
-from symphony.core.own_log import NOTHING
 
 AGENTS = (capability(),)
 

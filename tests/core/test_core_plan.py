@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 
 from symphony.core import limits
 from symphony.core.messages import Order
-from symphony.core.plan import BadPlan, direct_plan, parse_plan
-from symphony.core.plan_forms import plan_grammar, plan_schema
+from symphony.core.tasks.plan import BadPlan, direct_plan, parse_plan
+from symphony.core.tasks.plan_forms import plan_grammar, plan_schema
 from symphony.engines.earley import accepts
 from symphony.engines.gbnf import read_grammar
 from symphony.testing.engines import bad_plan, good_plan

@@ -9,14 +9,14 @@ from core_votes import Panel
 
 from ledger import Kind
 from symphony.core import limits
-from symphony.core.answers import canonical, extract
+from symphony.core.beacon.experience import LEARNED_FROM, Experience
 from symphony.core.effects import KeepReceipt
 from symphony.core.events import TaskEnded
-from symphony.core.experience import LEARNED_FROM, Experience
 from symphony.core.ids import TaskId
 from symphony.core.inputs import Probe, TaskSpec
 from symphony.core.messages import Work
 from symphony.core.records import PROBE, TASK, VERDICT
+from symphony.core.votes.answers import canonical, extract
 from symphony.manifests import families
 from symphony.manifests.probes import Probe as Known
 from symphony.node.prober import ask, chosen, probe_others

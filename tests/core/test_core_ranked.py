@@ -7,7 +7,13 @@ import pytest
 from core_votes import Panel, capability
 
 from ledger import Kind
-from symphony.core.comparison import (
+from symphony.core.effects import KeepReceipt
+from symphony.core.ids import UnitId
+from symphony.core.inputs import Heard
+from symphony.core.messages import Entries, Order
+from symphony.core.owner.prompts import user_message
+from symphony.core.records import AWARD
+from symphony.core.votes.comparison import (
     comparison_order,
     comparisons_in,
     pair_in,
@@ -16,13 +22,7 @@ from symphony.core.comparison import (
     told,
     unit_name,
 )
-from symphony.core.effects import KeepReceipt
-from symphony.core.ids import UnitId
-from symphony.core.inputs import Heard
-from symphony.core.messages import Entries, Order
-from symphony.core.prompts import user_message
-from symphony.core.records import AWARD
-from symphony.core.vote import Vote, tally
+from symphony.core.votes.vote import Vote, tally
 from symphony.core.weighing import Comparison
 from symphony.errors import ReceiptInvalid
 
@@ -124,14 +124,14 @@ def test_what_a_judge_was_shown_is_checked_offline(monkeypatch: pytest.MonkeyPat
     def other(prompt: str, unit: UnitId, first: str, second: str) -> Order:
         return comparison_order(prompt, unit, first, second + ", or so")
 
-    monkeypatch.setattr("symphony.core.orders.comparison_order", other)
+    monkeypatch.setattr("symphony.core.owner.orders.comparison_order", other)
     with pytest.raises(ReceiptInvalid, match="was shown something else"):
         Jury().play()
 
 
 def test_a_judge_of_its_own_answer_is_refused_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("symphony.core.asking.barred", lambda *_: frozenset())
-    monkeypatch.setattr("symphony.core.awards.barred", lambda *_: frozenset())
+    monkeypatch.setattr("symphony.core.beacon.asking.barred", lambda *_: frozenset())
+    monkeypatch.setattr("symphony.core.beacon.awards.barred", lambda *_: frozenset())
     with pytest.raises(ReceiptInvalid, match="gave one of the two answers"):
         Jury("ada bob cid").play()
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ledger import Head, Kind, parse_entry, seal
 from symphony.core.effects import KeepReceipt
 from symphony.core.messages import Bids
-from symphony.core.receipt import RECEIPT, verify_receipt
+from symphony.core.receipts.receipt import RECEIPT, verify_receipt
 from symphony.core.records import (
     AWARD,
     RESULT,

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 from core_seal import Conductor
 
-from symphony.core.receipt import verify_receipt
-from symphony.core.receipt_json import from_json, to_json
+from symphony.core.receipts.receipt import verify_receipt
+from symphony.core.receipts.receipt_json import from_json, to_json
 from symphony.errors import ReceiptInvalid
 from symphony.testing.receipt_bench import measure_receipt
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ledger import codec
-from symphony.core.bundle import receipt_digest, unsealed
-from symphony.core.receipt import RECEIPT, verify_receipt
+from symphony.core.receipts.bundle import receipt_digest, unsealed
+from symphony.core.receipts.receipt import RECEIPT, verify_receipt
 from symphony.errors import ReceiptInvalid
 
 FROZEN = json.loads((Path(__file__).parents[1] / "vectors" / "v1" / "receipt.json").read_text())

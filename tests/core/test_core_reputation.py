@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Entry, HybridClock, Kind, seal
-from symphony.core.evidence import MAX_OF_AUTHOR_MILLI, Counts, faded
-from symphony.core.grounds import EvidenceBook, agent_key, agreement_of, grounds_of
 from symphony.core.ids import SwarmId
 from symphony.core.records import (
     PROBE,
@@ -20,7 +18,9 @@ from symphony.core.records import (
     ProbeRecord,
     VerdictRecord,
 )
-from symphony.core.reputation import (
+from symphony.core.votes.evidence import MAX_OF_AUTHOR_MILLI, Counts, faded
+from symphony.core.votes.grounds import EvidenceBook, agent_key, agreement_of, grounds_of
+from symphony.core.votes.reputation import (
     EXCLUDED_MS,
     REPUTATION,
     lower_bound_ppm,

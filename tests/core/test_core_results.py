@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from test_core_worker import ORDER, work_for
 
 from ledger import Kind
-from symphony.core.answers import extract, is_empty
-from symphony.core.comparison import comparisons_in
 from symphony.core.effects import Reject
 from symphony.core.events import FailedOver, TaskEnded
 from symphony.core.inputs import WorkDone
 from symphony.core.messages import Done, Work
+from symphony.core.owner.results import unusable
 from symphony.core.records import AWARD, RESULT
-from symphony.core.results import unusable
+from symphony.core.votes.answers import extract, is_empty
+from symphony.core.votes.comparison import comparisons_in
 
 NOTHING = ("", " \n\t", "\u200b\ufeff", "\x00\x07")
 

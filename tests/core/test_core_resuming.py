@@ -13,10 +13,10 @@ from symphony.core.effects import Append, Forget, KeepReceipt, Note, StartWork
 from symphony.core.events import FailedOver, TaskEnded, TaskResumed
 from symphony.core.inputs import OwnLogMark, PeerUp, Started, TaskFound, TaskSpec
 from symphony.core.messages import HeadTold, Progress, Refused, Renewed, Stop, Work
-from symphony.core.notes import NOTE, BiddersKept
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 from symphony.core.records import VERDICT, Capability, Skill
 from symphony.core.swarm import Swarm
+from symphony.core.tasks.notes import NOTE, BiddersKept
 from symphony.node.restoring import restore
 from symphony.testing import NodeScript, Scenario, TaskScript, run_seed
 from symphony.testing.engines import AgentScript

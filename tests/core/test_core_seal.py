@@ -22,13 +22,13 @@ from ledger import Sealed as SealedEntry
 from ledger.errors import DecodeError, InvalidEntry
 from ledger.horizon import Horizon
 from symphony.core import limits
-from symphony.core.bundle import receipt_digest, unsealed
 from symphony.core.effects import HashLog, SetTimer
 from symphony.core.inputs import LogHashed, SealWanted
 from symphony.core.messages import CosignAsked, Entries
-from symphony.core.receipt import RECEIPT
-from symphony.core.report import UNSEEN
-from symphony.core.sealing import Sealer
+from symphony.core.receipts.bundle import receipt_digest, unsealed
+from symphony.core.receipts.receipt import RECEIPT
+from symphony.core.receipts.report import UNSEEN
+from symphony.core.receipts.sealing import Sealer
 from symphony.core.timers import CheckpointDue
 from symphony.testing.signing import RealKeys
 

@@ -11,8 +11,8 @@ from ledger import Checkpoint, Kind, codec, encode_cosign, parse_checkpoint, par
 from symphony.core.effects import KeepReceipt
 from symphony.core.ids import TaskId
 from symphony.core.inputs import Submit, TaskSpec
-from symphony.core.receipt import RECEIPT
-from symphony.core.report import UNSEEN
+from symphony.core.receipts.receipt import RECEIPT
+from symphony.core.receipts.report import UNSEEN
 
 HONEST = Conductor(chains=2)
 DATA = HONEST.sealed()

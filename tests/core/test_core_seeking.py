@@ -8,7 +8,7 @@ from symphony.core import limits
 from symphony.core.effects import Meet
 from symphony.core.inputs import PeerUp
 from symphony.core.messages import Beacon, Entries
-from symphony.core.presence import Mention, Presence, Seek
+from symphony.core.peers.presence import Mention, Presence, Seek
 from symphony.core.records import Skill
 
 LAW = (Skill("law", "reads contracts"),)

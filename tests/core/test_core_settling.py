@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from symphony.core.effects import KeepReceipt
 from symphony.core.events import TaskEnded
-from symphony.core.receipt import RECEIPT
-from symphony.core.settling import Ballots, Cast, next_wave, settle
+from symphony.core.receipts.receipt import RECEIPT
+from symphony.core.votes.settling import Ballots, Cast, next_wave, settle
 from symphony.core.weighing import Caps, CastBallot, Evidence, Grounds
 from symphony.errors import ReceiptInvalid
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from symphony.core import limits
 from symphony.core.messages import Beacon
-from symphony.core.presence import ContactAsked, ContactTold, Presence
+from symphony.core.peers.presence import ContactAsked, ContactTold, Presence
 
 AFTER = limits.CONTACT_AFTER_MS
 ROUND_MS = limits.PRESENCE_EVERY_MS * 6 // 5 + limits.CONTACT_MS

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symphony.core.lease import conductor_until_ms, owner_until_ms, renew_every_ms
-from symphony.core.vote import Vote, decided, tally
+from symphony.core.beacon.lease import conductor_until_ms, owner_until_ms, renew_every_ms
+from symphony.core.votes.vote import Vote, decided, tally
 from symphony.core.weighing import FULL_WEIGHT
 
 WEIGHTS = st.integers(0, FULL_WEIGHT)

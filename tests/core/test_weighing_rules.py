@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symphony.core.vote import Vote, tally
+from symphony.core.votes.vote import Vote, tally
 from symphony.core.weighing import (
     FLOOR,
     FULL_WEIGHT,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from symphony.core.plan_forms import plan_schema
+from symphony.core.tasks.plan_forms import plan_schema
 from symphony.engines import limits
 from symphony.engines.base import (
     Choice,

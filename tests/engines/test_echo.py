@@ -11,8 +11,8 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symphony.core.plan import parse_plan
-from symphony.core.plan_forms import plan_schema
+from symphony.core.tasks.plan import parse_plan
+from symphony.core.tasks.plan_forms import plan_schema
 from symphony.engines.base import Choice, JsonSchema, Message, NoConstraint, Regex
 from symphony.engines.constraints import check_output
 from symphony.engines.openai import OpenAIEngine

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from symphony.core.comparison import comparison_order
 from symphony.core.effects import StartWork
 from symphony.core.ids import Epoch, UnitId
 from symphony.core.inputs import Input, WorkDone, WorkFailed
+from symphony.core.votes.comparison import comparison_order
 from symphony.engines.base import Choice, Chunk, Description, Event, Feature, Finished, Request
 from symphony.manifests import load_manifest
 from symphony.node.workshop import HostedAgent, Workshop

@@ -7,8 +7,8 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from symphony.core.plan import parse_plan
-from symphony.core.plan_forms import plan_schema
+from symphony.core.tasks.plan import parse_plan
+from symphony.core.tasks.plan_forms import plan_schema
 from symphony.engines import limits
 from symphony.engines.base import Feature, Finished, Grammar, JsonSchema
 from symphony.engines.load import Load, read_counters

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symphony.core.plan_forms import plan_schema
+from symphony.core.tasks.plan_forms import plan_schema
 from symphony.engines import limits
 from symphony.engines.base import JsonSchema
 from symphony.engines.constraints import check_constraint, check_output

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 import trio
 
 from ledger.keys import PrivateKey
-from symphony.core.admission import Genesis, Invite, Membership, make_invite, prove
+from symphony.core.peers.admission import Genesis, Invite, Membership, make_invite, prove
 from symphony.net import NetEvent, NetSettings, PeerUp, open_network, topics
 from symphony.net.network import Network
 

@@ -21,7 +21,7 @@ from net_rooms import (
     wait_for,
 )
 
-from symphony.core.admission import Membership
+from symphony.core.peers.admission import Membership
 from symphony.errors import (
     AdmissionDenied,
     ConfigError,

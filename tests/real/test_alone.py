@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ledger import did_key
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 from symphony.engines import models
 from symphony.errors import ModelError
 from symphony.identity import load_identity

@@ -11,8 +11,8 @@ import pytest
 
 from ledger import parse_did_key
 from symphony.client import Symphony
-from symphony.core.bundle import receipt_digest, unsealed
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.bundle import receipt_digest, unsealed
+from symphony.core.receipts.receipt import verify_receipt
 from symphony.errors import ReceiptInvalid
 
 from .stage import QUICK, RUN_S, Stage, ask, receipt_of, symphony, watch

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 from symphony.identity import SwarmFile, read_swarm, write_swarm
 from symphony.testing.local_swarm import LocalNode, await_mesh
 

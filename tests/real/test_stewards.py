@@ -6,7 +6,7 @@ import pytest
 
 from ledger import parse_did_key
 from symphony.client import Symphony
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 
 from .stage import SLOW, Stage
 

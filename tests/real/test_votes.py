@@ -6,7 +6,7 @@ import pytest
 
 from ledger import Kind, parse_did_key
 from ledger.sqlite import SqliteStore
-from symphony.core.receipt import verify_receipt
+from symphony.core.receipts.receipt import verify_receipt
 from symphony.identity import read_swarm
 from symphony.testing.local_swarm import LocalNode, NodePlan, await_ready, spawn_node
 from symphony.testing.template import forked

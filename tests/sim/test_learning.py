@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from symphony.core.experience import LEARNED_FROM, Experience
+from symphony.core.beacon.experience import LEARNED_FROM, Experience
 from symphony.testing.scenario import draw
 from symphony.testing.sim import World
 

@@ -8,7 +8,7 @@ import pytest
 from ledger import Kind, MemoryStore, seal
 from symphony.core import limits
 from symphony.core.inputs import TaskSpec
-from symphony.core.introducing import Introducing
+from symphony.core.peers.introducing import Introducing
 from symphony.testing import (
     NodeScript,
     Scenario,
@@ -80,7 +80,7 @@ def test_a_large_world_is_a_function_of_its_seed():
 
 def test_newcomers_and_news_reach_everybody_in_the_end(monkeypatch):
     """And if neither gossip nor comparing heads works, that is noticed."""
-    from symphony.core.replication import Replication
+    from symphony.core.logs.replication import Replication
 
     scenario = Wish("scale", nodes=50, tasks=1).draw(0)
     assert sum(node.newcomer for node in scenario.nodes) == 1

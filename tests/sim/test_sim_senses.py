@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
-from symphony.core import awards, conductor, journal, remains, verdict, voting, worker
+from symphony.core.beacon import awards
 from symphony.core.inputs import TaskSpec
+from symphony.core.logs import journal
+from symphony.core.owner import worker
 from symphony.core.records import VerdictRecord
-from symphony.core.settling import Settlement
-from symphony.core.task_run import TaskRun
-from symphony.core.vote import tally
+from symphony.core.tasks import conductor, remains
+from symphony.core.tasks.task_run import TaskRun
+from symphony.core.votes import verdict, voting
+from symphony.core.votes.settling import Settlement
+from symphony.core.votes.vote import tally
 from symphony.testing import NodeScript, Scenario, TaskScript, draw, run_seed
 from symphony.testing.engines import AgentScript
 from symphony.testing.faults import Crash, Split
@@ -89,7 +93,7 @@ def test_a_deadline_that_is_ignored(monkeypatch):
 
 
 def test_gossip_that_is_not_made_good_by_comparing_heads(monkeypatch):
-    from symphony.core.replication import Replication
+    from symphony.core.logs.replication import Replication
 
     monkeypatch.setattr(Replication, "compare", lambda self, alive: None)
     monkeypatch.setattr(Replication, "greet", lambda self, peer: None)

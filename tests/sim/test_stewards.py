@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from symphony.core import charges
+from symphony.core.stewards import charges
 from symphony.testing import Scenario, run_batch
 from symphony.testing.batch import run_seed
 from symphony.testing.registry import family

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 import ledger.fork
-from symphony.core.catch_up import CatchUp
 from symphony.core.effects import KeepFork
-from symphony.core.forks import Forks
 from symphony.core.ids import NodeId
-from symphony.core.journal import Journal
+from symphony.core.logs.catch_up import CatchUp
+from symphony.core.logs.forks import Forks
+from symphony.core.logs.journal import Journal
+from symphony.core.logs.own_log import NOTHING, Gate
+from symphony.core.logs.witness import Witness
 from symphony.core.messages import HeadTold
-from symphony.core.own_log import NOTHING, Gate
 from symphony.core.swarm import Swarm
-from symphony.core.witness import Witness
 from symphony.node.unkept import Unkept
 from symphony.testing import draw_storm, run_seed
 

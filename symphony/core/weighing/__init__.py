@@ -3,8 +3,9 @@
 A vote has three parts. *Weights* are fixed before the ballots are opened, from what is known about
 their owners (`reliability`), or come with the ballots (`match`, `confidence`, `ranked`); equal
 votes are the rule `majority`. *Caps* and the discount for agreement then bound what one node, one
-operator, one lineage or one echo of another agent may add. The *tally* is `symphony.core.vote`;
-`stopping` says when it is certified at a level, `prospect` when the rest is not worth asking.
+operator, one lineage or one echo of another agent may add. The *tally* is
+`symphony.core.votes.vote`; `stopping` says when it is certified at a level, `prospect` when the
+rest is not worth asking.
 
 Every rule is one small function in a file of its own, from the same two values (`CastBallot`,
 `Grounds`) to one integer per ballot: parts per million of the heaviest. Arithmetic is on integers

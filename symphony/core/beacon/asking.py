@@ -1,0 +1,98 @@
+"""Whom to ask for bids, and what a bid is worth: the conductor's view of the agents it knows.
+
+Asked are the few that promise most, by the very score that an election would give them, and two
+more by chance, so that newcomers and those that once did badly are heard again. Agents whose
+breaker is open, or whose records claim what is not so (`claims`), are left out, and their bids are
+not heard, unless nobody else can do the work; so are nodes that seem dead (`suspicion`), as long as
+others are left. If better agents are out there than at hand, they are sought (`seeking`), and the
+call goes on without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symphony.core import limits
+from symphony.core.beacon.election import score
+from symphony.core.beacon.match import eligible
+from symphony.core.ids import NodeId
+from symphony.core.peers.directory import Listing
+from symphony.core.records import Candidate, Requirement
+from symphony.core.surroundings import Surroundings
+from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.votes.judges import barred
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Chooses among the agents that a node knows of."""
+
+    around: Surroundings
+
+    def reachable(self, run: TaskRun) -> frozenset[NodeId]:
+        """Who may be asked at all: for a local task nobody but this node, and once as many nodes
+        work on a task as may, nobody but those.
+        """
+        around = self.around
+        if run.spec.privacy == "local":
+            return frozenset({around.me})
+        return around.alive() & {around.me, *run.nodes} if run.nodes_spent else around.alive()
+
+    def fitting(self, run: TaskRun, unit: Unit, needs: Requirement) -> list[tuple[int, Listing]]:
+        """(φ, listing) of all that may own the unit, best first; those who failed it, are
+        excluded or seem dead only if there is nobody else.
+        """
+        around, wall_ms = self.around, self.around.out.wall_ms
+        alive = self.reachable(run)
+        if unit.role == "judge":
+            alive -= barred(run, unit)
+        found = around.directory.fitting(needs, alive - set(unit.avoided), wall_ms)
+        if not found and unit.avoided:
+            unit.avoided.clear()  # attempts are bounded, so this ends
+            found = around.directory.fitting(needs, alive, wall_ms)
+        trusted = [pair for pair in found if not self._excluded(pair[1])]
+        unit.last_resort = not trusted
+        suspects = around.suspects()
+        lively = [pair for pair in trusted or found if pair[1].node not in suspects]
+        return lively or trusted or found
+
+    def _excluded(self, listing: Listing) -> bool:
+        state = self.around.experience.state(listing.node, listing.capability.agent)
+        return state == "excluded" or self.around.claims.refuted(listing)
+
+    def whom(self, run: TaskRun, units: Sequence[Unit]) -> list[NodeId]:
+        """The nodes that promise most for any of these units, and a few at random."""
+        worth: dict[NodeId, int] = {}
+        agents: dict[NodeId, list[Listing]] = {}
+        for unit in units:
+            fitting = self.fitting(run, unit, unit.needs)
+            if run.spec.privacy != "local" and not run.nodes_spent:
+                self.around.seeking.look(unit.needs, fitting, self.around.alive())
+            for fit, listing in fitting:
+                points = fit
+                if run.spec.selection == "learned":
+                    points = self.candidate(run, unit, listing, 0).score
+                worth[listing.node] = max(points, worth.get(listing.node, 0))
+                agents.setdefault(listing.node, []).append(listing)
+        order = sorted(worth, key=lambda node: (-worth[node], node))
+        best, rest = order[: limits.ASKED_BY_MATCH], order[limits.ASKED_BY_MATCH :]
+        extra = self.around.chance.sample(rest, min(limits.ASKED_AT_RANDOM, len(rest)))
+        self.around.claims.look(one for node in (*best, *extra) for one in agents[node])
+        return best + extra
+
+    def hears(self, unit: Unit, listing: Listing) -> bool:
+        """Does a bid of this agent count?"""
+        if not unit.last_resort and self._excluded(listing):
+            return False
+        return eligible(listing.capability, unit.needs)
+
+    def candidate(self, run: TaskRun, unit: Unit, listing: Listing, free: int) -> Candidate:
+        """A bid with its score, and with the evidence that the score stands on."""
+        node, capability, needs = listing.node, listing.capability, unit.needs
+        seen: tuple[int, int, int, int] | None = None
+        if run.spec.selection == "learned":
+            evidence = self.around.experience.evidence(node, capability.agent, needs)
+            seen = None if evidence is None else evidence.counts
+        points = score(run.spec.selection, unit.id, node, capability, needs, seen)
+        return Candidate(node, capability.agent, listing.id, points, free, seen)

@@ -1,0 +1,105 @@
+"""Probing others: ordinary tasks whose answers this node knows already.
+
+To the rest of the swarm a probe is a task like any other: the same beacons, awards, orders and
+entries, with the defaults that users have; its question comes from a manifest's probes or from a
+generated family, fresh each time. Only here it is remembered that the answer is known. When the
+task ends, every last step that gave a result is graded: the known class, or not. An owner that
+failed, or was never asked to the end, is no outcome; and nobody grades its own agents.
+
+Outcomes are written down later, many at a time (`PROBE_FLUSH_MS`), in one entry of kind `probe`:
+so a probe costs the log little, and its owner can't tell it from work while that matters. Elections
+learn from that entry, too (`experience`). The
+rate is bounded here, whatever the edge asks for, and probes give way to users' tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ledger import Kind
+from symphony.core import limits
+from symphony.core.beacon.experience import Experience
+from symphony.core.ids import NodeId
+from symphony.core.inputs import Probe
+from symphony.core.logs.journal import Journal
+from symphony.core.outbox import Outbox
+from symphony.core.records import PROBE, ProbeOutcome, ProbeRecord
+from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.votes.answers import canonical, extract
+from symphony.core.votes.voting import voter_of
+
+
+class Probing:
+    """The probes that this node has out, and the outcomes that wait to be written down."""
+
+    def __init__(self, me: NodeId, journal: Journal, out: Outbox, experience: Experience) -> None:
+        self._me = me
+        self._journal = journal
+        self._out = out
+        self._experience = experience
+        self._answers: dict[bytes, str] = {}
+        self._outcomes: list[ProbeOutcome] = []
+        self._last_ms = -limits.PROBE_EVERY_MS
+        self._since_ms = 0
+
+    def begin(self, probe: Probe, *, busy: bool, others: int) -> bool:
+        """May this probe run now? Then its answer is kept until the task ends."""
+        early = self._out.now_ms - self._last_ms < limits.PROBE_EVERY_MS
+        if busy or early or not others or len(self._answers) >= limits.MAX_PROBES_OUT:
+            return False
+        self._last_ms = self._out.now_ms
+        self._answers[probe.task] = probe.answer
+        return True
+
+    def forget(self, task: bytes) -> None:
+        """It could not be asked."""
+        self._answers.pop(task, None)
+
+    def halt(self) -> None:
+        """Nothing can be written down any more."""
+        self._answers.clear()
+        self._outcomes.clear()
+
+    def known(self, run: TaskRun) -> bool:
+        """Is this task a probe of ours?"""
+        return run.task in self._answers
+
+    def ended(self, run: TaskRun) -> None:
+        """Grade every chain's last result of a probe; other tasks are none of this."""
+        answer = self._answers.pop(run.task, None)
+        if answer is None:
+            return
+        finals = [chain.final for chain in run.chains]
+        if not self._outcomes:
+            self._since_ms = self._out.now_ms
+        self._outcomes += self._graded(run, [u for u in finals if u is not None], answer)
+        if len(self._outcomes) >= limits.MAX_OUTCOMES_PER_ENTRY:
+            self.flush()
+
+    def _graded(self, run: TaskRun, finals: Iterable[Unit], answer: str) -> Iterable[ProbeOutcome]:
+        spec = run.spec
+        wanted = canonical(answer, spec.answer_type)
+        for unit in finals:
+            if unit.state != "done" or unit.award is None or unit.result is None:
+                continue
+            assert unit.record is not None
+            node, agent, skill = voter_of(run, unit.award)
+            said = extract(unit.output, spec.answer_type, spec.choices, cut=unit.record.cut)
+            right = said is not None and canonical(said, spec.answer_type) == wanted
+            if node != self._me:
+                yield ProbeOutcome(node, agent, skill, unit.result.id, right)
+
+    def due(self) -> None:
+        """Asked now and then: has the first outcome waited long enough?"""
+        if self._outcomes and self._out.now_ms - self._since_ms >= limits.PROBE_FLUSH_MS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write down what has gathered."""
+        while self._outcomes:
+            batch = tuple(self._outcomes[: limits.MAX_OUTCOMES_PER_ENTRY])
+            del self._outcomes[: len(batch)]
+            record = ProbeRecord(batch)
+            body = PROBE.encode(record)
+            self._journal.write(Kind.PROBE, body, expires_in_ms=limits.PROBE_LIFETIME_MS)
+            self._experience.graded(record)

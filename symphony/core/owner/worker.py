@@ -1,0 +1,393 @@
+"""The owner's side: bidding for units, doing them, and letting go in time.
+
+A node bids with each of its agents that may own a unit, says how busy they are and how long units
+took them lately, and nothing about how good they are. Work is accepted only with the award that
+grants it, a ledger entry signed by the conductor that names this node and agent. Epochs fence: of
+one unit, only the highest award seen is worked on. While it works the owner renews its lease;
+without an acknowledgement for 0.9 lease it aborts, because by then somebody else may own the unit.
+
+Work may also come ahead, for the moment when the output that it lacks is made here (`held`).
+
+A result that was handed over is kept for a while: a conductor that was restarted, or that never got
+it, sends the same work again and gets the same answer.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import assert_never
+
+from ledger import Kind
+from symphony.core import limits
+from symphony.core.beacon.lease import owner_until_ms, renew_every_ms
+from symphony.core.beacon.match import eligible
+from symphony.core.beacon.pace import Pace
+from symphony.core.effects import CancelWork, Reject, StartWork
+from symphony.core.ids import Epoch, NodeId, UnitId, salted_digest
+from symphony.core.inputs import WorkDone, WorkFailed, WorkMoved
+from symphony.core.logs.journal import Journal
+from symphony.core.messages import (
+    Beacon,
+    Bid,
+    Bids,
+    Done,
+    ForOwner,
+    Progress,
+    Refused,
+    Renewed,
+    Stop,
+    Work,
+    encode_order,
+)
+from symphony.core.outbox import Outbox
+from symphony.core.owner.held import Held, Job
+from symphony.core.owner.mandates import mandate
+from symphony.core.owner.results import unusable
+from symphony.core.peers.directory import Directory, Listing
+from symphony.core.records import RESULT, ResultRecord
+from symphony.core.timers import OwnerLetsGo, Renew
+
+
+class Worker:
+    """All the work that this node's agents do for the swarm, itself included."""
+
+    def __init__(self, me: NodeId, journal: Journal, directory: Directory, out: Outbox) -> None:
+        self._me = me
+        self._journal = journal
+        self._directory = directory
+        self._out = out
+        self._agents: tuple[str, ...] = ()
+        self._jobs: dict[UnitId, Job] = {}
+        self._waiting: dict[str, deque[UnitId]] = {}
+        self._fences: dict[tuple[NodeId, UnitId], Epoch] = {}
+        self._pace = Pace()
+        self._held = Held()
+        self._handed_over: OrderedDict[tuple[NodeId, UnitId, Epoch], Done] = OrderedDict()
+
+    # --- bidding ------------------------------------------------------------------------------
+
+    def host(self, agents: tuple[str, ...]) -> None:
+        """The agents that this node hosts now, by name."""
+        self._agents = agents
+        for agent in agents:
+            self._waiting.setdefault(agent, deque())
+
+    @property
+    def running(self) -> int:
+        return sum(job.running for job in self._jobs.values())
+
+    @property
+    def queued(self) -> int:
+        return len(self._jobs) - self.running
+
+    @property
+    def slots(self) -> int:
+        return sum(listing.capability.concurrency for listing in self._hosted())
+
+    def _hosted(self) -> list[Listing]:
+        found = (self._directory.get(self._me, agent) for agent in self._agents)
+        return [listing for listing in found if listing is not None]
+
+    def _busy(self, agent: str) -> int:
+        return sum(job.award.agent == agent for job in self._jobs.values())
+
+    def heard(self, peer: NodeId, message: ForOwner) -> None:
+        """A conductor speaks."""
+        match message:
+            case Renewed():
+                self.renewed(peer, message)
+            case Beacon():
+                self.answer(peer, message)
+            case Work():
+                self.take(peer, message)
+            case Stop():
+                self.stop(peer, message)
+            case _:
+                assert_never(message)
+
+    def answer(self, peer: NodeId, beacon: Beacon) -> None:
+        """Bid for what our agents may own; an empty answer says no at once."""
+        if beacon.conductor != peer:
+            self._out.do(Reject(peer, "beacon: not by its conductor"))
+            return
+        bids: list[Bid] = []
+        for call in beacon.calls:
+            fitting = [
+                listing
+                for listing in self._hosted()
+                if eligible(listing.capability, call.requirement)
+                and (call.requirement.privacy != "local" or peer == self._me)
+            ]
+            for listing in fitting[: limits.MAX_BIDS_PER_NODE]:
+                agent = listing.capability.agent
+                free = max(0, listing.capability.concurrency - self._busy(agent))
+                queued = len(self._waiting[agent])
+                if free == 0 and queued >= limits.MAX_QUEUE_PER_AGENT:
+                    continue
+                known_ms = self._pace.own_ms(self._me, agent, call.requirement.role) or 0
+                turns = 1 if free else 2 + queued // listing.capability.concurrency
+                bids.append(Bid(call.unit, agent, listing.id, free, queued, known_ms * turns))
+        self._out.send(peer, Bids(beacon.beacon, tuple(bids)))
+
+    # --- working ------------------------------------------------------------------------------
+
+    def take(self, peer: NodeId, work: Work) -> None:
+        """Check the award and start, or queue, the work; otherwise say why not."""
+        found = mandate(self._journal, peer, work)
+        if isinstance(found, str):
+            self._out.send(peer, Refused(work.unit, work.epoch, found))
+            return
+        deadline_ms = self._out.now_ms + work.deadline_ms
+        job = Job(peer, found, work.order, work.salt, deadline_ms)
+        if self._held.stopped(peer, job.unit, job.epoch):
+            return
+        self._held.drop(peer, job.unit, job.epoch)
+        if work.after is not None:
+            self._hold(job, UnitId(work.after))
+            return
+        if job.epoch == self._fences.get((job.origin, job.unit), 0):
+            self._repeated(job)
+            return
+        wrong = self._queue(job)
+        if wrong:
+            self._out.send(peer, Refused(job.unit, job.epoch, wrong))
+
+    def _hold(self, job: Job, after: UnitId) -> None:
+        """Keep work that came ahead. If it can't be kept it is sent again when its turn comes."""
+        waited_for = self._jobs.get(after)
+        if waited_for is not None and waited_for.conductor == job.conductor:
+            self._held.put(job, after)
+
+    def _go_on(self, done: Job, output: str) -> tuple[UnitId, ...]:
+        """Begin what waited for this output; the units that were begun."""
+        jobs = list(self._held.take(done.unit, output))
+        return tuple(job.unit for job in jobs if not self._queue(job))
+
+    def _queue(self, job: Job) -> str:
+        """Start the job as soon as its agent has a free slot; or say why not."""
+        unit, epoch, award = job.unit, job.epoch, job.award
+        if epoch <= self._fences.get((job.origin, unit), 0):
+            return "a newer award of this unit is known"
+        if unit in self._jobs and self._jobs[unit].origin != job.origin:
+            return "this unit is another conductor's"
+        self._fence(job.origin, unit, epoch)
+        listing = self._directory.get(self._me, award.agent)
+        if listing is None or award.agent not in self._agents:
+            return "no such agent here"
+        queue = self._waiting[award.agent]
+        if len(queue) >= limits.MAX_QUEUE_PER_AGENT:
+            return "the queue is full"
+        job.until_ms = owner_until_ms(self._out.now_ms, award.lease_ms)
+        self._jobs[unit] = job
+        self._out.timer(Renew(unit, epoch), renew_every_ms(award.lease_ms))
+        self._out.timer(OwnerLetsGo(unit, epoch), job.until_ms - self._out.now_ms)
+        queue.append(unit)
+        self._start(award.agent, listing)
+        return ""
+
+    def _repeated(self, again: Job) -> None:
+        """The same award again: a copy made on its way, or a conductor that was restarted, or has
+        taken over from another, and wants to know how it stands.
+        """
+        peer, unit, epoch = again.conductor, again.unit, again.epoch
+        done = self._handed_over.get((again.origin, unit, epoch))
+        job = self._current(unit, epoch)
+        if done is not None:
+            self._out.send(peer, done)
+        elif job is not None:
+            job.conductor = peer
+        else:
+            self._out.send(peer, Refused(unit, epoch, "this award was let go of", begun=True))
+
+    def _fence(self, origin: NodeId, unit: UnitId, epoch: Epoch) -> None:
+        """Remember the highest epoch of a unit, and drop what an older one was doing.
+
+        Nobody can fence off a unit of somebody else's task (`mandates`).
+        """
+        old = self._jobs.get(unit)
+        if old is not None:
+            self._drop(old)
+        self._fences[origin, unit] = epoch
+        while len(self._fences) > limits.MAX_FENCES:
+            del self._fences[next(iter(self._fences))]
+
+    def _start(self, agent: str, listing: Listing | None = None) -> None:
+        """Start queued work as long as the agent has a free slot."""
+        listing = listing or self._directory.get(self._me, agent)
+        slots = listing.capability.concurrency if listing else 0
+        queue = self._waiting[agent]
+        busy = sum(job.running and job.award.agent == agent for job in self._jobs.values())
+        while queue and busy < slots:
+            job = self._jobs.get(queue.popleft())
+            if job is None:
+                continue
+            job.running = True
+            busy += 1
+            own = job.conductor == self._me
+            self._out.do(StartWork(job.unit, job.epoch, agent, job.order, job.deadline_ms, own))
+
+    def moved(self, moved: WorkMoved) -> None:
+        """New text: it travels with the next renewal, or soon after the last one."""
+        job = self._current(moved.unit, moved.epoch)
+        if job is None:
+            return
+        job.text = (job.text + _as_text(moved.text))[-limits.MAX_PROGRESS_CHARS :]
+        if self._out.now_ms - job.spoke_ms >= limits.PROGRESS_EVERY_MS:
+            self._speak(job)
+
+    def done(self, done: WorkDone) -> None:
+        """Commit to the output in the own log, then hand it over; one of no use is a failure."""
+        job = self._current(done.unit, done.epoch)
+        if job is None:
+            return
+        useless = unusable(job.order.role, done.output)
+        if useless:
+            self.failed(WorkFailed(done.unit, done.epoch, useless, done.elapsed_ms))
+            return
+        self._pace.learn(self._me, job.award.agent, job.order.role, _as_count(done.elapsed_ms))
+        output = _as_text(done.output).encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
+        del self._jobs[job.unit]
+        begun = self._go_on(job, output)
+        record = ResultRecord(
+            task=job.task,
+            unit=job.unit,
+            epoch=job.epoch,
+            award=job.award_id,
+            agent=job.award.agent,
+            status="ok",
+            input=salted_digest("input", job.salt, encode_order(job.order)),
+            output=salted_digest("output", job.salt, output.encode()),
+            model=_as_text(done.model)[:64] or "unknown",
+            engine=_as_text(done.engine)[:64] or "unknown",
+            seed=job.order.seed,
+            prompt_tokens=_as_count(done.prompt_tokens),
+            completion_tokens=_as_count(done.completion_tokens),
+            elapsed_ms=_as_count(done.elapsed_ms),
+            logprob_milli=_as_logprob(done.logprob_milli),
+            cut=done.cut,
+        )
+        self._hand_over(job, record, output, begun)
+
+    def failed(self, failed: WorkFailed) -> None:
+        """A typed failure is a result too: it is logged, and the next bidder gets the unit."""
+        job = self._current(failed.unit, failed.epoch)
+        if job is None:
+            return
+        self._forget(job)
+        listing = self._directory.get(self._me, job.award.agent)
+        record = ResultRecord(
+            task=job.task,
+            unit=job.unit,
+            epoch=job.epoch,
+            award=job.award_id,
+            agent=job.award.agent,
+            status="failed",
+            input=salted_digest("input", job.salt, encode_order(job.order)),
+            output=salted_digest("output", job.salt, b""),
+            model=listing.capability.model if listing else "unknown",
+            engine=listing.capability.engine if listing else "unknown",
+            seed=job.order.seed,
+            prompt_tokens=0,
+            completion_tokens=0,
+            elapsed_ms=_as_count(failed.elapsed_ms),
+            reason=_as_text(failed.reason)[:300],
+        )
+        self._hand_over(job, record, "", ())
+
+    def _hand_over(
+        self, job: Job, record: ResultRecord, output: str, begun: tuple[UnitId, ...]
+    ) -> None:
+        self._start(job.award.agent)  # nothing that is said now is waited for
+        refs = (job.award_id,)
+        entry = self._journal.write(Kind.RESULT, RESULT.encode(record), refs=refs)
+        done = Done(entry.encode(), job.unit, job.epoch, output, begun)
+        self._out.send(job.conductor, done)
+        self._handed_over[job.origin, job.unit, job.epoch] = done
+        while len(self._handed_over) > limits.MAX_HANDED_OVER:
+            self._handed_over.popitem(last=False)
+
+    # --- leases -------------------------------------------------------------------------------
+
+    def renew(self, timer: Renew) -> None:
+        job = self._current(timer.unit, timer.epoch)
+        if job is not None:
+            self._speak(job)
+            self._out.timer(timer, renew_every_ms(job.award.lease_ms))
+
+    def _speak(self, job: Job) -> None:
+        job.renewals += 1
+        job.spoke_ms = self._out.now_ms
+        job.sent_ms[job.renewals] = self._out.now_ms
+        while len(job.sent_ms) > limits.MAX_OPEN_RENEWALS:
+            del job.sent_ms[next(iter(job.sent_ms))]
+        text, job.text = job.text, ""
+        self._out.send(job.conductor, Progress(job.unit, job.epoch, job.renewals, text))
+
+    def renewed(self, peer: NodeId, renewed: Renewed) -> None:
+        job = self._current(UnitId(renewed.unit), Epoch(renewed.epoch))
+        if job is None or job.conductor != peer:
+            return
+        sent_ms = job.sent_ms.pop(renewed.number, None)
+        if sent_ms is not None:
+            job.until_ms = max(job.until_ms, owner_until_ms(sent_ms, job.award.lease_ms))
+
+    def let_go(self, timer: OwnerLetsGo) -> None:
+        """The lease ran out unless a renewal was acknowledged since the timer was set."""
+        job = self._current(timer.unit, timer.epoch)
+        if job is None:
+            return
+        if self._out.now_ms < job.until_ms:
+            self._out.timer(timer, job.until_ms - self._out.now_ms)
+            return
+        self._drop(job)
+
+    def stop(self, peer: NodeId, stop: Stop) -> None:
+        self._held.drop(peer, UnitId(stop.unit), Epoch(stop.epoch))
+        job = self._current(UnitId(stop.unit), Epoch(stop.epoch))
+        if job is not None and job.conductor == peer:
+            self._drop(job)
+        elif job is None and self._fences.get((peer, UnitId(stop.unit)), 0) < stop.epoch:
+            self._held.stop(peer, UnitId(stop.unit), Epoch(stop.epoch))
+
+    def halt(self) -> None:
+        """Our log can't be written to any more: no result could be handed over."""
+        for job in list(self._jobs.values()):
+            self._abort(job)
+        self._jobs.clear()
+        self._held.clear()
+        for queue in self._waiting.values():
+            queue.clear()
+
+    def _forget(self, job: Job) -> None:
+        """It will have no output here."""
+        del self._jobs[job.unit]
+        self._held.forget(job.unit)
+
+    def _drop(self, job: Job) -> None:
+        self._forget(job)
+        self._abort(job)
+        self._start(job.award.agent)
+
+    def _abort(self, job: Job) -> None:
+        if job.running:
+            self._out.do(CancelWork(job.unit, job.epoch))
+        elif job.unit in self._waiting[job.award.agent]:
+            self._waiting[job.award.agent].remove(job.unit)
+
+    def _current(self, unit: UnitId, epoch: Epoch) -> Job | None:
+        job = self._jobs.get(unit)
+        return job if job is not None and job.epoch == epoch else None
+
+
+def _as_text(text: str) -> str:
+    """What an engine wrote, with lone surrogates replaced: they have no bytes to be signed."""
+    return text.encode(errors="replace").decode()
+
+
+def _as_count(number: int) -> int:
+    """What an engine counted, within the bounds of a record."""
+    return min(max(number, 0), 2**32 - 1)
+
+
+def _as_logprob(milli: int | None) -> int | None:
+    return None if milli is None else min(max(milli, -1_000_000), 0)

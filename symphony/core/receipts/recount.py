@@ -1,0 +1,292 @@
+"""The vote of a receipt, run again from what its entries say.
+
+By now every entry is known to be signed, every owner to be elected, every opened text to be the one
+that its owner committed to (`receipt`). What is left is the vote: each ballot stands on its chain's
+last result, its answer is found again in the text, its agent and skill are those of the award; the
+weights are computed anew from the cited evidence, the tally, the settlement and its certificate
+follow from them (`settling`), and so does the winner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from ledger import Entry
+from ledger.clock import physical_ms
+from symphony.core.beacon.match import best_skill, match
+from symphony.core.ids import EntryId, NodeId, UnitId, salted_digest, short
+from symphony.core.messages import encode_order
+from symphony.core.receipts.report import CheckedBallot
+from symphony.core.records import (
+    Awaited,
+    Award,
+    Ballot,
+    Capability,
+    ResultRecord,
+    TaskRecord,
+    VerdictRecord,
+)
+from symphony.core.tasks.plan import BadPlan, parse_plan
+from symphony.core.votes.answers import canonical, extract
+from symphony.core.votes.comparison import comparison_order, comparisons_in, pair_in
+from symphony.core.votes.evidence import Skilled, counts_at, is_evidence
+from symphony.core.votes.grounds import AWAITING, EVIDENT, agent_key, grounds_of
+from symphony.core.votes.settling import Ballots, Cast, Settlement, is_answered, settle
+from symphony.core.weighing import VERSION, CastBallot, Comparison, Grounds, effective_milli
+from symphony.errors import ReceiptInvalid
+
+
+def refuse(text: str) -> NoReturn:
+    raise ReceiptInvalid(text, hint="ask the conductor of the task for the original file")
+
+
+@dataclass(slots=True)
+class Checked:
+    """What of a receipt was found to hold so far."""
+
+    salt: bytes
+    prompt: str
+    awards: dict[tuple[UnitId, int], Award] = field(default_factory=dict)
+    capabilities: dict[EntryId, tuple[NodeId, Capability]] = field(default_factory=dict)
+    results: dict[EntryId, tuple[Entry, ResultRecord]] = field(default_factory=dict)
+    texts: dict[str, tuple[EntryId, str, Award]] = field(default_factory=dict)
+    salts: dict[str, bytes] = field(default_factory=dict)
+    evidence: list[Entry] = field(default_factory=list)
+    claimed_tokens: int = 0
+
+    def class_digest(self, key: str) -> bytes:
+        return salted_digest("answer", self.salt, key.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """A vote that holds: the answer, if there is one, and what every ballot was worth."""
+
+    answer: str | None
+    ballots: tuple[CheckedBallot, ...]
+    effective_milli: int
+
+
+def recount(checked: Checked, first: Entry, task: TaskRecord, verdict: VerdictRecord) -> Recount:
+    """Run the vote again. Raises `ReceiptInvalid` naming what does not hold."""
+    if verdict.task != task.task or verdict.rule != task.rule:
+        refuse("the verdict is for another task or rule")
+    if verdict.version != VERSION:
+        refuse(f"its weights are of version {verdict.version}, this program knows {VERSION}")
+    if verdict.tokens > min(task.budget_tokens, checked.claimed_tokens):
+        refuse("more tokens were spent than the budget or the results allow")
+    chains = [ballot.chain for ballot in verdict.ballots]
+    if len(set(chains)) != len(chains):
+        refuse("a chain voted twice")
+    cast = [_ballot(checked, task, ballot) for ballot in verdict.ballots]
+    awaited = [_awaited(checked, task, item) for item in verdict.awaited]
+    if len({*chains, *(a.chain for a in verdict.awaited)}) != len(chains) + len(awaited):
+        refuse("a chain is awaited that has voted, or is awaited twice")
+    for chain in verdict.blank:
+        _blank(checked, task, chain)
+    _chains(task, verdict, chains)
+    _evidence(checked, first, verdict)
+    said = _judged(checked, task, [item.ballot for _, item in cast])
+    voters = [voter for voter, _ in (*cast, *awaited, *said)]
+    at_ms = physical_ms(first.hlc)
+    cited = checked.evidence if task.rule in EVIDENT else []
+    words = tuple(word for _, both in said for word in both)
+    grounds = grounds_of(task.rule, cited, voters, at_ms, words)
+    known = Ballots(
+        chains=task.chains,
+        cast=tuple(item for _, item in cast),
+        outstanding=verdict.outstanding,
+        drawn=verdict.drawn,
+        awaited=tuple(item for _, item in awaited),
+    )
+    vote = settle(task.rule, known, task.alpha, grounds)
+    return _result(checked, task, verdict, vote, known, grounds)
+
+
+def _result(
+    checked: Checked,
+    task: TaskRecord,
+    verdict: VerdictRecord,
+    vote: Settlement,
+    known: Ballots,
+    grounds: Grounds,
+) -> Recount:
+    """Does the verdict say what the vote gave?"""
+    for ballot, found in zip(verdict.ballots, vote.votes, strict=True):
+        if ballot.weight != found.weight:
+            refuse(f"ballot {ballot.chain} weighs {found.weight}, not {ballot.weight}")
+    e_milli = min(vote.certificate.e_milli, 2**32 - 1)
+    if (verdict.settled, verdict.e_milli) != (vote.state, e_milli):
+        refuse(f"the vote was {vote.state} with e-value {e_milli}/1000, not as the verdict says")
+    _outcome(task, verdict, vote)
+    answered = verdict.outcome in ("answered", "not_certified")
+    winner = checked.class_digest(vote.classes[0].key) if answered else None
+    if verdict.winner != winner:
+        refuse("the winner is not the one that the ballots elect")
+    ballots = tuple(
+        CheckedBallot(
+            ballot.chain,
+            NodeId(ballot.owner),
+            checked.results[EntryId(ballot.result)][1].model,
+            found.answer,
+            found.weight,
+        )
+        for ballot, found in zip(verdict.ballots, vote.votes, strict=True)
+    )
+    answer = vote.classes[0].answer if answered else None
+    worth = effective_milli([cast.ballot for cast in known.cast], vote.weights, grounds)
+    return Recount(answer, ballots, worth)
+
+
+def _outcome(task: TaskRecord, verdict: VerdictRecord, vote: Settlement) -> None:
+    over = is_answered(vote.state, task.alpha)
+    fitting = {
+        "answered": over,
+        "not_certified": bool(vote.classes) and not over,
+        "failed": not vote.classes and not verdict.outstanding,
+        "expired": not vote.classes,
+        "cancelled": True,
+    }
+    if not fitting[verdict.outcome]:
+        count = len(vote.votes)
+        refuse(f"a task with {count} ballots, {vote.state}, did not end as {verdict.outcome!r}")
+
+
+def _chains(task: TaskRecord, verdict: VerdictRecord, voted: Sequence[int]) -> None:
+    """Do the numbers of chains that voted, are out and were drawn go together?"""
+    if voted != sorted(voted) or (voted and voted[-1] >= task.chains):
+        refuse("the ballots are not in the order of the task's chains")
+    if len(voted) + verdict.outstanding > task.chains:
+        refuse("more chains voted or were out than the task has")
+    if len(verdict.awaited) > verdict.outstanding:
+        refuse("more chains are awaited than were out")
+    if verdict.drawn > task.chains or (verdict.outstanding and verdict.drawn == task.chains):
+        refuse("chains count as drawn that had not ended")
+    if verdict.drawn + verdict.outstanding > task.chains:
+        refuse("chains count as drawn that had not ended")
+
+
+def _evidence(checked: Checked, first: Entry, verdict: VerdictRecord) -> None:
+    """Are these the entries that the verdict cites, all from before the task?"""
+    if tuple(entry.id for entry in checked.evidence) != verdict.evidence:
+        refuse("the evidence is not the one that the verdict names")
+    if len(set(verdict.evidence)) != len(verdict.evidence):
+        refuse("a piece of evidence is there twice")
+    if verdict.evidence and verdict.rule not in EVIDENT:
+        refuse(f"the rule {verdict.rule} does not go by evidence")
+    at_ms = physical_ms(first.hlc)
+    for entry in checked.evidence:
+        if not is_evidence(entry) or entry.body is None:
+            refuse(f"entry {short(entry.id)} is no evidence")
+        if entry.hlc >= first.hlc or not counts_at(entry, at_ms):
+            refuse(f"the evidence {short(entry.id)} is not from the time before the task")
+
+
+def _ballot(checked: Checked, task: TaskRecord, ballot: Ballot) -> tuple[Skilled, Cast]:
+    steps = _steps(checked, ballot.chain)
+    result, text, award = checked.texts[steps[-1]]
+    if result != ballot.result or award.owner != ballot.owner:
+        refuse(f"ballot {ballot.chain} does not stand on its chain's last result")
+    voter = _voter(checked, award)
+    if (ballot.agent, ballot.skill) != voter[1:]:
+        refuse(f"ballot {ballot.chain} names another agent or skill than its award")
+    record = checked.results[EntryId(ballot.result)][1]
+    answer = extract(text, task.answer_type, task.choices, cut=record.cut)
+    if answer is None:
+        refuse(f"ballot {ballot.chain} stands on an output without an answer")
+    key = canonical(answer, task.answer_type)
+    if ballot.answer != checked.class_digest(key):
+        refuse(f"ballot {ballot.chain} is counted for another answer")
+    scores = [_match(checked, checked.texts[step][2]) for step in steps]
+    known = checked.capabilities[EntryId(award.capability)][1]
+    cast = CastBallot(
+        chain=ballot.chain,
+        key=key,
+        agent=agent_key(voter[0], voter[1]),
+        node=voter[0].hex(),
+        operator=known.operator or "",
+        lineage=known.lineage,
+        match_ppm=sum(scores) // len(scores),
+        logprob_milli=record.logprob_milli,
+    )
+    return voter, Cast(cast, answer)
+
+
+def _awaited(checked: Checked, task: TaskRecord, item: Awaited) -> tuple[Skilled, CastBallot]:
+    """The owner of the last step of a chain that was still out."""
+    award = checked.awards.get((UnitId(item.unit), item.epoch))
+    if award is None or not award.name.startswith(f"step/{item.chain}/"):
+        refuse(f"chain {item.chain} is awaited without an award of its last step")
+    if task.rule not in AWAITING:
+        refuse(f"the rule {task.rule} does not wait for owners")
+    voter = _voter(checked, award)
+    known = checked.capabilities[EntryId(award.capability)][1]
+    who = agent_key(voter[0], voter[1]), voter[0].hex(), known.operator or "", known.lineage
+    return voter, CastBallot(item.chain, "", *who)
+
+
+def _judged(
+    checked: Checked, task: TaskRecord, ballots: Sequence[CastBallot]
+) -> list[tuple[Skilled, tuple[Comparison, ...]]]:
+    """What judges said, who saw just the two outputs that voted, and gave neither answer."""
+    key_of = {ballot.chain: ballot.key for ballot in ballots}
+    found = []
+    for name in sorted(name for name in checked.texts if name.startswith("judge/")):
+        result, output, award = checked.texts[name]
+        pair = pair_in(name)
+        if task.rule != "ranked" or not set(pair) <= key_of.keys():
+            refuse(f"{name} compares answers that were not to be compared")
+        seen = [checked.texts[_steps(checked, chain)[-1]][1] for chain in pair]
+        order = comparison_order(checked.prompt, UnitId(award.unit), *seen)
+        given = salted_digest("input", checked.salts[name], encode_order(order))
+        if checked.results[result][1].input != given:
+            refuse(f"the judge of {name} was shown something else")
+        keys = {key_of[chain] for chain in pair}
+        node = NodeId(award.owner).hex()
+        if any(ballot.node == node for ballot in ballots if ballot.key in keys):
+            refuse(f"the judge of {name} gave one of the two answers")
+        voter = _voter(checked, award)
+        words = comparisons_in(name, output, agent_key(voter[0], voter[1]), node)
+        if not words:
+            refuse(f"the judge of {name} did not say which answer is better")
+        found.append((voter, words))
+    return found
+
+
+def _blank(checked: Checked, task: TaskRecord, chain: int) -> None:
+    """A chain that is said to have ended without an answer: its last owner is blamed for it."""
+    result, text, award = checked.texts[_steps(checked, chain)[-1]]
+    cut = checked.results[result][1].cut
+    if extract(text, task.answer_type, task.choices, cut=cut) is not None:
+        refuse(f"the output of {award.name} holds an answer")
+
+
+def _steps(checked: Checked, chain: int) -> list[str]:
+    """The names of a chain's steps, the last one last, all with an accepted result."""
+    names = [name for name in checked.texts if name.startswith(f"step/{chain}/")]
+    skills: dict[str, str | None] = {f"step/{chain}/s1": None}
+    plan = checked.texts.get(f"plan/{chain}")
+    if plan is not None:
+        try:
+            steps = parse_plan(plan[1]).steps
+        except BadPlan:
+            steps = ()  # a chain without a usable plan answers directly, in one step
+        if steps:
+            skills = {f"step/{chain}/{step.id}": step.skill for step in steps}
+    if sorted(names) != sorted(skills):
+        refuse(f"chain {chain} voted without all steps of its plan")
+    for name, skill in skills.items():
+        if skill not in (None, checked.texts[name][2].requirement.skill):
+            refuse(f"{name} was called for with another skill than its plan's")
+    return list(skills)
+
+
+def _voter(checked: Checked, award: Award) -> Skilled:
+    capability = checked.capabilities[EntryId(award.capability)][1]
+    return NodeId(award.owner), award.agent, best_skill(capability, award.requirement)
+
+
+def _match(checked: Checked, award: Award) -> int:
+    return match(checked.capabilities[EntryId(award.capability)][1], award.requirement)

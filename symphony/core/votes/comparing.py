@@ -1,0 +1,44 @@
+"""The judges of a running task: under the rule `ranked`, answers that differ are compared.
+
+    all chains have ended, and answers differ ─► comparisons ─► weights ─► verdict
+
+Judges are elected and paid like everybody else who works for a task. Nobody judges an answer that
+its own node gave, nor the same pair twice; where nobody is left to judge, the vote stands as it is,
+which is the plain majority. A comparison that fails is missed and nothing more.
+"""
+
+from __future__ import annotations
+
+from symphony.core import limits
+from symphony.core.beacon.calls import Calls
+from symphony.core.owner.prompts import JUDGE_SKILL
+from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.votes.comparison import pair_in, pairs_to_compare, unit_name
+from symphony.core.votes.judges import judges
+from symphony.core.votes.settling import Settlement
+
+
+def under_way(run: TaskRun, vote: Settlement, calls: Calls) -> bool:
+    """Is there still a judge to wait for? The judges are called the first time it is asked."""
+    if run.rule != "ranked" or run.outstanding:
+        return False
+    if not run.judging:
+        run.judging = True
+        units = _units(run, vote, calls)
+        calls.call(run, units)
+    return not run.ended and any(unit.state in ("calling", "working") for unit in judges(run))
+
+
+def _units(run: TaskRun, vote: Settlement, calls: Calls) -> list[Unit]:
+    """The comparisons to call for: each pair by two judges, to the second the other way round."""
+    made: list[Unit] = []
+    for pair in pairs_to_compare(vote.classes):
+        for shown in (pair, pair[::-1])[: limits.JUDGES_PER_PAIR]:
+            number = len(made)
+            name = unit_name(number, shown)
+            unit = Unit(run.task, name, limits.MAX_CHAINS + number, "judge", JUDGE_SKILL)
+            able = {listing.node for listing in calls.able(run, unit)}
+            same = sum(set(pair_in(other.name)) == set(pair) for other in made)
+            if len(able) > same:
+                made.append(run.add_unit(unit))
+    return made

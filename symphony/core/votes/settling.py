@@ -1,0 +1,161 @@
+"""Is the vote over, and what does each ballot weigh? One pure function, run by the conductor after
+every ballot and by the reader of a receipt once more.
+
+Weights come from `weighing`. Under `match` and `majority` a ballot's weight is its own business,
+and one that is still out weighs a full one at most. Under `reliability` the weights hang together,
+but not on the answers: as soon as the owners of all ballots that are out are elected (`awaited`),
+everybody's weight is fixed. Under `confidence` and `ranked` nothing is known beforehand.
+
+    exact       what is out can't change the winner, or even draw level
+    certified   at level α it has most votes among the task's chains (`weighing.stopping`): one
+                chain, one draw, in the order of their numbers
+    tied        all chains have ended, and two answers are level; the order of `vote.tally` decides
+    enough      none of these, but the rest is not worth its calls (`weighing.prospect`); only for
+                tasks with a level, which then end without a certificate
+    open        none of these yet
+
+Certificate and prospect count chains, not weights. The certificate is about the chains of this
+task as its conductor draws them, each as if like the one before; as later elections prefer owners
+and lineages that no earlier chain has, they are not quite. It does not say that the answer is
+right. The prospect is asked for only where weights are about even, so that heads decide.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symphony.core.records import Rule, Settled
+from symphony.core.votes.vote import Class, Vote, decided, tally
+from symphony.core.weighing import (
+    FULL_WEIGHT,
+    OPEN,
+    CastBallot,
+    Certificate,
+    Grounds,
+    certify,
+    enough,
+    even,
+    weigh,
+)
+
+_OWN_WEIGHT: frozenset[Rule] = frozenset({"match", "majority"})
+"""Rules under which a ballot's weight depends on nothing but its own chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """A ballot as it is weighed, with its answer as it was written."""
+
+    ballot: CastBallot
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ballots:
+    """All that is known of one task's vote. `outstanding` chains have neither voted nor failed;
+    `awaited` are those of them whose last owner is elected, with empty keys. The first `drawn`
+    chains, by number, have ended.
+    """
+
+    chains: int
+    cast: tuple[Cast, ...]
+    outstanding: int
+    drawn: int
+    awaited: tuple[CastBallot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Where the vote stands: the votes with their weights, their classes, winner first."""
+
+    votes: tuple[Vote, ...]
+    classes: tuple[Class, ...]
+    state: Settled
+    certificate: Certificate
+
+    @property
+    def weights(self) -> list[int]:
+        return [vote.weight for vote in self.votes]
+
+
+def settle(rule: Rule, known: Ballots, alpha_ppm: int, grounds: Grounds) -> Settlement:
+    """Weigh the ballots, add them up, and say whether the vote is over."""
+    ballots = [cast.ballot for cast in known.cast]
+    weights = weigh(rule, [*ballots, *known.awaited], grounds)
+    votes = tuple(
+        Vote(cast.ballot.chain, cast.ballot.key, cast.answer, weight)
+        for cast, weight in zip(known.cast, weights, strict=False)
+    )
+    most = _most_to_come(rule, known, sum(weights[len(ballots) :]))
+    return standing(votes, known, most, alpha_ppm)
+
+
+def is_answered(state: Settled, alpha_ppm: int) -> bool:
+    """May the leader of a vote be called the answer? Where a level was asked for, a tie is none."""
+    return state in ("exact", "certified") or (state == "tied" and not alpha_ppm)
+
+
+def standing(
+    votes: tuple[Vote, ...], known: Ballots, most: int | None, alpha_ppm: int
+) -> Settlement:
+    """Is a vote over? `most` is what the ballots that are out can weigh; None if nobody knows."""
+    classes = tuple(tally(votes))
+    draws = _draws(known)
+    certificate = certify(draws, known.chains, alpha_ppm) if alpha_ppm else OPEN
+    state: Settled = "open"
+    if not classes:
+        return Settlement(votes, classes, state, certificate)
+    leader = classes[0].key
+    if most is not None and decided(classes, most):
+        state = "exact"
+    elif certificate.state == "certified" and certificate.key == leader:
+        state = "certified"
+    elif not known.outstanding:
+        state = "tied"
+    elif alpha_ppm and _enough(draws, known, votes, leader, alpha_ppm):
+        state = "enough"
+    return Settlement(votes, classes, state, certificate)
+
+
+def _most_to_come(rule: Rule, known: Ballots, awaited: int) -> int | None:
+    if not known.outstanding:
+        return 0
+    if rule in _OWN_WEIGHT:
+        return known.outstanding * FULL_WEIGHT
+    if rule == "reliability" and len(known.awaited) == known.outstanding:
+        return awaited
+    return None
+
+
+def _enough(
+    draws: Sequence[str | None], known: Ballots, votes: Sequence[Vote], leader: str, alpha_ppm: int
+) -> bool:
+    if len(draws) == known.chains or not even([vote.weight for vote in votes]):
+        return False
+    return enough(draws, known.chains, leader, alpha_ppm)
+
+
+def _draws(known: Ballots) -> list[str | None]:
+    """The classes of the chains that have ended, by number."""
+    key_of = {cast.ballot.chain: cast.ballot.key for cast in known.cast}
+    return [key_of.get(chain) for chain in range(known.drawn)]
+
+
+def next_wave(known: Ballots, alpha_ppm: int) -> int:
+    """How many more chains to begin: the fewest that could certify the answer that leads, were all
+    of them for it. All of the rest if none could, and without a level.
+    """
+    rest = known.chains - known.drawn
+    draws = _draws(known)
+    if not alpha_ppm:
+        return rest
+    if certify(draws, known.chains, alpha_ppm).state != "open":
+        return rest  # another answer than the one that leads by weight: nothing more is certified
+    heads = Counter(key for key in draws if key is not None)
+    leader = max(heads, key=lambda key: (heads[key], key), default="")
+    for more in range(1, rest):
+        if certify([*draws, *[leader] * more], known.chains, alpha_ppm).state != "open":
+            return more
+    return rest
