@@ -27,6 +27,7 @@ class Machine:
 
     def __init__(self, home: Path, engine_url: str) -> None:
         self._env = {k: v for k, v in os.environ.items() if not k.startswith("SYMPHONY_")}
+        self._env.pop("PYTHONUNBUFFERED", None)  # few have it set, and it hides what is not flushed
         self._env |= {
             "SYMPHONY_HOME": str(home),
             "SYMPHONY_ENGINE_URL": engine_url,

@@ -169,6 +169,7 @@ def run(settings: NodeSettings, *, as_json: bool, insist: bool) -> None:
             out_json(values)
         else:
             out(ready_line(values))
+            sys.stdout.flush()  # whoever reads it through a pipe waits for it
 
     async def until_told() -> signal.Signals:
         async with trio.open_nursery() as nursery:
