@@ -161,23 +161,27 @@ class OpenAIEngine:
 
     async def _send(self, body: dict[str, Any], deadline: float) -> httpx2.Response:
         with within(deadline):
-            response = await self._post(body)
+            request = self._client.build_request("POST", self._chat_url, json=body)
+            try:
+                response = await self._sent(request)
+            except httpx2.HTTPError as error:
+                raise EngineError(f"the request failed: {type(error).__name__}") from error
             if response.status_code != 200:
                 raise await refusal(response)
             return response
 
-    async def _post(self, body: dict[str, Any]) -> httpx2.Response:
+    async def _sent(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request, and once more if the server took the connection and said nothing: it
+        closes kept connections when it likes.
+        """
         sent = 0
         while True:
             sent += 1
             try:
-                request = self._client.build_request("POST", self._chat_url, json=body)
                 return await self._client.send(request, stream=True)
             except _BROKEN as error:
                 if sent == limits.SENDS:
                     raise self._unreachable(error) from error
-            except httpx2.HTTPError as error:
-                raise EngineError(f"the request failed: {type(error).__name__}") from error
 
     async def _find_model(self) -> dict[str, Any]:
         """The server's own entry for our model, or for its first when we name none."""
@@ -211,7 +215,7 @@ class OpenAIEngine:
     async def _fetch(self, request: httpx2.Request, seconds: float) -> bytes:
         try:
             with trio.fail_after(seconds):
-                response = await self._client.send(request, stream=True)
+                response = await self._sent(request)
                 if response.status_code != 200:
                     raise await refusal(response)
                 return await read_capped(response, limits.RESPONSE_BYTES)

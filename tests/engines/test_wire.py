@@ -51,6 +51,16 @@ def delta(text: str | None, reason: str | None = None, **more: object) -> dict[s
     return {"choices": [{"delta": {"content": text}, "finish_reason": reason, **more}]}
 
 
+async def test_a_question_about_the_server_is_asked_once_more_as_well(nursery: trio.Nursery):
+    async def handler(stream: trio.SocketStream, number: int) -> None:
+        if number > 1:
+            await stream.send_all(response(b'{"data": [{"id": "m"}]}'))
+
+    engine = OpenAIEngine(await listen(nursery, handler), model="m")
+    assert [entry["id"] for entry in await engine.list_models()] == ["m"]
+    await engine.aclose()
+
+
 async def test_one_retry_when_no_byte_came(nursery: trio.Nursery):
     async def handler(stream: trio.SocketStream, number: int) -> None:
         if number > 1:
