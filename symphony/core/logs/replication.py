@@ -19,7 +19,6 @@ from typing import assert_never
 from ledger import Head, Initiator, Kind, encode_heads, heads_frame, parse_heads, respond
 from ledger.errors import LedgerError
 from ledger.limits import MAX_HEADS_PER_FRAME, MAX_WANT_ENTRIES, RECONCILE_FROM_LOGS
-from ledger.log import TokenBucket
 from symphony.core import limits
 from symphony.core.chance import Chance
 from symphony.core.effects import Reject, SendRange
@@ -28,6 +27,7 @@ from symphony.core.logs.catch_up import CatchUp
 from symphony.core.logs.journal import Journal
 from symphony.core.messages import Entries, Heads, Reconcile, Sync, Want
 from symphony.core.outbox import Outbox
+from symphony.core.turns import Turns
 
 SALT_BYTES, SECRET_BYTES = 16, 32
 
@@ -43,7 +43,7 @@ class Replication:
         self._sessions: dict[NodeId, Initiator] = {}
         self._awaited: set[NodeId] = set()
         """Peers just met whose session, or heads, we wait for before we compare."""
-        self._requests: dict[NodeId, TokenBucket] = {}
+        self._requests = Turns(out, limits.RECONCILE_PER_S, limits.RECONCILE_BURST)
         self._secret = b""
 
     def greet(self, peer: NodeId) -> None:
@@ -139,13 +139,10 @@ class Replication:
 
     def _has_turn(self, peer: NodeId, what: str) -> bool:
         """May the peer be answered now? Each answer may cost a look at every head."""
-        rate, burst = limits.RECONCILE_PER_S, limits.RECONCILE_BURST
-        bucket = self._requests.setdefault(peer, TokenBucket(rate, burst))
-        if not bucket.has_token(self._out.now_ms):
-            self._out.do(Reject(peer, f"{what}: too many requests"))
-            return False
-        bucket.spend(self._out.now_ms)
-        return True
+        if self._requests.take(peer):
+            return True
+        self._out.do(Reject(peer, f"{what}: too many requests"))
+        return False
 
     def _answered(self, peer: NodeId, frame: bytes) -> None:
         session = self._sessions.get(peer)

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from ledger.log import TokenBucket
 from symphony.core import limits
 from symphony.core.ids import NodeId
 from symphony.core.outbox import Outbox
 from symphony.core.peers.presence import ContactAsked, ContactTold
 from symphony.core.timers import AnswerDue
+from symphony.core.turns import Turns
 
 
 class GoBetween:
@@ -42,11 +42,11 @@ class GoBetween:
         self._life_of = life_of
         self.waiting: dict[NodeId, set[tuple[NodeId, int]]] = {}
         """The askers and their numbers, by the peer that they ask about."""
-        self._turns: dict[NodeId, TokenBucket] = {}
+        self._turns = Turns(out, limits.CONTACTS_PER_S, limits.CONTACTS_BURST)
 
     def asked(self, asker: NodeId, word: ContactAsked) -> None:
         """A peer wants to know whether a node is there."""
-        if asker not in self._connected or not self._has_turn(asker):
+        if asker not in self._connected or not self._turns.take(asker):
             return
         node = NodeId(word.node)
         if node == self._me or node not in self._connected:
@@ -89,11 +89,3 @@ class GoBetween:
 
     def _answer(self, asker: NodeId, node: NodeId, number: int, life: int | None) -> None:
         self._out.send(asker, ContactTold(node, number, life))
-
-    def _has_turn(self, asker: NodeId) -> bool:
-        rate, burst = limits.CONTACTS_PER_S, limits.CONTACTS_BURST
-        bucket = self._turns.setdefault(asker, TokenBucket(rate, burst))
-        if not bucket.has_token(self._out.now_ms):
-            return False
-        bucket.spend(self._out.now_ms)
-        return True

@@ -20,13 +20,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 
-from ledger.log import TokenBucket
 from symphony.core import limits
 from symphony.core.chance import Chance
 from symphony.core.effects import Meet, Reject
 from symphony.core.ids import NodeId
 from symphony.core.outbox import Outbox
 from symphony.core.peers.presence import Seek
+from symphony.core.turns import Turns
 
 
 class Introducing:
@@ -50,7 +50,7 @@ class Introducing:
         self._sought: OrderedDict[NodeId, int] = OrderedDict()
         """When a node was sought last, in monotonic ms."""
         self._handled: OrderedDict[tuple[NodeId, int], None] = OrderedDict()
-        self._turns: dict[NodeId, TokenBucket] = {}
+        self._turns = Turns(out, limits.SEEKS_PER_S, limits.SEEKS_BURST)
 
     def reach(self, nodes: Sequence[NodeId], urgent: bool) -> None:
         """Try to be connected to these nodes; `urgent`: also to those that were sought already."""
@@ -78,7 +78,7 @@ class Introducing:
     def heard(self, peer: NodeId, seek: Seek) -> None:
         """A peer seeks somebody, or passes on that another does."""
         seeker = NodeId(seek.seeker)
-        if peer not in self._connected or not self._has_turn(peer):
+        if peer not in self._connected or not self._turns.take(peer):
             return
         if seek.hops == limits.SEEK_HOPS and seeker != peer:
             self._out.do(Reject(peer, "seek: begun in the name of another"))
@@ -119,12 +119,4 @@ class Introducing:
         self._handled[key] = None
         if len(self._handled) > limits.MAX_SEEKS_KNOWN:
             self._handled.popitem(last=False)
-        return True
-
-    def _has_turn(self, peer: NodeId) -> bool:
-        rate, burst = limits.SEEKS_PER_S, limits.SEEKS_BURST
-        bucket = self._turns.setdefault(peer, TokenBucket(rate, burst))
-        if not bucket.has_token(self._out.now_ms):
-            return False
-        bucket.spend(self._out.now_ms)
         return True
