@@ -17,12 +17,12 @@ from typing import Any
 
 import httpx2
 
-from symphony.engines import limits
 from symphony.engines.base import Chunk, Event, Finished, FinishReason, Request
 from symphony.engines.constraints import check_output
+from symphony.engines.refusals import error_words
 from symphony.engines.slots import within
-from symphony.engines.sse import EventReader, read_capped
-from symphony.errors import EngineError, EngineOverloaded, EngineUnavailable
+from symphony.engines.sse import EventReader
+from symphony.errors import EngineError, EngineUnavailable
 
 _BROKE_HINT = "its output is incomplete and was dropped; ask again"
 
@@ -164,39 +164,6 @@ class ChatStream:
         )
 
 
-async def refusal(response: httpx2.Response) -> EngineError:
-    """The error behind an answer other than 200; closes the response."""
-    try:
-        body = await read_capped(response, limits.ERROR_BODY_BYTES)
-        words = _error_words(body)
-    except (EngineError, httpx2.HTTPError):
-        words = ""
-    status = response.status_code
-    said = f"HTTP {status}" + (f": {words}" if words else "")
-    retry_after = response.headers.get("retry-after")
-    if status == 429 or (status == 503 and retry_after is not None):
-        return EngineOverloaded(
-            f"the model server is full ({said})",
-            hint="come back later",
-            retry_after_ms=_retry_after_ms(retry_after),
-        )
-    if status in {502, 503, 504}:
-        return EngineUnavailable(f"the model server is not ready ({said})", hint="wait, then retry")
-    if status in {401, 403}:
-        return EngineError(
-            f"the model server refused our key ({said})",
-            hint="name the variable that holds the key as api_key_env",
-        )
-    return EngineError(f"the model server refused the request ({said})")
-
-
-def _retry_after_ms(header: str | None) -> int:
-    # The HTTP-date form is rare among model servers, and a clock away from being right.
-    if header is None or not header.isascii() or not header.isdigit() or len(header) > 6:
-        return limits.RETRY_AFTER_MS
-    return min(max(int(header) * 1000, limits.RETRY_AFTER_MS), limits.RETRY_AFTER_MAX_MS)
-
-
 def _parse(data: str) -> dict[str, Any]:
     try:
         event = json.loads(data)
@@ -205,7 +172,7 @@ def _parse(data: str) -> dict[str, Any]:
     if not isinstance(event, dict):
         raise _nonsense("an event is not an object")
     if event.get("error") or ("choices" not in event and "message" in event):
-        raise EngineError(f"the model server failed in mid-answer: {_error_words(data.encode())}")
+        raise EngineError(f"the model server failed in mid-answer: {error_words(data.encode())}")
     return event
 
 
@@ -217,19 +184,6 @@ def _usage(event: dict[str, Any]) -> tuple[int, int] | None:
     if isinstance(prompt, int) and isinstance(completion, int) and min(prompt, completion) >= 0:
         return prompt, completion
     return None
-
-
-def _error_words(body: bytes) -> str:
-    """The server's own message, one line, printable and short."""
-    text = body.decode("utf-8", errors="replace")
-    try:
-        value = json.loads(text)
-        inner = value.get("error", value) if isinstance(value, dict) else value
-        text = str(inner.get("message", inner) if isinstance(inner, dict) else inner)
-    except (ValueError, RecursionError):
-        pass
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[: limits.ERROR_TEXT_CHARS]
 
 
 def _nonsense(what: str) -> EngineError:

@@ -128,6 +128,13 @@ GATHERED_BLOCKS: Final = 64
 """Blocks of one answer, of 64 KiB at most, that are read ahead of whoever reads along: two
 seconds of a fast model, and then the server waits."""
 
+HEAD_BYTES: Final = 64 * 1024
+"""The head of an answer, or the size line of a piece of it; servers send some hundred bytes."""
+
+KEPT_SECONDS: Final = 30.0
+"""How long an idle connection is worth trying; most servers close theirs after 5 s or later, which
+is seen, or costs one more try."""
+
 RUN_OUT_SECONDS = 0.05  # the end of a chunked body arrives with its last chunk, or soon
 STOP_SECONDS: Final = 5.0
 """From closing the child's standard input to killing it."""

@@ -22,18 +22,23 @@ import trio
 
 from symphony.engines import limits
 from symphony.engines.base import Description, Event, Health, NoConstraint, Request
+from symphony.engines.bodies import read_capped, refused
 from symphony.engines.catalog import lineage_of
-from symphony.engines.chat_stream import ChatStream, refusal
+from symphony.engines.chat_stream import ChatStream
 from symphony.engines.constraints import check_constraint
 from symphony.engines.dialect import Dialect
+from symphony.engines.doors import Answer, is_here, open_door
 from symphony.engines.load import Load, read_counters
 from symphony.engines.probe import probe_dialect
+from symphony.engines.refusals import refusal
 from symphony.engines.slots import Slots, within
-from symphony.engines.sse import body_of, gathered, read_capped
 from symphony.errors import ConfigError, EngineError, EngineUnavailable
 
 # What httpx2 raises when the connection, and not the server's answer, is at fault.
 _BROKEN = (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.ConnectTimeout)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 class OpenAIEngine:
@@ -65,11 +70,12 @@ class OpenAIEngine:
         self._client = httpx2.AsyncClient(
             base_url=root,
             headers=headers,
-            trust_env=httpx2.URL(root).host not in {"127.0.0.1", "localhost", "::1"},
+            trust_env=not is_here(httpx2.URL(root)),
             timeout=httpx2.Timeout(None, connect=limits.CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=concurrency),
         )
-        self._chat_url = httpx2.URL(f"{root}/v1/chat/completions")
+        chat_url = httpx2.URL(f"{root}/v1/chat/completions")
+        self._door = open_door(self._client, chat_url, headers, concurrency)
         self._kind = kind
         self._model = model
         self._lineage = lineage
@@ -105,14 +111,18 @@ class OpenAIEngine:
     async def _generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
         deadline = trio.current_time() + request.deadline_ms / 1000
         body = await self._body(request, deadline)
-        async with self._slots.take(deadline, own=request.own):
-            response = await self._send(body, deadline)
-            async with body_of(response) as body_blocks, gathered(body_blocks) as blocks:
-                kind, model = self._kind, body["model"]
-                stream = ChatStream(blocks, request, deadline, kind=kind, model=model)
-                yield stream
-                if stream.complete:
-                    await blocks.run_out()
+        async with (
+            self._slots.take(deadline, own=request.own),
+            await self._ask(body, deadline) as answer,
+        ):
+            if answer.status != 200:
+                with within(deadline):
+                    raise await refusal(answer.status, answer.retry_after, aiter(answer))
+            kind, model = self._kind, body["model"]
+            stream = ChatStream(aiter(answer), request, deadline, kind=kind, model=model)
+            yield stream
+            if stream.complete:
+                await answer.run_out()
 
     async def health(self) -> Health:
         try:
@@ -131,6 +141,7 @@ class OpenAIEngine:
         return read_counters(page.decode("utf-8", errors="replace"), self._slots.waiting)
 
     async def aclose(self) -> None:
+        await self._door.aclose()
         await self._client.aclose()
 
     async def _body(self, request: Request, deadline: float) -> dict[str, Any]:
@@ -159,16 +170,19 @@ class OpenAIEngine:
             body["logprobs"] = True
         return body
 
-    async def _send(self, body: dict[str, Any], deadline: float) -> httpx2.Response:
-        with within(deadline):
-            request = self._client.build_request("POST", self._chat_url, json=body)
+    async def _ask(self, body: dict[str, Any], deadline: float) -> Answer:
+        text = _encode(body).encode()
+        sent = 0
+        while True:
+            sent += 1
             try:
-                response = await self._sent(request)
+                with within(deadline):
+                    return await self._door.ask(text, fresh=sent > 1)
+            except _BROKEN as error:
+                if sent == limits.SENDS:
+                    raise self._unreachable(error) from error
             except httpx2.HTTPError as error:
                 raise EngineError(f"the request failed: {type(error).__name__}") from error
-            if response.status_code != 200:
-                raise await refusal(response)
-            return response
 
     async def _sent(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request, and once more if the server took the connection and said nothing: it
@@ -217,7 +231,7 @@ class OpenAIEngine:
             with trio.fail_after(seconds):
                 response = await self._sent(request)
                 if response.status_code != 200:
-                    raise await refusal(response)
+                    raise await refused(response)
                 return await read_capped(response, limits.RESPONSE_BYTES)
         except (trio.TooSlowError, httpx2.HTTPError) as error:
             raise self._unreachable(error) from error

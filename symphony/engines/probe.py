@@ -16,10 +16,9 @@ import trio
 
 from symphony.engines import limits
 from symphony.engines.base import Choice, Constraint, Feature, Grammar, JsonSchema, Regex
-from symphony.engines.chat_stream import refusal
+from symphony.engines.bodies import read_capped, refused
 from symphony.engines.constraints import check_output
 from symphony.engines.dialect import LLAMACPP, VLLM, Dialect
-from symphony.engines.sse import read_capped
 from symphony.errors import (
     ConstraintViolated,
     EngineError,
@@ -104,7 +103,7 @@ async def _ask(client: httpx2.AsyncClient, fields: dict[str, Any]) -> dict[str, 
             request = client.build_request("POST", "/v1/chat/completions", json=body)
             response = await client.send(request, stream=True)
             if response.status_code != 200:
-                error = await refusal(response)
+                error = await refused(response)
                 if isinstance(error, EngineOverloaded | EngineUnavailable):
                     raise error
                 return None

@@ -15,6 +15,7 @@ import hmac
 import ipaddress
 import secrets
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -51,11 +52,7 @@ class Access:
             return True
         if name == "localhost":
             return True
-        try:
-            address = ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return address.is_loopback or not is_loopback(self.host)
+        return is_loopback(name) or (_is_address(name) and not is_loopback(self.host))
 
     def knows_key(self, header: str) -> bool:
         """Whether an `Authorization` header carries the key."""
@@ -65,6 +62,7 @@ class Access:
         return hmac.compare_digest(given.strip().encode(), self.api_key.encode())
 
 
+@lru_cache(limits.KNOWN_HOSTS)
 def is_loopback(host: str) -> bool:
     """Whether nobody but this machine reaches `host`."""
     if host == "localhost":
@@ -73,6 +71,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@lru_cache(limits.KNOWN_HOSTS)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_name(header: str) -> str:

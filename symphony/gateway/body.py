@@ -13,12 +13,11 @@ before it has read why it was refused.
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import TypeVar
 
 import trio
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from symphony.gateway import limits
@@ -42,15 +41,17 @@ async def read_body(request: Request) -> bytes:
     parts = bytearray()
     try:
         with trio.fail_after(limits.BODY_S):
-            async with aclosing(request.stream()) as stream:
-                async for part in stream:
-                    parts += part
-                    if len(parts) > limits.MAX_BODY_BYTES:
-                        raise _too_large()
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise Refused("the client left before its request was complete")
+                parts += message.get("body", b"")
+                if len(parts) > limits.MAX_BODY_BYTES:
+                    raise _too_large()
+                more = message.get("more_body", False)
     except trio.TooSlowError:
         raise Refused("the body took too long to arrive", status=408) from None
-    except ClientDisconnect:
-        raise Refused("the client left before its request was complete") from None
     return bytes(parts)
 
 

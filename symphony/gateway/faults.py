@@ -20,8 +20,8 @@ import math
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from symphony import errors
 from symphony.core.events import TaskEnded, as_json
@@ -134,23 +134,45 @@ def respond(error: SymphonyError, *, path: str) -> JSONResponse:
     return JSONResponse(error_body(error, path=path), status, headers)
 
 
-async def on_symphony_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, SymphonyError)
-    return respond(error, path=request.url.path)
+class Faults:
+    """ASGI middleware: what a handler raises becomes the answer, unless one has begun. Starlette's
+    application does the same in two layers and a third for each route, on every call and piece.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self  # where there is an application, a router raises what it refuses
+        begun = False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_send)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            fault = _fault_of(error, scope)
+            await respond(fault or _BUG, path=scope["path"])(scope, receive, send)
+            if fault is None:
+                raise  # the server logs it
 
 
-async def on_http_error(request: Request, error: Exception) -> JSONResponse:
-    """Starlette's own refusals: no such path, no such method."""
-    assert isinstance(error, HTTPException)
-    refused = Refused(
-        f"{request.method} {request.url.path}: {error.detail.lower()}",
-        hint="the paths are listed in the documentation of the gateway",
-        status=error.status_code,
-    )
-    return respond(refused, path=request.url.path)
+_BUG = SymphonyError("the gateway failed on this request", hint="see the log of the node")
 
 
-async def on_bug(request: Request, _: Exception) -> JSONResponse:
-    """Anything else is our bug: the log has the traceback, the client gets no internals."""
-    bug = SymphonyError("the gateway failed on this request", hint="see the log of the node")
-    return respond(bug, path=request.url.path)
+def _fault_of(error: Exception, scope: Scope) -> SymphonyError | None:
+    """What was refused, or failed elsewhere; None for a bug of ours: nobody is told its inside."""
+    if isinstance(error, SymphonyError):
+        return error
+    if isinstance(error, HTTPException):  # Starlette's own: no such path, no such method
+        return Refused(
+            f"{scope['method']} {scope['path']}: {error.detail.lower()}",
+            hint="the paths are listed in the documentation of the gateway",
+            status=error.status_code,
+        )
+    return None

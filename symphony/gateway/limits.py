@@ -14,6 +14,7 @@ DRAIN_S = 2.0  # ... and for this long
 MAX_REQUESTS = 256  # in flight at once, event streams included: each is a socket and a task
 MAX_HEADER_BYTES = 16 * 1024  # h11's own default: key, host and a few more
 MAX_HOST_CHARS = 261  # a DNS name (253), a colon, a port; longer is no host
+KNOWN_HOSTS = 64  # host names whose reading is remembered: clients use one or two
 MAX_KEY_CHARS = 256  # of an Authorization header worth comparing
 
 # --- connections ------------------------------------------------------------------------------

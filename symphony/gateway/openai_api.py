@@ -51,7 +51,8 @@ class OpenAiApi:
 
     async def models(self, _: Request) -> Response:
         swarm = ["symphony/auto", RANKED, *(f"symphony/vote-{chains}" for chains in LISTED_VOTES)]
-        named = [*swarm, *sorted(self._hosted())]
+        hosted = {agent.model for agent in self._port.agents() if agent.local}
+        named = [*swarm, *sorted(hosted)]
         return JSONResponse({"object": "list", "data": [self._card(name) for name in named]})
 
     async def model(self, request: Request) -> Response:
@@ -74,9 +75,6 @@ class OpenAiApi:
             )
         return await self._models.complete(request, asked)
 
-    def _hosted(self) -> set[str]:
-        return {agent.model for agent in self._port.agents() if agent.local}
-
     def _chains(self, model: str) -> int | None:
         """How many chains a swarm model runs; None for a hosted one. Raises `ModelError`."""
         if model in ("symphony/auto", RANKED):
@@ -84,7 +82,7 @@ class OpenAiApi:
         vote = _VOTE.fullmatch(model)
         if vote and int(vote[1]) <= core.MAX_CHAINS:
             return int(vote[1])
-        if model in self._hosted():
+        if self._port.hosts(model):
             return None
         raise ModelError(
             f"no model {model!r} here", hint="GET /v1/models lists them; symphony/auto always works"

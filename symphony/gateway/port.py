@@ -258,6 +258,10 @@ class NodePort(Protocol):
 
     def agents(self) -> tuple[AgentView, ...]: ...
 
+    def hosts(self, model: str) -> bool:
+        """Whether a local agent runs that model; asked for each completion, so not by a listing."""
+        ...
+
     async def ledger(
         self, *, author: bytes | None, limit: int, after: int = 0
     ) -> tuple[EntryView, ...]:

@@ -1,9 +1,9 @@
 """Server-sent events, tied to the client that reads them.
 
-An `EventStream` runs a producer while two helpers watch beside it: one sends a comment every few
-seconds, so that no proxy and no client takes a thinking swarm for a dead one; the other waits
-for the client to leave and then cancels the producer. What a producer must undo when that
-happens, it undoes in its own `finally`.
+An `EventStream` runs a producer while a helper attends to the client beside it: it sends a comment
+every few seconds, so that no proxy and no client takes a thinking swarm for a dead one, and cancels
+the producer when the client leaves. What a producer must undo when that happens, it undoes in its
+own `finally`.
 
 Format: the HTML standard, section "Server-sent events". Data is one line of JSON, so a stream
 can't be broken by a newline in a model's output.
@@ -25,6 +25,8 @@ from symphony.gateway.faults import error_body, respond
 
 T = TypeVar("T")
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` makes one for each call
+
 HELLO = b": symphony\n\n"  # sent at once, so that a client knows it has been heard
 
 _HEADERS = [
@@ -42,7 +44,7 @@ def frame(data: Any, *, name: str = "", event_id: int | None = None) -> bytes:
     if name:
         lines.append(f"event: {name}")
     # ASCII only: U+2028 and friends end a line for some readers.
-    text = data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
+    text = data if isinstance(data, str) else _encode(data)
     lines.append(f"data: {text}")
     return ("\n".join(lines) + "\n\n").encode()
 
@@ -93,8 +95,7 @@ class EventStream(Response):
         writer = Writer(send)
         fault: SymphonyError | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_when_gone, receive, nursery.cancel_scope)
-            nursery.start_soon(_keep_alive, writer)
+            nursery.start_soon(_attend, receive, writer, nursery.cancel_scope)
             try:
                 await self._produce(writer)
             except SymphonyError as error:
@@ -133,9 +134,14 @@ async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _keep_alive(writer: Writer) -> None:
-    """A comment now and then, once the stream has begun: a first byte fixes the status."""
+async def _attend(receive: Receive, writer: Writer, scope: trio.CancelScope) -> None:
+    """Cancel `scope` when the client leaves. Until then a comment now and then, once the stream has
+    begun: a first byte fixes the status.
+    """
     while True:
-        await trio.sleep(limits.KEEP_ALIVE_S)
+        with trio.move_on_after(limits.KEEP_ALIVE_S) as quiet:
+            await _cancel_when_gone(receive, scope)
+        if not quiet.cancelled_caught:
+            return
         if writer.started:
             await writer.write(b": waiting\n\n")

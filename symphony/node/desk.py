@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -23,24 +23,14 @@ from symphony.core.ids import TASK_ID_BYTES, NodeId, TaskId
 from symphony.core.inputs import Cancel, Submit, TaskSpec, Wanted
 from symphony.core.peers.admission import Genesis
 from symphony.core.stewards.charges import Charge
-from symphony.engines.base import (
-    Chunk,
-    Constraint,
-    Finished,
-    JsonSchema,
-    Message,
-    NoConstraint,
-    Request,
-)
+from symphony.engines.base import JsonSchema
 from symphony.engines.constraints import check_constraint
 from symphony.errors import ModelError, UsageError
 from symphony.gateway.port import (
     AgentView,
-    ChatEnd,
     ChatEvent,
     ChatMessage,
     ChatOptions,
-    ChatText,
     EntryView,
     InviteScope,
     InviteView,
@@ -55,6 +45,7 @@ from symphony.node import limits
 from symphony.node.hub import Hub
 from symphony.node.load import look
 from symphony.node.loop import Loop
+from symphony.node.passing import PassedThrough, chat_request
 from symphony.node.receipts import Receipts
 from symphony.node.views import agent_view, charge_view, entry_view, peer_view, task_view
 from symphony.node.workshop import HostedAgent, Workshop
@@ -191,28 +182,11 @@ class Desk:
     def complete(
         self, model: str, messages: tuple[ChatMessage, ...], options: ChatOptions
     ) -> AbstractAsyncContextManager[AsyncIterator[ChatEvent]]:
-        return self._complete(model, messages, options)
-
-    @asynccontextmanager
-    async def _complete(
-        self, model: str, messages: tuple[ChatMessage, ...], options: ChatOptions
-    ) -> AsyncIterator[AsyncIterator[ChatEvent]]:
         agent = self._hosting(model)
-        request = _chat_request(agent, messages, options)
-        async with agent.engine.generate(request) as stream:
+        return PassedThrough(agent.engine.generate(chat_request(agent, messages, options)))
 
-            async def events() -> AsyncGenerator[ChatEvent, None]:
-                async for event in stream:
-                    match event:
-                        case Chunk(text=text):
-                            yield ChatText(text)
-                        case Finished():
-                            yield ChatEnd(
-                                event.reason, event.prompt_tokens, event.completion_tokens
-                            )
-
-            async with aclosing(events()) as answer:
-                yield answer
+    def hosts(self, model: str) -> bool:
+        return any(agent.description.model == model for agent in self._workshop.agents.values())
 
     def _hosting(self, model: str) -> HostedAgent:
         for agent in self._workshop.agents.values():
@@ -238,26 +212,6 @@ class Desk:
             )
         )
         return InviteView(invite.token(), scope, invite.parsed_grant().expires_ms)
-
-
-def _chat_request(
-    agent: HostedAgent, messages: tuple[ChatMessage, ...], options: ChatOptions
-) -> Request:
-    sampling = agent.manifest.sampling
-    constraint: Constraint = NoConstraint()
-    if options.answer_schema:
-        constraint = JsonSchema(json.loads(options.answer_schema))
-    return Request(
-        messages=tuple(Message(turn.role, turn.content) for turn in messages),
-        max_tokens=options.max_tokens or sampling.max_tokens,
-        temperature=sampling.temperature if options.temperature is None else options.temperature,
-        top_p=sampling.top_p if options.top_p is None else options.top_p,
-        seed=options.seed,
-        stop=options.stop or sampling.stop,
-        constraint=constraint,
-        deadline_ms=options.deadline_ms,
-        own=True,
-    )
 
 
 def check_spec(spec: TaskSpec) -> None:

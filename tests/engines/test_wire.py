@@ -17,6 +17,15 @@ from symphony.errors import EngineError, EngineOverloaded, EngineUnavailable
 from .conftest import ask, run
 
 Handler = Callable[[trio.SocketStream, int], Awaitable[None]]
+WAYS = {"straight": "", "general client": "me:word@"}  # a password needs the general client
+_way = ""
+
+
+@pytest.fixture(autouse=True, params=WAYS)
+def way(request: pytest.FixtureRequest) -> None:
+    """Every test goes both ways to a server."""
+    global _way  # noqa: PLW0603
+    _way = WAYS[request.param]
 
 
 async def listen(nursery: trio.Nursery, handler: Handler) -> str:
@@ -34,7 +43,7 @@ async def listen(nursery: trio.Nursery, handler: Handler) -> str:
                 return
 
     listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-    return f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    return f"http://{_way}127.0.0.1:{listeners[0].socket.getsockname()[1]}"
 
 
 def response(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:

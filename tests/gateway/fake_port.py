@@ -223,6 +223,9 @@ class FakePort:
             AgentView(DID, "far", False, True, ("solve",), skills, "far-7b", *facts[3:]),
         )
 
+    def hosts(self, model: str) -> bool:
+        return model == HOSTED
+
     async def ledger(
         self, *, author: bytes | None, limit: int, after: int = 0
     ) -> tuple[EntryView, ...]:
