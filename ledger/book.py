@@ -204,11 +204,6 @@ class Book:
             self._logs[entry.author].bucket(direct=direct).spend(now_ms)
         return admission
 
-    def slept(self, ms: int, now_ms: int) -> None:
-        """Our node was stopped for so long, and now hears at once what was said meanwhile."""
-        for log in self._logs.values():
-            log.slept(ms, now_ms)
-
     def conflicts(
         self, entry: Entry, stored: Entry, *, head: Head | None = None
     ) -> ForkProof | None:

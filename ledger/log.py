@@ -1,5 +1,10 @@
 """What the book keeps of one log besides its head: recent headers, early entries, and a rate.
 
+The rate is counted when entries are heard, which may be long after they were said: a connection
+stands still and then delivers all at once, or our own node was stopped. So the burst has room for
+what an author may say within the longest such time (`ledger.limits`). Its stamps are not asked
+when it said them: an honest clock may be wrong, and a flood would write stamps that suit it.
+
 The rate is a token bucket in integers: a thousandth of a token is the unit, so that a refill of
 `rate_per_s` tokens a second is `rate_per_s` units a millisecond and no fraction is ever lost.
 """
@@ -33,13 +38,6 @@ class TokenBucket:
         self._last_ms = now_ms
         return self._units >= _UNITS
 
-    def slept(self, ms: int, now_ms: int) -> None:
-        """Whoever counts here was not awake for so long: what was said meanwhile comes at once, and
-        may be more than a burst.
-        """
-        self._units += ms * self._rate_per_s
-        self._last_ms = now_ms
-
     def spend(self, now_ms: int) -> None:
         """Take a token; `has_token` was true at `now_ms`."""
         assert self.has_token(now_ms)
@@ -70,12 +68,6 @@ class Log:
         if self._direct is None:
             self._direct = TokenBucket(self._limits.rate_per_s, self._limits.rate_burst)
         return self._direct
-
-    def slept(self, ms: int, now_ms: int) -> None:
-        """See `TokenBucket.slept`."""
-        for bucket in (self._gossip, self._direct):
-            if bucket is not None:
-                bucket.slept(ms, now_ms)
 
     def known(self, seq: int) -> Entry | None:
         """The remembered entry with this number, if the one before it is remembered as well (a

@@ -145,7 +145,7 @@ WANT_PATIENCE_MS = 1_000  # a range asked for is on its way that long; a round t
 MAX_ASKED = 16_384  # pairs of peer and author of which the last request is remembered
 ASKING_MS = 10_000  # for the own head after a start: dialling a peer takes 5 s at the most
 PEERS_ASKED = 3  # that answer before a node appends: two may have been restored with it
-RANGES_REMEMBERED = 4  # for each of them: one on its way, and what was asked for while it is
+RANGES_REMEMBERED = 4  # for each of them, apart: mostly it is one gap that grows and is filled
 PROOFS_AT_ONCE = 16  # shown to a peer that compares heads, 520 bytes each; the rest next time
 MAX_LOOKUPS = 64  # rows of the store asked for at once, to compare with what peers show
 HELD_INPUTS = 256  # submissions and the like that wait until the own log is open
@@ -178,10 +178,6 @@ PUBLISH_EVERY_MS = 2_000  # ... a stream of them in batches: a gossip message co
 # some 10 ms of CPU, whether it holds one entry or forty
 PUBLISH_PER_S = 15  # own entries gossiped in the long run: three quarters of what books take in ...
 PUBLISH_BURST = 150  # ... and at once; a task has some 15
-SLEPT_MS = (
-    10_000  # without any input: twice the time between words about presence; less fits a burst
-)
-MAX_SLEPT_MS = 60_000  # 1 200 entries of each author: what fits the buffers of a connection
 MAX_UNPUBLISHED = 4_096  # own entries that wait to be gossiped: five minutes of that, some 2 MiB
 ACKNOWLEDGE_EVERY_MS = 1_000  # tokens renew a lease ten times a second; the owner needs one answer
 MAX_SKILLS_PER_AGENT = 16

@@ -172,10 +172,8 @@ class Swarm:
 
     def handle(self, now_ms: int, happened: Input) -> list[Effect]:
         """Take one input at monotonic time `now_ms`; the effects are to be run in order."""
-        slept_ms, self._out.now_ms = now_ms - self._out.now_ms, now_ms
+        self._out.now_ms = now_ms
         self._out.wall_ms = now_ms + self._wall_minus_now_ms
-        if slept_ms > limits.SLEPT_MS:
-            self.journal.book.slept(min(slept_ms, limits.MAX_SLEPT_MS), self._out.wall_ms)
         self._route(happened)
         self._drain()
         if self.gate.settle():

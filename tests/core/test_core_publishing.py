@@ -2,12 +2,21 @@
 
 import pytest
 from core_stage import Stage, capability
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ledger import Kind, parse_entry
 from ledger.limits import Limits
+from ledger.log import TokenBucket
 from symphony.core import limits
 from symphony.core.effects import Publish, Reject
+from symphony.core.ids import NodeId
+from symphony.core.logs.publishing import Publishing
 from symphony.core.messages import Entries
+from symphony.core.outbox import Outbox
+
+HELD_UP_MS = 60_000
+"""How long a connection, or a node, stands still at the most."""
 
 
 def seqs(raws):
@@ -62,6 +71,34 @@ def test_others_take_in_what_is_published_even_if_work_brought_some_of_it_before
         came = len(busy.of(Publish))
     assert other.of(Reject) == []
     assert other.swarm.journal.book.head(peer.id) == written[-1].head
+
+
+@settings(max_examples=50)
+@given(
+    written=st.dictionaries(st.integers(0, 60), st.integers(1, 900), max_size=12),
+    stalls=st.dictionaries(st.integers(0, 60), st.integers(1, HELD_UP_MS), max_size=6),
+    fast_ppm=st.integers(-100_000, 100_000),
+)
+def test_who_keeps_to_its_rate_is_never_too_fast_whatever_stands_still_on_the_way(
+    written, stalls, fast_ppm
+):
+    """Everything of up to a minute may come at once, by clocks that differ by a tenth."""
+    out = Outbox(NodeId(bytes(32)))
+    publishing, book = Publishing(out), TokenBucket(Limits().rate_per_s, Limits().rate_burst)
+    open_ms = 0
+    for turn in range(120):
+        out.now_ms = turn * limits.PUBLISH_EVERY_MS
+        for _ in range(written.get(turn, 0)):
+            publishing.add(b"an entry")
+        publishing.due()
+        said_ms = out.now_ms * 1_000_000 // (1_000_000 + fast_ppm)
+        if said_ms >= open_ms:
+            open_ms = said_ms + stalls.get(turn, 0)
+        heard_ms = max(said_ms, open_ms)
+        for effect in out.take():
+            for _ in effect.message.entries if isinstance(effect, Publish) else ():
+                assert book.has_token(heard_ms)
+                book.spend(heard_ms)
 
 
 def test_gossip_that_is_too_fast_is_still_refused():

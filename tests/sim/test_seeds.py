@@ -31,9 +31,13 @@ REGRESSIONS = Path(__file__).with_name("regressions.txt")
 
 
 def regressions():
-    """Seeds that failed once: `scenario seed nodes  # why`, one a line."""
+    """Seeds that failed once: `scenario seed nodes [tasks]  # why`, one a line. Those with many
+    tasks take long.
+    """
     lines = (line.split("#")[0].split() for line in REGRESSIONS.read_text().splitlines())
-    return [(fields[0], int(fields[1]), int(fields[2])) for fields in lines if fields]
+    for scenario, seed, *size in filter(None, lines):
+        marks = [pytest.mark.slow] if len(size) > 1 else []
+        yield pytest.param(scenario, int(seed), *map(int, [*size, 0][:2]), marks=marks)
 
 
 def test_no_seed_violates_an_invariant():
@@ -62,9 +66,10 @@ def test_a_number_that_got_worse_is_noticed_beyond_its_margin():
     assert baseline.regressions(worse, base) == []
 
 
-@pytest.mark.parametrize(("scenario", "seed", "nodes"), regressions())
-def test_what_failed_once_holds_for_ever(scenario, seed, nodes):
-    assert run_seed(Wish(scenario, nodes=nodes).draw(seed)).violations == ()
+@pytest.mark.parametrize(("scenario", "seed", "nodes", "tasks"), list(regressions()))
+def test_what_failed_once_holds_for_ever(scenario, seed, nodes, tasks):
+    wish = Wish(scenario, nodes=nodes, tasks=tasks or None)
+    assert run_seed(wish.draw(seed)).violations == ()
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 20])

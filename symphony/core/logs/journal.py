@@ -79,6 +79,8 @@ class Journal:
         self.met_fork: Callable[[NodeId, ForkProof], None] = _nobody
         self.compare: Callable[[NodeId, Entry], None] = _nobody
         self._asked = Requests()
+        self._gaps: dict[bytes, Pending] = {}
+        """Found in the message that is being read, by author."""
 
     def restore(self, heads: Iterable[Head] | Roster, forks: Iterable[ForkProof] = ()) -> None:
         """Take over the heads that the store holds; the clock goes on from the latest own entry."""
@@ -164,10 +166,11 @@ class Journal:
         admission = self.book.admit(entry, self._out.wall_ms, verified=True, direct=True)
         if isinstance(admission, Refused) and admission.reason is Reason.RATE_LIMIT:
             return entry
-        return self._admitted(peer, entry, admission, ask=False)
+        return self._admitted(peer, entry, admission)
 
     def take(self, peer: NodeId, raw: bytes, *, answer: bool = False) -> Entry | None:
-        """Admit one entry in wire form; None if it was refused, or proved a fork.
+        """Admit one entry in wire form; None if it was refused, or proved a fork. After the last
+        one of a message, `ask_for_gaps`.
 
         `answer`: the peer says that we asked for it. If we did, its author's rate is not counted.
         """
@@ -178,11 +181,22 @@ class Journal:
             return None
         solicited = answer and (self.asked(peer, entry) or self._instead(peer, entry))
         admission = self.book.admit(entry, self._out.wall_ms, solicited=solicited)
-        return self._admitted(peer, entry, admission, ask=not solicited)
+        if isinstance(admission, Pending) and not solicited:
+            self._gaps[entry.author] = admission
+        return self._admitted(peer, entry, admission)
 
-    def _admitted(
-        self, peer: NodeId, entry: Entry, admission: Admission, *, ask: bool
-    ) -> Entry | None:
+    def ask_for_gaps(self, peer: NodeId) -> None:
+        """What lies before the entries that a message brought too early is asked for once, when
+        all of them were looked at: each may have made the gap smaller, or longer.
+        """
+        gaps, self._gaps = self._gaps, {}
+        for author, gap in gaps.items():
+            head = self.book.head(author)
+            first = max(gap.missing_from, head.seq + 1 if head else 1)
+            if first <= gap.missing_to and peer != self.me:
+                self.want(peer, author, first, gap.missing_to)
+
+    def _admitted(self, peer: NodeId, entry: Entry, admission: Admission) -> Entry | None:
         """Act on what the book said; None if the entry was refused, or proved a fork."""
         match admission:
             case Accepted(entries):
@@ -193,9 +207,6 @@ class Journal:
                 self._out.append(*entries)
                 for accepted in entries:
                     self._learn(accepted)
-            case Pending(first, last):
-                if ask and peer != self.me:
-                    self.want(peer, entry.author, first, last)
             case Begun(horizon):
                 self._out.do(BeginLog(horizon))
                 self._clock.observe(horizon.last.hlc, self._out.wall_ms)
@@ -218,7 +229,7 @@ class Journal:
             case Duplicate(compare):
                 if compare:
                     self.compare(peer, entry)
-            case Held():
+            case Pending() | Held():
                 pass
         return entry
 

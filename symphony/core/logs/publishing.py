@@ -3,9 +3,10 @@
 A lone entry leaves after 50 ms, a stream of them every 2 s: a 16 KB message costs hardly more than
 a 512 B one. Every book takes in so many entries of an author a second and calls a peer that says
 more a rule-breaker (`ledger.limits`). A conductor that gets a hundred tasks at once writes faster
-than that. So what is gossiped keeps to three quarters of that rate, for clocks that drift and
-batches that arrive together; what waits is meanwhile handed over with work and results, and
-fetched by whoever compares ledgers. If too much waits, the oldest is left to those.
+than that. So what is gossiped keeps to three quarters of that rate, for clocks that drift; a book
+has room for all of it that is held up on the way for a minute. What waits is meanwhile handed over
+with work and results, and fetched by whoever compares ledgers. If too much waits, the oldest is
+left to those.
 """
 
 from __future__ import annotations

@@ -189,5 +189,6 @@ class Replication:
                 continue
             if self._journal.asked(peer, entry) or entry.kind == Kind.HORIZON:
                 authors[entry.author] = None
+        self._journal.ask_for_gaps(peer)
         if message.asked:
             self._catch_up.came(peer, authors)
