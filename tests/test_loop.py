@@ -14,6 +14,7 @@ from symphony.core.ids import SwarmId, TaskId
 from symphony.core.inputs import Cancel, Submit, TaskSpec
 from symphony.core.swarm import Swarm
 from symphony.node.boxes import BoxKey
+from symphony.node.disk import Disk
 from symphony.node.high_water import HighWater
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
@@ -26,9 +27,8 @@ BOX = BoxKey(bytes(32))
 async def test_the_last_commit_waits_for_the_thread_that_uses_the_store(tmp_path):
     store = MemoryStore(SWARM)
     swarm = Swarm(PrivateKey(bytes(32)), verify, SWARM, Random("loop"))
-    loop = Loop(
-        swarm, store, Hub(), lambda: 0, tmp_path, HighWater(tmp_path), Notebook(tmp_path), BOX
-    )
+    disk = Disk(swarm.me, store, HighWater(tmp_path), Notebook(tmp_path))
+    loop = Loop(swarm, disk, Hub(), lambda: 0, tmp_path, BOX)
     other = PrivateKey(bytes(31) + b"1")
     entry = seal(other, SWARM, None, kind=Kind.TASK, body=b"accepted", hlc=1)
     busy, done = threading.Event(), threading.Event()
@@ -46,7 +46,7 @@ async def test_the_last_commit_waits_for_the_thread_that_uses_the_store(tmp_path
             async with trio.open_nursery() as running:
                 running.start_soon(loop.run)
                 await trio.testing.wait_all_tasks_blocked(0.01)
-                loop.unkept.add([entry], 0)
+                disk.unkept.add([entry], 0)
                 running.cancel_scope.cancel()
                 running.start_soon(_release, done)
     assert found == [0]
@@ -64,7 +64,8 @@ async def test_who_is_told_of_a_task_finds_it_on_the_disk(tmp_path):
     me = PrivateKey(bytes(32))
     swarm = Swarm(me, verify, SWARM, Random("loop"))
     store, hub, notebook = MemoryStore(SWARM), Hub(), Notebook(tmp_path)
-    loop = Loop(swarm, store, hub, lambda: 0, tmp_path, HighWater(tmp_path), notebook, BOX)
+    disk = Disk(swarm.me, store, HighWater(tmp_path), notebook)
+    loop = Loop(swarm, disk, hub, lambda: 0, tmp_path, BOX)
     loop.embed = lambda effect: None
     task, spec = TaskId(b"t" * 16), TaskSpec("What is 6 x 7?", planning="never")
     with trio.fail_after(20):

@@ -42,6 +42,7 @@ from symphony.node import garbage, limits
 from symphony.node.air import NetworkAir
 from symphony.node.boxes import BoxKey
 from symphony.node.desk import Desk
+from symphony.node.disk import Disk
 from symphony.node.high_water import HighWater
 from symphony.node.hosting import Household
 from symphony.node.hub import Hub
@@ -112,7 +113,8 @@ async def open_node(
     stack.callback(high_water.close)
     notebook = stack.enter_context(closing(Notebook(settings.home)))
     box = BoxKey(key.seed)
-    loop = Loop(swarm, store, hub, monotonic_ms, receipts, high_water, notebook, box)
+    disk = Disk(swarm.me, store, high_water, notebook)
+    loop = Loop(swarm, disk, hub, monotonic_ms, receipts, box)
     encoder, household = begun.encoder, begun.household
     restored = restore(swarm, store, monotonic_ms, wall_ms, _tasks(notebook, hub))
     _log.debug("restored", agents=len(swarm.directory), effects=len(restored))
@@ -128,8 +130,7 @@ async def open_node(
         )
     )
     async with trio.open_nursery() as nursery:
-        air = NetworkAir(network, topics(swarm_file.swarm_id), store, loop, nursery)
-        loop.air = air
+        air = loop.air = NetworkAir(network, topics(swarm_file.swarm_id), store, loop, nursery)
         loop.workshop = Workshop(nursery, loop.feed, monotonic_ms)
         loop.workshop.host(household.agents)
         loop.embed = _embedder(encoder, loop, nursery)
@@ -138,7 +139,7 @@ async def open_node(
         desk.net_peers = network.peers
         desk.warnings = tuple(household.warnings)
         nursery.start_soon(loop.run)
-        nursery.start_soon(loop.sync_mark)
+        nursery.start_soon(disk.sync_mark)
         nursery.start_soon(air.run_gossip)
         nursery.start_soon(air.listen)
         nursery.start_soon(air.forget_rejects)

@@ -25,6 +25,7 @@ from symphony.core.inputs import OwnLogMark, Revoke, Started, WallClock
 from symphony.core.messages import Entries
 from symphony.core.swarm import Swarm
 from symphony.node.boxes import BoxKey
+from symphony.node.disk import Disk
 from symphony.node.high_water import HighWater
 from symphony.node.hub import Hub
 from symphony.node.loop import Loop
@@ -65,7 +66,8 @@ async def main(home: Path, known_peers: int) -> None:
     me = NodeId(KEY.public)
     swarm = Swarm(KEY, verify, SWARM, SystemRandom(), store.heads(), store.forks(), me)
     mark = HighWater(home)
-    loop = Loop(swarm, store, Hub(), now_ms, home, mark, Notebook(home), BoxKey(bytes(32)))
+    disk = Disk(swarm.me, store, mark, Notebook(home))
+    loop = Loop(swarm, disk, Hub(), now_ms, home, BoxKey(bytes(32)))
     loop.air = PipeAir()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(loop.run)
