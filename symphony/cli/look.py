@@ -17,31 +17,31 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         out_json(state)
         return
-    engines, gpus = state.pop("engines"), state.pop("gpus")
-    free, total = state.pop("memory_free_bytes"), state.pop("memory_total_bytes")
+    engines, memory = state.pop("engines"), state.pop("memory")
+    free, total = memory["free_bytes"], memory["total_bytes"]
     shown = {name.replace("_", " "): value for name, value in state.items() if value != []}
     uptime = shown.pop("uptime ms", None)
     warnings = shown.pop("warnings", [])
     shown["up for"] = duration(uptime)
     shown["memory"] = f"{gigabytes(free)} of {gigabytes(total)} free"
-    for number, gpu in enumerate(gpus):
+    for number, gpu in enumerate(memory["gpus"]):
         used = f"{gigabytes(gpu['used_bytes'])} of {gigabytes(gpu['total_bytes'])} used"
         shown[f"gpu {number}"] = f"{gpu['name']}: {used}"
     for row in engines:
-        shown[f"model {row['model']}"] = f"{row['engine']}: {_busy(row)}"
+        shown[f"model {row['model']}"] = f"{row['engine']}: {_busy(row['load'])}"
     facts(shown)
     for warning in warnings:
         out(f"warning: {warning}")
 
 
-def _busy(row: dict[str, Any]) -> str:
+def _busy(load: dict[str, Any] | None) -> str:
     """What an engine is busy with, in words; only what its server says."""
-    if not row["answers"]:
+    if load is None:
         return "does not answer"
-    counted = {name: row[name] for name in ("running", "queued", "waiting")}
+    counted = {name: load[name] for name in ("running", "queued", "waiting")}
     words = [f"{count} {name}" for name, count in counted.items() if count is not None]
-    if row["memory_bytes"] is not None:
-        words.append(gigabytes(row["memory_bytes"]))
+    if load["memory_bytes"] is not None:
+        words.append(gigabytes(load["memory_bytes"]))
     return ", ".join(words)
 
 

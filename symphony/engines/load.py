@@ -9,26 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
+from symphony.capacity import Load
 from symphony.engines import limits
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """`running` and `queued` are the server's own counts of generations; `waiting` those that
-    wait for a slot in this node. `cache_ppm` is how full the server's key-value cache is.
-    `memory_bytes` is what its processes hold, where they are ours.
-    """
-
-    waiting: int
-    running: int | None = None
-    queued: int | None = None
-    cache_ppm: int | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    memory_bytes: int | None = None
 
 
 @runtime_checkable

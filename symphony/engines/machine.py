@@ -8,35 +8,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil  # type: ignore[import-untyped]
 
+from symphony.capacity import Gpu, Memory
 from symphony.engines import limits
 
 _NVIDIA: Final = ("--query-gpu=name,memory.used,memory.total", "--format=csv,noheader,nounits")
 _MIB: Final = 1024 * 1024
 DRM: Final = Path("/sys/class/drm")
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """One GPU and its memory."""
-
-    name: str
-    used_bytes: int
-    total_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What the machine has, and what is free of it."""
-
-    free_bytes: int
-    total_bytes: int
-    gpus: tuple[Gpu, ...] = ()
 
 
 def memory() -> Memory:

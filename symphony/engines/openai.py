@@ -20,6 +20,7 @@ from typing import Any
 import httpx2
 import trio
 
+from symphony.capacity import Load
 from symphony.engines import limits
 from symphony.engines.base import Description, Event, Health, NoConstraint, Request
 from symphony.engines.bodies import read_capped, refused
@@ -28,7 +29,7 @@ from symphony.engines.chat_stream import ChatStream
 from symphony.engines.constraints import check_constraint
 from symphony.engines.dialect import Dialect
 from symphony.engines.doors import Answer, is_here, open_door
-from symphony.engines.load import Load, read_counters
+from symphony.engines.load import read_counters
 from symphony.engines.probe import probe_dialect
 from symphony.engines.refusals import refusal
 from symphony.engines.slots import Slots, within

@@ -19,10 +19,10 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 import trio
 
+from symphony.capacity import Load
 from symphony.engines import limits
 from symphony.engines.base import Description, Event, Health, Request
 from symphony.engines.child import Child
-from symphony.engines.load import Load
 from symphony.engines.openai import OpenAIEngine
 from symphony.engines.slots import within
 from symphony.errors import EngineError, EngineUnavailable

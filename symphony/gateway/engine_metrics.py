@@ -13,24 +13,24 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from symphony.gateway.port import EngineView, LoadView
+from symphony.capacity import Load
+from symphony.gateway.port import LoadView
 
 _LABELS: Final = ("engine", "model")
-_GAUGES: Final[tuple[tuple[str, str, Callable[[EngineView], float | None]], ...]] = (
-    ("up", "Whether the engine answers", lambda view: float(view.answers)),
-    ("running", "Generations under way in the server", lambda view: view.running),
-    ("queued", "Generations that wait in the server", lambda view: view.queued),
-    ("waiting", "Generations that wait in this node", lambda view: view.waiting),
-    ("memory_bytes", "Memory of the server's processes", lambda view: view.memory_bytes),
+_GAUGES: Final[tuple[tuple[str, str, Callable[[Load], float | None]], ...]] = (
+    ("running", "Generations under way in the server", lambda load: load.running),
+    ("queued", "Generations that wait in the server", lambda load: load.queued),
+    ("waiting", "Generations that wait in this node", lambda load: load.waiting),
+    ("memory_bytes", "Memory of the server's processes", lambda load: load.memory_bytes),
     (
         "cache_ratio",
         "How full the server's key-value cache is",
-        lambda view: None if view.cache_ppm is None else view.cache_ppm / 1_000_000,
+        lambda load: None if load.cache_ppm is None else load.cache_ppm / 1_000_000,
     ),
 )
-_COUNTERS: Final[tuple[tuple[str, str, Callable[[EngineView], float | None]], ...]] = (
-    ("prompt_tokens", "Tokens of prompts, as the server counts", lambda view: view.prompt_tokens),
-    ("tokens", "Tokens generated, as the server counts", lambda view: view.completion_tokens),
+_COUNTERS: Final[tuple[tuple[str, str, Callable[[Load], float | None]], ...]] = (
+    ("prompt_tokens", "Tokens of prompts, as the server counts", lambda load: load.prompt_tokens),
+    ("tokens", "Tokens generated, as the server counts", lambda load: load.completion_tokens),
 )
 
 
@@ -44,6 +44,10 @@ class EngineMetrics(Collector):
         load = self.load
         if load is None:
             return
+        up = GaugeMetricFamily("symphony_engine_up", "Whether the engine answers", labels=_LABELS)
+        for view in load.engines:
+            up.add_metric([view.engine, view.model], float(view.load is not None))
+        yield up
         for name, words, value_of in _GAUGES:
             gauge = GaugeMetricFamily(f"symphony_engine_{name}", words, labels=_LABELS)
             yield _filled(gauge, load, value_of)
@@ -51,9 +55,9 @@ class EngineMetrics(Collector):
             counter = CounterMetricFamily(f"symphony_engine_{name}", words, labels=_LABELS)
             yield _filled(counter, load, value_of)
         free = "Free memory of this machine"
-        yield GaugeMetricFamily("symphony_memory_free_bytes", free, value=load.memory_free_bytes)
+        yield GaugeMetricFamily("symphony_memory_free_bytes", free, value=load.memory.free_bytes)
         vram = GaugeMetricFamily("symphony_gpu_used_bytes", "Used memory of a GPU", labels=["gpu"])
-        for number, gpu in enumerate(load.gpus):
+        for number, gpu in enumerate(load.memory.gpus):
             vram.add_metric([str(number)], gpu.used_bytes)
         yield vram
 
@@ -61,10 +65,10 @@ class EngineMetrics(Collector):
 def _filled(
     family: GaugeMetricFamily | CounterMetricFamily,
     load: LoadView,
-    value_of: Callable[[EngineView], float | None],
+    value_of: Callable[[Load], float | None],
 ) -> Metric:
     for view in load.engines:
-        value = value_of(view)
+        value = None if view.load is None else value_of(view.load)
         if value is not None:
             family.add_metric([view.engine, view.model], value)
     return family

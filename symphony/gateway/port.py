@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol
 
 import trio
 
+from symphony.capacity import Load, Memory
 from symphony.core.events import Event, TaskEnded
 from symphony.core.ids import TaskId
 from symphony.core.inputs import TaskSpec
@@ -75,29 +76,11 @@ class StatusView:
 
 @dataclass(frozen=True, slots=True)
 class EngineView:
-    """An engine of this node, as busy as its server says; None is what that does not say.
-    `waiting` counts what waits for a slot in this node. `cache_ppm`: how full its cache is.
-    """
+    """An engine of this node, as busy as its server says; None where it does not answer."""
 
     engine: str
     model: str
-    answers: bool
-    waiting: int | None = None
-    running: int | None = None
-    queued: int | None = None
-    cache_ppm: int | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    memory_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GpuView:
-    """A GPU of this machine and its memory."""
-
-    name: str
-    used_bytes: int
-    total_bytes: int
+    load: Load | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +88,7 @@ class LoadView:
     """How busy the node's engines are, and the memory of its machine."""
 
     engines: tuple[EngineView, ...]
-    memory_free_bytes: int
-    memory_total_bytes: int
-    gpus: tuple[GpuView, ...] = ()
+    memory: Memory
 
 
 @dataclass(frozen=True, slots=True)

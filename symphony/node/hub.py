@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import structlog
 import trio
 
 from symphony.core.events import (
@@ -21,14 +20,12 @@ from symphony.core.events import (
     TaskEnded,
     TaskEntrusted,
     TokensSeen,
-    as_json,
 )
 from symphony.core.ids import TaskId
 from symphony.core.inputs import TaskSpec
 from symphony.node import limits
 from symphony.node.notebook import EndedTask
-
-_log = structlog.get_logger("symphony.events")
+from symphony.node.telling import log_event
 
 
 @dataclass(slots=True)
@@ -97,9 +94,7 @@ class Hub:
     def tell(self, event: Event) -> None:
         """Log the event, remember it, and pass it on. Never waits."""
         task: TaskId | None = getattr(event, "task", None)
-        if not isinstance(event, TokensSeen):
-            plain = as_json(event)
-            _log.info(plain.pop("type"), **{key: plain[key] for key in plain if key != "output"})
+        log_event(event)
         story = self._stories.get(task) if task is not None else None
         if story is not None:
             _remember(story, event)

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 import trio
 
-from symphony.engines.load import Load, Loaded
+from symphony.capacity import Load
+from symphony.engines.load import Loaded
 from symphony.engines.machine import memory
 from symphony.errors import EngineError
-from symphony.gateway.port import EngineView, GpuView, LoadView
+from symphony.gateway.port import EngineView, LoadView
 from symphony.node import limits
 from symphony.node.workshop import HostedAgent
 
@@ -24,18 +25,14 @@ async def look(agents: Iterable[HostedAgent]) -> LoadView:
     found: dict[int, EngineView] = {}
 
     async def ask(key: int, agent: HostedAgent) -> None:
-        found[key] = _view(agent, await _load(agent))
+        described = agent.description
+        found[key] = EngineView(described.engine, described.model, await _load(agent))
 
     async with trio.open_nursery() as nursery:
         for key, agent in sharing.items():
             nursery.start_soon(ask, key, agent)
         machine = await trio.to_thread.run_sync(memory)
-    return LoadView(
-        engines=tuple(found[key] for key in sharing),
-        memory_free_bytes=machine.free_bytes,
-        memory_total_bytes=machine.total_bytes,
-        gpus=tuple(GpuView(gpu.name, gpu.used_bytes, gpu.total_bytes) for gpu in machine.gpus),
-    )
+    return LoadView(tuple(found[key] for key in sharing), machine)
 
 
 async def _load(agent: HostedAgent) -> Load | None:
@@ -46,21 +43,3 @@ async def _load(agent: HostedAgent) -> Load | None:
             return await agent.engine.load()
     except (trio.TooSlowError, EngineError):
         return None
-
-
-def _view(agent: HostedAgent, load: Load | None) -> EngineView:
-    described = agent.description
-    if load is None:
-        return EngineView(described.engine, described.model, answers=False)
-    return EngineView(
-        engine=described.engine,
-        model=described.model,
-        answers=True,
-        waiting=load.waiting,
-        running=load.running,
-        queued=load.queued,
-        cache_ppm=load.cache_ppm,
-        prompt_tokens=load.prompt_tokens,
-        completion_tokens=load.completion_tokens,
-        memory_bytes=load.memory_bytes,
-    )

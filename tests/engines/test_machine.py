@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from symphony.capacity import Gpu
 from symphony.engines import machine
-from symphony.engines.machine import Gpu, memory
+from symphony.engines.machine import memory
 
 MIB = 1024 * 1024
 

@@ -7,11 +7,12 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from symphony.capacity import Load
 from symphony.core.tasks.plan import parse_plan
 from symphony.core.tasks.plan_forms import plan_schema
 from symphony.engines import limits
 from symphony.engines.base import Feature, Finished, Grammar, JsonSchema
-from symphony.engines.load import Load, read_counters
+from symphony.engines.load import read_counters
 from symphony.engines.openai import OpenAIEngine
 from symphony.engines.slots import Slots
 from symphony.errors import (

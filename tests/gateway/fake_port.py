@@ -15,6 +15,7 @@ from typing import Any
 
 import trio
 
+from symphony.capacity import Gpu, Load, Memory
 from symphony.core.events import (
     BallotCast,
     BallotView,
@@ -37,7 +38,6 @@ from symphony.gateway.port import (
     ChatText,
     EngineView,
     EntryView,
-    GpuView,
     InviteScope,
     InviteView,
     LoadView,
@@ -209,8 +209,9 @@ class FakePort:
         )
 
     async def load(self) -> LoadView:
-        busy = EngineView("replay", HOSTED, True, waiting=1, running=2, completion_tokens=9)
-        return LoadView((busy,), 1_000_000, 2_000_000, (GpuView("H100", 3, 80),))
+        load = Load(waiting=1, running=2, completion_tokens=9)
+        memory = Memory(1_000_000, 2_000_000, (Gpu("H100", 3, 80),))
+        return LoadView((EngineView("replay", HOSTED, load),), memory)
 
     def peers(self) -> tuple[PeerView, ...]:
         return (PeerView(DID, "12D3KooWFake", True, ("/ip4/127.0.0.1/tcp/2",), 3, 1),)
