@@ -6,45 +6,40 @@ grants it, a ledger entry signed by the conductor that names this node and agent
 one unit, only the highest award seen is worked on. While it works the owner renews its lease;
 without an acknowledgement for 0.9 lease it aborts, because by then somebody else may own the unit.
 
-Work may also come ahead, for the moment when the output that it lacks is made here (`held`).
-
-A result that was handed over is kept for a while: a conductor that was restarted, or that never got
-it, sends the same work again and gets the same answer.
+Work may also come ahead, for the moment when the output that it lacks is made here (`held`). What
+becomes of it is a signed result (`handing_over`).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from typing import assert_never
 
-from ledger import Kind
 from symphony.core import limits
 from symphony.core.beacon.lease import owner_until_ms, renew_every_ms
 from symphony.core.beacon.match import eligible
 from symphony.core.beacon.pace import Pace
 from symphony.core.effects import CancelWork, Reject, StartWork
-from symphony.core.ids import Epoch, NodeId, UnitId, salted_digest
+from symphony.core.ids import Epoch, NodeId, UnitId
 from symphony.core.inputs import WorkDone, WorkFailed, WorkMoved
 from symphony.core.logs.journal import Journal
 from symphony.core.messages import (
     Beacon,
     Bid,
     Bids,
-    Done,
     ForOwner,
     Progress,
     Refused,
     Renewed,
     Stop,
     Work,
-    encode_order,
 )
 from symphony.core.outbox import Outbox
+from symphony.core.owner.handing_over import HandingOver, as_count, as_output, as_text
 from symphony.core.owner.held import Held, Job
 from symphony.core.owner.mandates import mandate
 from symphony.core.owner.results import unusable
 from symphony.core.peers.directory import Directory, Listing
-from symphony.core.records import RESULT, ResultRecord
 from symphony.core.timers import OwnerLetsGo, Renew
 
 
@@ -62,7 +57,7 @@ class Worker:
         self._fences: dict[tuple[NodeId, UnitId], Epoch] = {}
         self._pace = Pace()
         self._held = Held()
-        self._handed_over: OrderedDict[tuple[NodeId, UnitId, Epoch], Done] = OrderedDict()
+        self._handing_over = HandingOver(journal, out)
 
     # --- bidding ------------------------------------------------------------------------------
 
@@ -190,7 +185,7 @@ class Worker:
         taken over from another, and wants to know how it stands.
         """
         peer, unit, epoch = again.conductor, again.unit, again.epoch
-        done = self._handed_over.get((again.origin, unit, epoch))
+        done = self._handing_over.kept(again)
         job = self._current(unit, epoch)
         if done is not None:
             self._out.send(peer, done)
@@ -231,7 +226,7 @@ class Worker:
         job = self._current(moved.unit, moved.epoch)
         if job is None:
             return
-        job.text = (job.text + _as_text(moved.text))[-limits.MAX_PROGRESS_CHARS :]
+        job.text = (job.text + as_text(moved.text))[-limits.MAX_PROGRESS_CHARS :]
         if self._out.now_ms - job.spoke_ms >= limits.PROGRESS_EVERY_MS:
             self._speak(job)
 
@@ -244,29 +239,12 @@ class Worker:
         if useless:
             self.failed(WorkFailed(done.unit, done.epoch, useless, done.elapsed_ms))
             return
-        self._pace.learn(self._me, job.award.agent, job.order.role, _as_count(done.elapsed_ms))
-        output = _as_text(done.output).encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
+        self._pace.learn(self._me, job.award.agent, job.order.role, as_count(done.elapsed_ms))
+        output = as_output(done.output)
         del self._jobs[job.unit]
         begun = self._go_on(job, output)
-        record = ResultRecord(
-            task=job.task,
-            unit=job.unit,
-            epoch=job.epoch,
-            award=job.award_id,
-            agent=job.award.agent,
-            status="ok",
-            input=salted_digest("input", job.salt, encode_order(job.order)),
-            output=salted_digest("output", job.salt, output.encode()),
-            model=_as_text(done.model)[:64] or "unknown",
-            engine=_as_text(done.engine)[:64] or "unknown",
-            seed=job.order.seed,
-            prompt_tokens=_as_count(done.prompt_tokens),
-            completion_tokens=_as_count(done.completion_tokens),
-            elapsed_ms=_as_count(done.elapsed_ms),
-            logprob_milli=_as_logprob(done.logprob_milli),
-            cut=done.cut,
-        )
-        self._hand_over(job, record, output, begun)
+        self._start(job.award.agent)  # nothing that is said now is waited for
+        self._handing_over.output(job, done, output, begun)
 
     def failed(self, failed: WorkFailed) -> None:
         """A typed failure is a result too: it is logged, and the next bidder gets the unit."""
@@ -274,37 +252,9 @@ class Worker:
         if job is None:
             return
         self._forget(job)
+        self._start(job.award.agent)
         listing = self._directory.get(self._me, job.award.agent)
-        record = ResultRecord(
-            task=job.task,
-            unit=job.unit,
-            epoch=job.epoch,
-            award=job.award_id,
-            agent=job.award.agent,
-            status="failed",
-            input=salted_digest("input", job.salt, encode_order(job.order)),
-            output=salted_digest("output", job.salt, b""),
-            model=listing.capability.model if listing else "unknown",
-            engine=listing.capability.engine if listing else "unknown",
-            seed=job.order.seed,
-            prompt_tokens=0,
-            completion_tokens=0,
-            elapsed_ms=_as_count(failed.elapsed_ms),
-            reason=_as_text(failed.reason)[:300],
-        )
-        self._hand_over(job, record, "", ())
-
-    def _hand_over(
-        self, job: Job, record: ResultRecord, output: str, begun: tuple[UnitId, ...]
-    ) -> None:
-        self._start(job.award.agent)  # nothing that is said now is waited for
-        refs = (job.award_id,)
-        entry = self._journal.write(Kind.RESULT, RESULT.encode(record), refs=refs)
-        done = Done(entry.encode(), job.unit, job.epoch, output, begun)
-        self._out.send(job.conductor, done)
-        self._handed_over[job.origin, job.unit, job.epoch] = done
-        while len(self._handed_over) > limits.MAX_HANDED_OVER:
-            self._handed_over.popitem(last=False)
+        self._handing_over.failure(job, failed, listing.capability if listing else None)
 
     # --- leases -------------------------------------------------------------------------------
 
@@ -377,17 +327,3 @@ class Worker:
     def _current(self, unit: UnitId, epoch: Epoch) -> Job | None:
         job = self._jobs.get(unit)
         return job if job is not None and job.epoch == epoch else None
-
-
-def _as_text(text: str) -> str:
-    """What an engine wrote, with lone surrogates replaced: they have no bytes to be signed."""
-    return text.encode(errors="replace").decode()
-
-
-def _as_count(number: int) -> int:
-    """What an engine counted, within the bounds of a record."""
-    return min(max(number, 0), 2**32 - 1)
-
-
-def _as_logprob(milli: int | None) -> int | None:
-    return None if milli is None else min(max(milli, -1_000_000), 0)
