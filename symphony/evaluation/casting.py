@@ -2,9 +2,8 @@
 
 Each agent is an owner on a node of its own and casts one ballot. `symphony.core.weighing` weighs,
 `symphony.core.votes.settling` says how many are asked. Nothing of a vote is done here, but the
-order: a pool of about even weights is asked in any order, as a certificate needs it; of others the
-heavy agents are asked first, each next with a chance in proportion to its weight, much as elections
-do.
+order: at random as long as a certificate needs that (`weighing.any_order`), then the heaviest of
+those that are left first. Elections prefer good agents, too, though less strictly.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from symphony.core.records import Settled
 from symphony.core.votes.settling import Ballots, Cast, standing
 from symphony.core.votes.vote import Vote, tally
-from symphony.core.weighing import CastBallot, draw_order, even
+from symphony.core.weighing import CastBallot, any_order, draw_order, even
 from symphony.evaluation.recordings import Reply
 
 
@@ -62,18 +61,24 @@ def ask_until_certain(
 ) -> Asked:
     """Ask one agent after the other until the vote is over, as a conductor would."""
     pool, left = len(replies), sum(weights)
-    heads_decide = even(weights)
-    order = draw_order([1] * pool if heads_decide else weights, seed)
+    level = alpha_ppm if even(weights) else 0  # the certificate counts heads
+    at_random = draw_order(pool, seed)
+    heaviest_first = sorted(range(pool), key=lambda at: -weights[at])
+    order: list[int] = []
+    draws: list[str | None] = []
     votes: tuple[Vote, ...] = ()
     cast: tuple[Cast, ...] = ()
-    for count, at in enumerate(order, start=1):
+    for count in range(1, pool + 1):
+        source = heaviest_first if any_order(draws, pool, level) else at_random
+        at = next(agent for agent in source if agent not in order)
         key = replies[at].key
+        order.append(at)
+        draws.append(key)
         left -= weights[at]
         if key is not None:
             votes += (Vote(count - 1, key, key, weights[at]),)
             cast += (Cast(CastBallot(count - 1, key, "", ""), key),)
-        known = Ballots(pool, cast, pool - count, count)
-        found = standing(votes, known, left, alpha_ppm if heads_decide else 0)
+        found = standing(votes, Ballots(pool, cast, pool - count, count), left, level)
         if found.state != "open":
-            return Asked(found.classes[0].key, tuple(order[:count]), found.state)
+            return Asked(found.classes[0].key, tuple(order), found.state)
     return Asked(None, tuple(order), "open")

@@ -95,10 +95,10 @@ def voted(panel, answers):
 def test_a_divided_vote_is_left_as_it_stands() -> None:
     panel = Panel()
     panel.stage.submit(chains=9, rule="majority", alpha_ppm=50_000)
-    report = voted(panel, "1121")
+    report = voted(panel, "11213")
     assert (report.outcome, report.settled) == ("not_certified", "enough")
-    assert (report.answer, len(report.ballots), report.e_milli) == ("1", 4, 0)
-    assert "divided: 3 of 4" in panel.stage.told(TaskEnded)[-1].message
+    assert (report.answer, len(report.ballots), report.e_milli) == ("1", 5, 0)
+    assert "divided: 3 of 5" in panel.stage.told(TaskEnded)[-1].message
 
 
 def test_without_a_winner_it_is_not_certified() -> None:

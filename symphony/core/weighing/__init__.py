@@ -35,5 +35,6 @@ from symphony.core.weighing.rules import default_rule as default_rule
 from symphony.core.weighing.rules import weigh as weigh
 from symphony.core.weighing.stopping import OPEN as OPEN
 from symphony.core.weighing.stopping import Certificate as Certificate
+from symphony.core.weighing.stopping import any_order as any_order
 from symphony.core.weighing.stopping import certify as certify
 from symphony.core.weighing.stopping import draw_order as draw_order
