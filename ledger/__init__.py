@@ -54,6 +54,11 @@ from ledger.errors import WrongSwarm as WrongSwarm
 from ledger.fork import ForkProof as ForkProof
 from ledger.fork import parse_proof as parse_proof
 from ledger.fork import verify_proof as verify_proof
+from ledger.handover import Adopt as Adopt
+from ledger.handover import Retire as Retire
+from ledger.handover import commit as commit
+from ledger.handover import encode_pledge as encode_pledge
+from ledger.handover import encode_retire as encode_retire
 from ledger.header import Header as Header
 from ledger.horizon import Horizon as Horizon
 from ledger.horizon import encode_horizon as encode_horizon
@@ -77,12 +82,7 @@ from ledger.reconcile import Initiator as Initiator
 from ledger.reconcile import respond as respond
 from ledger.store import Problem as Problem
 from ledger.store import Store as Store
-from ledger.succession import Adopt as Adopt
-from ledger.succession import Retire as Retire
 from ledger.succession import Succession as Succession
-from ledger.succession import commit as commit
-from ledger.succession import encode_pledge as encode_pledge
-from ledger.succession import encode_retire as encode_retire
 from ledger.sync import Want as Want
 from ledger.sync import encode_heads as encode_heads
 from ledger.sync import encode_wants as encode_wants

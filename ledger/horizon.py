@@ -27,12 +27,12 @@ from ledger.checkpoint import parse_checkpoint, witnesses
 from ledger.clock import physical_ms
 from ledger.entry import Entry, Head, check_entry, parse_entry
 from ledger.errors import InvalidEntry, LedgerError, Reason
+from ledger.handover import parse_adopt, parse_pledge
 from ledger.header import HASH_BYTES
 from ledger.keys import Verifier
 from ledger.kinds import Kind
 from ledger.limits import MAX_BODY_BYTES, MAX_HORIZON_COSIGNS, MAX_UINT63, MIN_HORIZON_AGE_MS
 from ledger.merkle import Frontier
-from ledger.succession import parse_adopt, parse_pledge
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from typing import Annotated
 from annotated_types import Len
 
 from ledger.errors import DecodeError
+from ledger.handover import commit
 from ledger.keys import PrivateKey
-from ledger.succession import commit
 from symphony.config import FILE_MODE, check_private, make_home, resolve_home, write_private
 from symphony.core.peers.admission import (
     Address,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger.handover import commit
 from ledger.keys import PrivateKey
-from ledger.succession import commit
 from symphony.core.peers.admission import make_invite
 from symphony.errors import ConfigError
 from symphony.identity import (

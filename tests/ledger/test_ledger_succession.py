@@ -29,8 +29,9 @@ from ledger import (
     suspects,
     wants,
 )
+from ledger.handover import parse_adopt, parse_pledge, parse_retire
 from ledger.limits import MAX_SUCCESSIONS
-from ledger.succession import parse_adopt, parse_pledge, parse_retire, remembered
+from ledger.succession import remembered
 
 ONE, TWO, THREE, EVE = (FakeSigner(name) for name in ("one", "two", "three", "eve"))
 
