@@ -44,7 +44,8 @@ def _value(name: str, hint: Any) -> Any:
         return (BallotView(0, NodeId(bytes(32)), "m", SECRET, 1),)
     text = SECRET if name in TEXTS else name
     plain = {str: text, int: 7, bool: True, bytes: b"", tuple[str, ...]: (text,)}
-    return plain.get(hint, {} if name == "phases_ms" else bytes(32))
+    phases_ms = {"plan": 3, "steps": 5, "answer": 8}
+    return plain.get(hint, phases_ms if name == "phases_ms" else bytes(32))
 
 
 def test_what_was_asked_and_said_is_in_the_log_at_debug_only() -> None:

@@ -44,8 +44,11 @@ def measured(value: Any) -> Any:
 
 
 def _measured_field(key: str, value: Any) -> tuple[str, Any]:
-    if key not in TEXTS:
-        return key, measured(value)
-    if isinstance(value, list):
-        return f"{key}_chars", [len(text) for text in value]
-    return f"{key}_chars", len(value)
+    """Of fields with such names only texts are measured: the phases of a task are numbers."""
+    match value:
+        case str() if key in TEXTS:
+            return f"{key}_chars", len(value)
+        case [str(), *_] if key in TEXTS:
+            return f"{key}_chars", [len(text) for text in value]
+        case _:
+            return key, measured(value)
