@@ -11,8 +11,8 @@ the new one's.
     adopt    the old key and its retire entry, a commitment   the first entry of the successor's log
 
 Their bodies are `handover`'s. An adopt entry names the retire entry by number and id, and may
-commit to the next successor. The commitment of some logs is known from elsewhere (a swarm's genesis holds
-its founder's): such an *anchor* counts instead of what the log says.
+commit to the next successor. The commitment of some logs is known from elsewhere (a swarm's genesis
+holds its founder's): such an *anchor* counts instead of what the log says.
 
 A retire entry is refused unless its key fits the commitment, and nothing is appended behind it.
 Both follow from the entries before it, so all copies of a log agree. The *successor* of A is the

@@ -11,7 +11,8 @@ import trio.testing
 
 from ledger import Kind, MemoryStore, PrivateKey, seal, verify
 from symphony.core.ids import SwarmId, TaskId
-from symphony.core.inputs import Cancel, Submit, TaskSpec
+from symphony.core.inputs import Cancel, Submit
+from symphony.core.spec import TaskSpec
 from symphony.core.swarm import Swarm
 from symphony.node.boxes import BoxKey
 from symphony.node.disk import Disk

@@ -9,7 +9,8 @@ import pytest
 from symphony.core.effects import Note
 from symphony.core.events import BallotView, TaskEnded
 from symphony.core.ids import NodeId, TaskId
-from symphony.core.inputs import TaskFound, TaskSpec
+from symphony.core.inputs import TaskFound
+from symphony.core.spec import TaskSpec
 from symphony.core.tasks.notes import ChainTurned, ResultKept, TaskBegun
 from symphony.node import limits
 from symphony.node.notebook import FILE_NAME, EndedTask, Notebook

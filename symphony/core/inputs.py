@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 from ledger import Entry, ForkProof
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.messages import Message
-from symphony.core.records import (
-    AnswerType,
-    Capability,
-    Planning,
-    Privacy,
-    Rule,
-    Selection,
-)
+from symphony.core.records import Capability
+from symphony.core.spec import TaskSpec
+from symphony.core.tasks.notes import TaskNote
 from symphony.core.timers import Timer
-
-if TYPE_CHECKING:
-    from symphony.core.tasks.notes import TaskNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,31 +193,6 @@ class Embedded:
     encoder: str | None
     texts: tuple[str, ...]
     vectors: Mapping[str, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """What a user wants to know, and within which bounds. `max_nodes` is how many nodes besides the
-    conductor may be asked to work on it; 0 is as many as it takes. `durable`: two other nodes keep
-    what it takes to go on with it, should its conductor be lost; they count as asked.
-    """
-
-    prompt: str
-    chains: int = 3
-    rule: Rule | Literal["auto"] = "auto"
-    alpha_ppm: int = 0
-    selection: Selection = "learned"
-    planning: Planning = "auto"
-    answer_type: AnswerType = "text"
-    choices: tuple[str, ...] = ()
-    answer_schema: str = ""
-    skill: str = ""
-    privacy: Privacy = "swarm"
-    budget_tokens: int = 50_000
-    max_nodes: int = 0
-    deadline_ms: int = 300_000
-    max_tokens: int = 512
-    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

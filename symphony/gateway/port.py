@@ -23,7 +23,7 @@ import trio
 from symphony.capacity import Load, Memory
 from symphony.core.events import Event, TaskEnded
 from symphony.core.ids import TaskId
-from symphony.core.inputs import TaskSpec
+from symphony.core.spec import TaskSpec
 
 TaskState = Literal["running", "answered", "not_certified", "failed", "expired", "cancelled"]
 ChatRole = Literal["system", "user", "assistant"]

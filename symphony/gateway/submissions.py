@@ -20,7 +20,7 @@ import trio
 
 from symphony.core.events import TaskEnded
 from symphony.core.ids import TaskId
-from symphony.core.inputs import TaskSpec
+from symphony.core.spec import TaskSpec
 from symphony.errors import ConnectionError as Unreachable
 from symphony.gateway import limits
 from symphony.gateway.faults import Refused

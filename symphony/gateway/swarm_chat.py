@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 
 from symphony.core.events import TaskEnded, as_json
 from symphony.core.ids import TaskId
-from symphony.core.inputs import TaskSpec
+from symphony.core.spec import TaskSpec
 from symphony.errors import ConnectionError as Unreachable
 from symphony.gateway.chat_models import ChatRequest, SwarmOptions, render_prompt
 from symphony.gateway.completion import DONE, OPENING, Completion, Usage

@@ -13,8 +13,8 @@ from annotated_types import Interval, Len
 from pydantic import AliasChoices, Field, model_validator
 
 from symphony.core import limits as core
-from symphony.core.inputs import TaskSpec
 from symphony.core.records import AnswerType, Planning, Privacy, Rule, Selection
+from symphony.core.spec import TaskSpec
 from symphony.gateway import limits
 from symphony.gateway.body import StrictModel
 from symphony.gateway.faults import Refused

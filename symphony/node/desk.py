@@ -20,8 +20,9 @@ from ledger import PrivateKey, Store, did_key, peer_id
 from symphony.core import limits as core_limits
 from symphony.core.events import Event
 from symphony.core.ids import TASK_ID_BYTES, NodeId, TaskId
-from symphony.core.inputs import Cancel, Submit, TaskSpec, Wanted
+from symphony.core.inputs import Cancel, Submit, Wanted
 from symphony.core.peers.admission import Genesis
+from symphony.core.spec import TaskSpec
 from symphony.core.stewards.charges import Charge
 from symphony.engines.base import JsonSchema
 from symphony.engines.constraints import check_constraint

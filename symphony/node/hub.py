@@ -22,7 +22,7 @@ from symphony.core.events import (
     TokensSeen,
 )
 from symphony.core.ids import TaskId
-from symphony.core.inputs import TaskSpec
+from symphony.core.spec import TaskSpec
 from symphony.node import limits
 from symphony.node.notebook import EndedTask
 from symphony.node.telling import log_event

@@ -31,8 +31,9 @@ from ledger.sqlite.schema import transaction
 from symphony.core.effects import Note
 from symphony.core.events import TaskEnded
 from symphony.core.ids import TaskId
-from symphony.core.inputs import TaskFound, TaskSpec
+from symphony.core.inputs import TaskFound
 from symphony.core.limits import MAX_NOTE_BYTES
+from symphony.core.spec import TaskSpec
 from symphony.core.tasks.notes import NOTE
 from symphony.core.wire import Codec
 from symphony.node import limits

@@ -16,8 +16,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 
 from symphony.core.ids import TASK_ID_BYTES, TaskId
-from symphony.core.inputs import Input, TaskSpec
+from symphony.core.inputs import Input
 from symphony.core.inputs import Probe as Ask
+from symphony.core.spec import TaskSpec
 from symphony.manifests.families import generated
 from symphony.manifests.probes import Probe
 from symphony.node import limits

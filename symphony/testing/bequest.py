@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from symphony.core import limits
 from symphony.core.ids import TaskId
-from symphony.core.inputs import TaskSpec
 from symphony.core.receipts.receipt import verify_receipt
+from symphony.core.spec import TaskSpec
 from symphony.core.stewards.line import rank
 from symphony.errors import ReceiptInvalid
 from symphony.testing.faults import Lose

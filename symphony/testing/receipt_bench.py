@@ -28,7 +28,6 @@ from symphony.core.inputs import (
     PeerUp,
     Started,
     Submit,
-    TaskSpec,
     TimerFired,
     WallClock,
     WorkDone,
@@ -36,6 +35,7 @@ from symphony.core.inputs import (
 from symphony.core.messages import Entries
 from symphony.core.receipts.receipt import verify_receipt
 from symphony.core.records import PROBE, Capability, ProbeOutcome, ProbeRecord, Skill
+from symphony.core.spec import TaskSpec
 from symphony.core.swarm import Swarm
 from symphony.errors import ReceiptInvalid
 from symphony.testing.signing import RealKeys

@@ -27,8 +27,9 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from symphony.core.inputs import Input, Submit, TaskSpec, TimerFired
+from symphony.core.inputs import Input, Submit, TimerFired
 from symphony.core.messages import Entries, Message
+from symphony.core.spec import TaskSpec
 from symphony.core.swarm import Swarm
 from symphony.core.timers import SyncDue
 from symphony.testing.faults import Write

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import get_args
 
-from symphony.core.inputs import TaskSpec
 from symphony.core.records import AnswerType, Planning, Privacy, Role, Rule, Selection
+from symphony.core.spec import TaskSpec
 from symphony.testing.engines import SKILLS, AgentScript
 from symphony.testing.faults import Action, draw_actions, draw_kinds, draw_weather
 from symphony.testing.mischief import Mischief, Pretence

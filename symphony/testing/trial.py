@@ -20,9 +20,10 @@ from typing import Literal
 from symphony.core.effects import Effect, Tell
 from symphony.core.events import FailedOver, TaskAccepted, TaskEnded, UnitAwarded
 from symphony.core.ids import NodeId, TaskId
-from symphony.core.inputs import Input, TaskSpec
+from symphony.core.inputs import Input
 from symphony.core.messages import Message, Order, Work
 from symphony.core.records import Selection
+from symphony.core.spec import TaskSpec
 from symphony.testing.engines import AgentScript, Attempt, truth
 from symphony.testing.faults import Action
 from symphony.testing.machine import Machine

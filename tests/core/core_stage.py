@@ -33,7 +33,6 @@ from symphony.core.inputs import (
     PeerUp,
     Started,
     Submit,
-    TaskSpec,
     TimerFired,
     WallClock,
     WorkDone,
@@ -42,6 +41,7 @@ from symphony.core.inputs import (
 from symphony.core.messages import Beacon, Bid, Bids, Done, Entries, Work, encode_order
 from symphony.core.peers.presence import Presence
 from symphony.core.records import CAPABILITY, RESULT, Capability, ResultRecord, Skill
+from symphony.core.spec import TaskSpec
 from symphony.core.swarm import Swarm
 from symphony.core.timers import PublishDue
 from symphony.testing.signing import FastKeys

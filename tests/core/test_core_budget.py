@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from symphony.core.beacon.awards import tokens_needed
 from symphony.core.events import TaskEnded
-from symphony.core.inputs import PeerDown, TaskSpec
+from symphony.core.inputs import PeerDown
 from symphony.core.messages import Beacon, Refused, Work
+from symphony.core.spec import TaskSpec
 from symphony.core.tasks.task_run import Chain, TaskRun, Unit
 
 NEEDED = 800

@@ -140,8 +140,9 @@ def test_the_work_of_many_bidders_with_long_names_is_split_over_entries():
 
 def test_work_with_many_long_quotes_still_fits_a_frame():
     """Found by reading: seven outputs of 64 KiB made a frame that nobody could read."""
-    from symphony.core.inputs import Submit, TaskSpec
+    from symphony.core.inputs import Submit
     from symphony.core.owner.orders import order_for
+    from symphony.core.spec import TaskSpec
     from symphony.core.tasks.plan import Step
     from symphony.core.tasks.task_run import Chain, TaskRun, Unit
 

@@ -13,9 +13,10 @@ from symphony.core.beacon.experience import LEARNED_FROM, Experience
 from symphony.core.effects import KeepReceipt
 from symphony.core.events import TaskEnded
 from symphony.core.ids import TaskId
-from symphony.core.inputs import Probe, TaskSpec
+from symphony.core.inputs import Probe
 from symphony.core.messages import Work
 from symphony.core.records import PROBE, TASK, VERDICT
+from symphony.core.spec import TaskSpec
 from symphony.core.votes.answers import canonical, extract
 from symphony.manifests import families
 from symphony.manifests.probes import Probe as Known

@@ -11,10 +11,11 @@ from ledger import Kind, MemoryStore
 from symphony.core import limits
 from symphony.core.effects import Append, Forget, KeepReceipt, Note, StartWork
 from symphony.core.events import FailedOver, TaskEnded, TaskResumed
-from symphony.core.inputs import OwnLogMark, PeerUp, Started, TaskFound, TaskSpec
+from symphony.core.inputs import OwnLogMark, PeerUp, Started, TaskFound
 from symphony.core.messages import HeadTold, Progress, Refused, Renewed, Stop, Work
 from symphony.core.receipts.receipt import verify_receipt
 from symphony.core.records import VERDICT, Capability, Skill
+from symphony.core.spec import TaskSpec
 from symphony.core.swarm import Swarm
 from symphony.core.tasks.notes import NOTE, BiddersKept
 from symphony.node.restoring import restore

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from ledger import Checkpoint, Kind, codec, encode_cosign, parse_checkpoint, parse_entry, seal
 from symphony.core.effects import KeepReceipt
 from symphony.core.ids import TaskId
-from symphony.core.inputs import Submit, TaskSpec
+from symphony.core.inputs import Submit
 from symphony.core.receipts.receipt import RECEIPT
 from symphony.core.receipts.report import UNSEEN
+from symphony.core.spec import TaskSpec
 
 HONEST = Conductor(chains=2)
 DATA = HONEST.sealed()

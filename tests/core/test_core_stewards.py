@@ -13,10 +13,10 @@ from ledger import Kind, parse_entry
 from symphony.core import limits
 from symphony.core.effects import Reject, StartWork
 from symphony.core.events import TaskEnded
-from symphony.core.inputs import TaskSpec
 from symphony.core.messages import Done, Entrust, Entrusted, Refused
 from symphony.core.records import TASK as TASK_CODEC
 from symphony.core.records import TaskRecord
+from symphony.core.spec import TaskSpec
 from symphony.core.stewards.inherited import inherited
 from symphony.core.stewards.line import may_award, next_epoch, rank
 from symphony.core.tasks.notes import NOTE, ChainTurned, EntryKept, ResultKept, TaskBegun

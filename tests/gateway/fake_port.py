@@ -27,7 +27,7 @@ from symphony.core.events import (
     UnitAwarded,
 )
 from symphony.core.ids import Epoch, NodeId, TaskId
-from symphony.core.inputs import TaskSpec
+from symphony.core.spec import TaskSpec
 from symphony.errors import ModelError, SymphonyError
 from symphony.gateway.port import (
     AgentView,

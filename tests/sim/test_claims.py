@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from symphony.core.effects import Tell
 from symphony.core.events import ClaimRefuted, UnitAwarded
-from symphony.core.inputs import TaskSpec
+from symphony.core.spec import TaskSpec
 from symphony.testing import NodeScript, Scenario, TaskScript
 from symphony.testing.engines import AgentScript
 from symphony.testing.worlds import simulate

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from symphony.core.inputs import TaskSpec
+from symphony.core.spec import TaskSpec
 from symphony.testing import NodeScript, Scenario, TaskScript, draw, run_seed
 from symphony.testing.engines import AgentScript
 from symphony.testing.hardships import harden

@@ -7,8 +7,8 @@ import pytest
 
 from ledger import Kind, MemoryStore, seal
 from symphony.core import limits
-from symphony.core.inputs import TaskSpec
 from symphony.core.peers.introducing import Introducing
+from symphony.core.spec import TaskSpec
 from symphony.testing import (
     NodeScript,
     Scenario,

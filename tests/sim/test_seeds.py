@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from symphony.core.inputs import TaskSpec
+from symphony.core.spec import TaskSpec
 from symphony.testing import (
     NodeScript,
     Scenario,

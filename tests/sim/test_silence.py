@@ -1,7 +1,7 @@
 """Silent peers in whole swarms: a direct path that is lost, a node that stalls, one cut off."""
 
-from symphony.core.inputs import TaskSpec
 from symphony.core.peers.contact import Contact
+from symphony.core.spec import TaskSpec
 from symphony.testing import NodeScript, Scenario, TaskScript, run_seed, tell
 from symphony.testing.engines import AgentScript
 from symphony.testing.faults import Action, Pause, Sever, Split

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from symphony.core.beacon import awards
-from symphony.core.inputs import TaskSpec
 from symphony.core.logs import journal
 from symphony.core.owner import worker
 from symphony.core.records import VerdictRecord
+from symphony.core.spec import TaskSpec
 from symphony.core.tasks import conductor, remains
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.votes import verdict, voting

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from symphony.core.beacon.calls import Calls
 from symphony.core.events import BallotCast, ChainFailed, PlanMade, UnitDone
 from symphony.core.ids import NodeId
-from symphony.core.inputs import TaskSpec
 from symphony.core.owner.orders import order_for
 from symphony.core.owner.prompts import DIRECT_SKILL, PLAN_SKILL
 from symphony.core.records import Outcome, Rule
+from symphony.core.spec import TaskSpec
 from symphony.core.surroundings import Surroundings
 from symphony.core.tasks.notes import ChainTurned
 from symphony.core.tasks.plan import BadPlan, Plan, direct_plan, parse_plan

@@ -26,7 +26,7 @@ from annotated_types import Interval, Len
 from pydantic import Discriminator
 
 from symphony.core import limits
-from symphony.core.inputs import TaskSpec
+from symphony.core.spec import TaskSpec
 from symphony.core.wire import Codec, Count, Key, Line, Millis, Salt
 
 

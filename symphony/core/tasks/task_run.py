@@ -17,10 +17,10 @@ from typing import Literal
 from ledger import Entry
 from symphony.core import limits
 from symphony.core.ids import EntryId, Epoch, NodeId, TaskId, UnitId, unit_id
-from symphony.core.inputs import TaskSpec
 from symphony.core.messages import Order
 from symphony.core.peers.directory import Listing
 from symphony.core.records import Award, Candidate, Lapse, Requirement, ResultRecord, Role, Rule
+from symphony.core.spec import TaskSpec
 from symphony.core.stewards.line import Line
 from symphony.core.tasks.plan import Plan, Step
 from symphony.core.votes.evidence import Skilled

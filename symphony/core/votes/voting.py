@@ -12,10 +12,10 @@ from ledger.clock import pack, physical_ms
 from symphony.core import limits
 from symphony.core.beacon.match import best_skill, eligible, match
 from symphony.core.ids import EntryId, NodeId
-from symphony.core.inputs import TaskSpec
 from symphony.core.owner.prompts import DIRECT_SKILL
 from symphony.core.peers.directory import Listing
 from symphony.core.records import Award, Capability, Requirement, Rule
+from symphony.core.spec import TaskSpec
 from symphony.core.tasks.task_run import Chain, TaskRun, Unit
 from symphony.core.votes.answers import canonical, extract
 from symphony.core.votes.evidence import Skilled
