@@ -61,11 +61,14 @@ class AgentsChanged:
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """An admitted peer is connected. `operator` is who runs it, as the founder vouched."""
+    """An admitted peer is connected. `operator` is who runs it, as the founder vouched; an
+    `observer` was let in to see the ledger, not to work.
+    """
 
     peer: NodeId
     rtt_ms: int
     operator: str = ""
+    observer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ from symphony.core.messages import (
     CosignAsked,
     Done,
     Entries,
+    Entrust,
     Fork,
     HeadAsked,
     Heads,
@@ -109,7 +110,7 @@ from symphony.core.timers import (
 )
 from symphony.core.votes.grounds import EvidenceBook
 
-_OF_WORK = frozenset({Beacon, Bids, Work, Done, Progress})
+_OF_WORK = frozenset({Beacon, Bids, Work, Done, Progress, Entrust})
 
 
 class Swarm:
@@ -166,7 +167,8 @@ class Swarm:
         self.worker = Worker(self.me, self.journal, self.directory, self._out)
         self._replication = Replication(self.journal, self._out, chance)
         may_append = self.gate.may_append
-        self.witness = Witness(self.journal, self._out, chance, may_append, self._trusted)
+        witnesses = self._trusted.witnesses
+        self.witness = Witness(self.journal, self._out, chance, may_append, witnesses)
         self._retention = Retention(self.journal, self.directory, self._out)
         self._hosting = Hosting(self.journal, self.directory, self.worker, self._out)
 
@@ -245,8 +247,8 @@ class Swarm:
                 self.conductor.embedded()
             case TaskFound() | Unsealed() | Wanted():
                 self.conductor.kept(happened)
-            case PeerUp(peer, _, operator):
-                self.members.up(peer, operator)
+            case PeerUp(peer, _, operator, observer):
+                self.members.up(peer, operator, observer=observer)
                 self._out.tell(PeerSeen(peer, up=True))
                 self._replication.greet(peer)
                 self.gate.greet(peer)
@@ -292,7 +294,8 @@ class Swarm:
                 self.experience.learn(e for e in entries if e.author == self.me)
 
     def _started(self, happened: Started) -> None:
-        self.members.begin(self.worker, happened.incarnation, happened.addresses)
+        life = happened.incarnation, happened.addresses, happened.operator
+        self.members.begin(self.worker, *life)
         self._hosting.box, self._hosting.operator = happened.box, happened.operator
         self._entrusting.box = happened.box or b""
         self.gate.start(happened.own_log)
@@ -306,7 +309,7 @@ class Swarm:
 
     def _heard(self, peer: NodeId, message: Message) -> None:
         self.members.heard(peer)
-        if type(message) in _OF_WORK and self.identities.is_over(peer):
+        if type(message) in _OF_WORK and not self._trusted.works(peer):
             return
         match message:  # the most frequent first
             case Presence():

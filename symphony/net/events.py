@@ -20,13 +20,14 @@ class Channel(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PeerUp:
     """The peer was admitted in both directions. Nothing from it comes before this. `operator` is
-    who runs it, as the founder vouched; empty if nobody did.
+    who runs it, as the founder vouched; empty if nobody did. An `observer` is not here to work.
     """
 
     peer: bytes
     address: str
     rtt_ms: int
     operator: str = ""
+    observer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,8 +214,10 @@ class Session:
         assert self.accepted is not None
         await self._room.admit(self)
         self._since_ms = self._room.now_ms()
-        operator = self.accepted.admitted.operator
-        await self._room.emit(PeerUp(self.peer, self.address, self.accepted.rtt_ms, operator))
+        admitted, rtt_ms = self.accepted.admitted, self.accepted.rtt_ms
+        observer = admitted.scope == "observer"
+        up = PeerUp(self.peer, self.address, rtt_ms, admitted.operator, observer)
+        await self._room.emit(up)
         self.up.set()
         self.settled.set()
         for channel, outbox in self._outboxes.items():

@@ -126,8 +126,8 @@ class NetworkAir:
 
     def _parse(self, event: NetEvent) -> Input | None:
         match event:
-            case NetUp(peer, _, rtt_ms, operator):
-                return PeerUp(NodeId(peer), rtt_ms, operator)
+            case NetUp(peer, _, rtt_ms, operator, observer):
+                return PeerUp(NodeId(peer), rtt_ms, operator, observer)
             case NetDown(peer, reason):
                 _log.info("peer_down", peer=peer.hex()[:8], reason=reason)
                 self._rejects.pop(peer, None)

@@ -131,6 +131,8 @@ async def open_node(
     )
     async with trio.open_nursery() as nursery:
         air = loop.air = NetworkAir(network, topics(swarm_file.swarm_id), store, loop, nursery)
+        if membership.observes and household.agents:
+            household.warnings.append("this node is an observer: nobody gives its agents work")
         loop.workshop = Workshop(nursery, loop.feed, monotonic_ms)
         loop.workshop.host(household.agents)
         loop.embed = _embedder(encoder, loop, nursery)

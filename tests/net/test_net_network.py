@@ -210,8 +210,12 @@ async def test_the_address_book_finds_the_swarm_again(tmp_path: Path) -> None:
 
 async def test_a_member_with_an_invite_meets_a_member_with_another() -> None:
     one, two = invite(), invite(secret=b"2" * 32, scope="observer")
-    async with network("a", member("a", one)) as a, network("b", member("b", two)) as b:
-        await meet(a, b)
+    members = member("a", one), member("b", two)
+    assert [mine.observes for mine in members] == [False, True]
+    async with network("a", members[0]) as a, network("b", members[1]) as b:
+        await a.dial(b.addresses[0])
+        await wait_for(a, PeerUp, peer=b.node_id, observer=True)
+        await wait_for(b, PeerUp, peer=a.node_id, observer=False)
         assert [info.scope for info in a.peers()] == ["observer"]
 
 

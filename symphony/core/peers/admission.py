@@ -205,6 +205,13 @@ class Membership:
         grant = None if self.proof is None else _GRANT.decode(self.proof.grant)
         return (grant.operator or "") if grant is not None else ""
 
+    @property
+    def observes(self) -> bool:
+        """Was this node let in to see the ledger, and not to work?"""
+        if self.proof is None or self.genesis.admission != "invite":
+            return False
+        return _GRANT.decode(self.proof.grant).scope == "observer"
+
     def revoke(self, invite: bytes) -> Membership:
         """The same membership, knowing that the invite with this id is no longer good."""
         return replace(self, revoked=self.revoked | {invite})

@@ -55,6 +55,8 @@ class Members:
         self._connected: set[NodeId] = {me}
         self._alive: frozenset[NodeId] | None = None
         self._operators: dict[NodeId, str] = {}
+        self.observers: set[NodeId] = set()
+        """Those of the connected peers that neither work for others nor have others work."""
         self._seen: dict[NodeId, Presence] = {}
         """The last word of each peer that can be dialled, the peer that came last at the end."""
         self._met: OrderedDict[NodeId, str] = OrderedDict()
@@ -71,8 +73,11 @@ class Members:
         self._load: Load | None = None
         self._addresses: tuple[str, ...] = ()
 
-    def begin(self, load: Load, incarnation: int, addresses: tuple[str, ...]) -> None:
+    def begin(
+        self, load: Load, incarnation: int, addresses: tuple[str, ...], operator: str
+    ) -> None:
         """A life of the node begins: from now on there is something to say."""
+        self._operators[self._me] = operator
         self._load, self._lives[self._me] = load, incarnation
         self._addresses = addresses[: limits.ADDRESSES_TOLD]
 
@@ -96,13 +101,16 @@ class Members:
                 self._between.heard(peer)
 
     def operator_of(self, peer: NodeId) -> str:
-        """Who runs a connected peer, as the founder vouched; empty if nobody did."""
+        """Who runs a connected peer, or this node, as the founder vouched; empty if nobody did."""
         return self._operators.get(peer, "")
 
-    def up(self, peer: NodeId, operator: str = "") -> None:
+    def up(self, peer: NodeId, operator: str = "", *, observer: bool = False) -> None:
         """A peer is connected. It hears at once who we are, and can mention us to others."""
         self._connected.add(peer)
         self._operators.pop(peer, None)
+        self.observers.discard(peer)
+        if observer:
+            self.observers.add(peer)
         if operator:
             self._operators[peer] = operator
         self._tell([peer])
@@ -117,6 +125,7 @@ class Members:
             return
         self._connected.discard(peer)
         self._operators.pop(peer, None)
+        self.observers.discard(peer)
         self._alive = None
         self._suspicion.gone(peer)
         self._asking.gone(peer)

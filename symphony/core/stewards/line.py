@@ -21,7 +21,7 @@ one of the line has answered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symphony.core import limits
@@ -80,19 +80,35 @@ def rank(outcome: Outcome, place: int) -> tuple[int, int]:
 
 
 def choose_stewards(
-    directory: Directory, among: Iterable[NodeId], task: TaskId, record: TaskRecord, wall_ms: int
+    able: Mapping[NodeId, bytes], task: TaskId, operator_of: Callable[[NodeId], str], me: NodeId
 ) -> Sequence[tuple[NodeId, bytes]]:
-    """Up to two nodes with a box key that may see tasks of this privacy class, by their own word.
-    Which of many is as good as drawn, so that no node keeps everybody's tasks.
+    """Up to two of those that are able to keep a task of this node, which come with their box keys.
+    Which of many is as good as drawn, so that no node keeps everybody's tasks. Where invites name
+    operators, all in line are run by different ones, as far as there are others: what one party
+    runs may be gone at once.
     """
+
+    def lot(node: NodeId) -> bytes:
+        return hashlib.sha256(b"symphony/steward/1\x00" + task + node).digest()
+
+    waiting, taken = sorted(able, key=lot), {operator_of(me)} - {""}
+    chosen: list[NodeId] = []
+    while waiting and len(chosen) < limits.STEWARDS:
+        node = next((node for node in waiting if operator_of(node) not in taken), waiting[0])
+        waiting.remove(node)
+        taken |= {operator_of(node)} - {""}
+        chosen.append(node)
+    return [(node, able[node]) for node in chosen]
+
+
+def able_to_keep(
+    directory: Directory, among: Iterable[NodeId], record: TaskRecord, wall_ms: int
+) -> dict[NodeId, bytes]:
+    """The nodes with a box key that may see tasks of this privacy class, by their own word."""
     found: dict[NodeId, bytes] = {}
     for listing in directory.of(among):
         capability = listing.capability
         fits = record.privacy in capability.privacy and "solve" in capability.roles
         if fits and capability.box and not capability.withdrawn and listing.expires_ms > wall_ms:
             found[listing.node] = capability.box
-
-    def lot(node: NodeId) -> bytes:
-        return hashlib.sha256(b"symphony/steward/1\x00" + task + node).digest()
-
-    return [(node, found[node]) for node in sorted(found, key=lot)[: limits.STEWARDS]]
+    return found

@@ -31,7 +31,7 @@ from symphony.core.records import TASK, VERDICT, TaskRecord
 from symphony.core.stewards.charges import Charge
 from symphony.core.stewards.entrusting import Entrusting
 from symphony.core.stewards.inherited import inherited
-from symphony.core.stewards.line import choose_stewards, line_of
+from symphony.core.stewards.line import able_to_keep, choose_stewards, line_of
 from symphony.core.surroundings import Surroundings
 from symphony.core.tasks.notes import BoxKept, TaskNote
 from symphony.core.tasks.remains import Lost, Remains
@@ -85,8 +85,8 @@ class Stewarding:
         """
         around = self._around
         others = around.alive() - around.suspects() - {around.me}
-        wall_ms = self._out.wall_ms
-        chosen = choose_stewards(around.directory, others, submit.task, record, wall_ms)
+        able = able_to_keep(around.directory, others, record, self._out.wall_ms)
+        chosen = choose_stewards(able, submit.task, around.operator_of, around.me)
         return chosen[: submit.spec.max_nodes or None]
 
     def begin(self, run: TaskRun) -> None:
