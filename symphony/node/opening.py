@@ -119,7 +119,7 @@ async def open_node(
     restored = restore(swarm, store, monotonic_ms, wall_ms, _tasks(notebook, hub))
     _log.debug("restored", agents=len(swarm.directory), effects=len(restored))
     gone = swarm.revoked | revoked(settings.home)
-    membership = Membership(swarm_file.genesis, swarm_file.proof, gone)
+    membership = _membership(swarm_file, gone, household)
     network = await stack.enter_async_context(
         open_network(
             _net_settings(settings, swarm_file),
@@ -131,8 +131,6 @@ async def open_node(
     )
     async with trio.open_nursery() as nursery:
         air = loop.air = NetworkAir(network, topics(swarm_file.swarm_id), store, loop, nursery)
-        if membership.observes and household.agents:
-            household.warnings.append("this node is an observer: nobody gives its agents work")
         loop.workshop = Workshop(nursery, loop.feed, monotonic_ms)
         loop.workshop.host(household.agents)
         loop.embed = _embedder(encoder, loop, nursery)
@@ -163,6 +161,14 @@ async def _stay() -> None:
     """Load what the first plan needs, now that nobody waits for it; then run until the end."""
     await trio.to_thread.run_sync(import_module, "networkx")
     await trio.sleep_forever()
+
+
+def _membership(swarm_file: SwarmFile, gone: frozenset[bytes], household: Household) -> Membership:
+    """What this node may show and knows, and a warning if nobody will want its agents."""
+    membership = Membership(swarm_file.genesis, swarm_file.proof, gone)
+    if membership.observes and household.agents:
+        household.warnings.append("this node is an observer: nobody gives its agents work")
+    return membership
 
 
 def _tasks(notebook: Notebook, hub: Hub) -> list[TaskFound]:

@@ -65,6 +65,8 @@ class Effort:
         """Does anybody work for a task that has ended?"""
         world = self._world
         for machine in world.machines:
+            if machine.script.hostile:
+                continue  # it is not heard any more, and may do with its engines what it likes
             if machine.paused_until_ms > world.now_ms - 1_000 or not machine.alive:
                 self._awake_ms[machine.index] = world.now_ms + 1_000
                 continue

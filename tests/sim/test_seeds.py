@@ -72,6 +72,12 @@ def test_what_failed_once_holds_for_ever(scenario, seed, nodes, tasks):
     assert run_seed(wish.draw(seed)).violations == ()
 
 
+@pytest.mark.parametrize("seed", [0, 10, 31, 80])
+def test_a_third_of_hostile_nodes_breaks_nothing(seed):
+    """Some of these runs have a flooder beside those that sign two histories."""
+    assert run_seed(Wish(byzantine=0.3).draw(seed)).violations == ()
+
+
 @pytest.mark.parametrize("nodes", [1, 2, 20])
 def test_small_and_larger_swarms(nodes):
     for seed in range(3):
