@@ -12,7 +12,7 @@ from typing import Any
 
 from core_seal import Conductor
 from core_stage import SWARM, WALL_MS
-from core_votes import witnessed
+from core_votes import Panel, witnessed
 
 from ledger import Checkpoint, Kind, codec, encode_cosign, pack, parse_checkpoint, parse_entry, seal
 from symphony.core.logs.inclusion import Seal
@@ -74,9 +74,10 @@ def freeze() -> dict[str, Any]:
     assert report.seal is not None
     _, nine = witnessed(RealKeys())
     voted = verify_receipt(nine)
+    two = Panel("ada bob", keys=RealKeys()).run({"ada": "1", "bob": "2"}, rule="majority", chains=5)
     return {
-        "about": "A receipt, its seal, and seals that don't hold; and a vote by evidence "
-        "(docs/receipt.md).",
+        "about": "A receipt, its seal, and seals that don't hold; a vote by evidence; and a "
+        "vote by majority in which a node has more ballots than all others (docs/receipt.md).",
         "receipt": conductor.receipt.hex(),
         "sealed": sealed.hex(),
         "digest": receipt_digest(sealed).hex(),
@@ -93,6 +94,12 @@ def freeze() -> dict[str, Any]:
             "weights": [ballot.weight for ballot in voted.ballots],
             "effective_milli": voted.effective_milli,
             "evidence": voted.evidence,
+        },
+        "capped": {
+            "receipt": two.hex(),
+            "settled": verify_receipt(two).settled,
+            "answer": verify_receipt(two).answer,
+            "weights": [ballot.weight for ballot in verify_receipt(two).ballots],
         },
     }
 

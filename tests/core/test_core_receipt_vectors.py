@@ -44,6 +44,18 @@ def test_a_vote_by_evidence():
     assert report.effective_milli == voted["effective_milli"]
 
 
+def test_a_node_with_most_ballots_holds_half_the_weight():
+    capped = FROZEN["capped"]
+    report = verify_receipt(bytes.fromhex(capped["receipt"]))
+    assert (report.rule, report.answer, report.settled) == ("majority", capped["answer"], "tied")
+    weights = [ballot.weight for ballot in report.ballots]
+    assert weights == capped["weights"]
+    owners = {ballot.owner for ballot in report.ballots}
+    held = [sum(b.weight for b in report.ballots if b.owner == owner) for owner in owners]
+    assert len(held) == 2
+    assert held[0] == held[1]
+
+
 @pytest.mark.parametrize("case", FROZEN["refused"], ids=lambda case: case["what"])
 def test_seals_that_do_not_hold(case):
     value = codec.loads(PLAIN)

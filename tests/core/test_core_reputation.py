@@ -205,7 +205,7 @@ def test_copies_weigh_no_more_than_one_of_them() -> None:
     history = [voted("dan", "ada:x bob:x cid:y", at_ms=T0_MS + at) for at in range(12)]
     told = [probed("dan", name, 8, 4, at_ms=T0_MS) for name in ("ada", "bob", "cid")]
     voters = [(NODE[name], "solver", "math") for name in ("ada", "bob", "cid")]
-    grounds = grounds_of("reliability", [*told, *history], voters, T0_MS + 12)
+    grounds = grounds_of([*told, *history], voters, T0_MS + 12)
     ballots = [
         CastBallot(at, "", agent_key(node, agent), node.hex())
         for at, (node, agent, _) in enumerate(voters)
@@ -213,7 +213,7 @@ def test_copies_weigh_no_more_than_one_of_them() -> None:
     ada, bob, cid = weigh("reliability", ballots, grounds)
     assert ada == bob
     assert ada < cid
-    apart = grounds_of("reliability", told, voters, T0_MS + 12)
+    apart = grounds_of(told, voters, T0_MS + 12)
     assert len(set(weigh("reliability", ballots, apart))) == 1
 
 
@@ -228,10 +228,10 @@ def test_a_book_cites_what_speaks_of_the_voters() -> None:
     before = (T0_MS + 100) << 16
     assert book.cited(voters, before) == (late, early, vote)
     assert book.cited(voters, (T0_MS + 9) << 16) == (early, vote), "from before the task only"
-    grounds = grounds_of("reliability", [late, early], voters, T0_MS + 9)
+    grounds = grounds_of([late, early], voters, T0_MS + 9)
     found = grounds.evidence[agent_key(NODE["ada"], "solver")]
     assert (found.right_milli, found.wrong_milli) == (3000, 0)
-    elsewhere = grounds_of("reliability", [late], [(NODE["ada"], "solver", "art")], T0_MS + 9)
+    elsewhere = grounds_of([late], [(NODE["ada"], "solver", "art")], T0_MS + 9)
     assert elsewhere.of(agent_key(NODE["ada"], "solver")).right_milli == 500
     book.drop(NODE["bob"])
     assert book.cited(voters, before) == (vote,)

@@ -93,7 +93,7 @@ def recount(checked: Checked, first: Entry, task: TaskRecord, verdict: VerdictRe
     at_ms = physical_ms(first.hlc)
     cited = checked.evidence if task.rule in EVIDENT else []
     words = tuple(word for _, both in said for word in both)
-    grounds = grounds_of(task.rule, cited, voters, at_ms, words)
+    grounds = grounds_of(cited, voters, at_ms, words)
     known = Ballots(
         chains=task.chains,
         cast=tuple(item for _, item in cast),

@@ -37,15 +37,13 @@ from symphony.core.votes.evidence import (
     trials_in,
     votes_in,
 )
-from symphony.core.weighing import NO_CAPS, Agreement, Caps, Comparison, Evidence, Grounds
+from symphony.core.weighing import Agreement, Caps, Comparison, Evidence, Grounds
 from symphony.core.weighing.resemblance import pair
 
 EVIDENT: frozenset[Rule] = frozenset({"reliability", "ranked"})
 """Rules that rest on evidence: of the voters, or of the judges."""
-AWAITING: frozenset[Rule] = frozenset({"reliability"})
+AWAITING: frozenset[Rule] = frozenset({"match", "majority", "reliability"})
 """Rules whose weights hang together, and are known as soon as all owners are."""
-_CAPPED: frozenset[Rule] = frozenset({"reliability", "confidence", "ranked"})
-"""`match` and `majority` stay what they are elsewhere: every chain has its own weight."""
 
 
 def agent_key(node: bytes, agent: str) -> str:
@@ -54,7 +52,6 @@ def agent_key(node: bytes, agent: str) -> str:
 
 
 def grounds_of(
-    rule: Rule,
     cited: Iterable[Entry],
     voters: Collection[Skilled],
     at_ms: int,
@@ -63,7 +60,6 @@ def grounds_of(
     """What is known of these voters (and judges) from the cited entries at a moment, what judges
     said, and the caps.
     """
-    caps = Caps() if rule in _CAPPED else NO_CAPS
     cited = list(cited)
     counts = summed((t for entry in cited for t in trials_in(entry)), at_ms)
     evidence: dict[str, Evidence] = {}
@@ -77,7 +73,7 @@ def grounds_of(
             evidence[key] = Evidence(found.right_milli, found.wrong_milli)
     agents = {(node, agent) for node, agent, _ in voters}
     agreement = agreement_of(cited, agents, at_ms)
-    return Grounds(evidence, agreement, comparisons, caps)
+    return Grounds(evidence, agreement, comparisons, Caps())
 
 
 def agreement_of(

@@ -1,10 +1,11 @@
 """Is the vote over, and what does each ballot weigh? One pure function, run by the conductor after
 every ballot and by the reader of a receipt once more.
 
-Weights come from `weighing`. Under `match` and `majority` a ballot's weight is its own business,
-and one that is still out weighs a full one at most. Under `reliability` the weights hang together,
-but not on the answers: as soon as the owners of all ballots that are out are elected (`awaited`),
-everybody's weight is fixed. Under `confidence` and `ranked` nothing is known beforehand.
+Weights come from `weighing`. They hang together, by caps and by what is known of all, but not on
+the answers: as soon as the owners of all ballots that are out are elected (`awaited`), everybody's
+weight is fixed under `reliability`, and under `match` and `majority` what it can be. Of a last
+chain it need not even be known who answers (`weighing.stands`). Under `confidence` and `ranked`
+nothing is known beforehand.
 
     exact       what is out can't change the winner, or even draw level
     certified   at level α it has most votes among the task's chains (`weighing.stopping`): one
@@ -29,19 +30,18 @@ from dataclasses import dataclass
 from symphony.core.records import Rule, Settled
 from symphony.core.votes.vote import Class, Vote, decided, tally
 from symphony.core.weighing import (
-    FULL_WEIGHT,
     OPEN,
+    OWN_WEIGHT,
+    RULES,
     CastBallot,
     Certificate,
     Grounds,
     certify,
     enough,
     even,
+    stands,
     weigh,
 )
-
-_OWN_WEIGHT: frozenset[Rule] = frozenset({"match", "majority"})
-"""Rules under which a ballot's weight depends on nothing but its own chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def settle(rule: Rule, known: Ballots, alpha_ppm: int, grounds: Grounds) -> Sett
         Vote(cast.ballot.chain, cast.ballot.key, cast.answer, weight)
         for cast, weight in zip(known.cast, weights, strict=False)
     )
-    most = _most_to_come(rule, known, sum(weights[len(ballots) :]))
+    most = _most_to_come(rule, known, sum(weights[len(ballots) :]), grounds)
     return standing(votes, known, most, alpha_ppm)
 
 
@@ -119,11 +119,15 @@ def standing(
     return Settlement(votes, classes, state, certificate)
 
 
-def _most_to_come(rule: Rule, known: Ballots, awaited: int) -> int | None:
+def _most_to_come(rule: Rule, known: Ballots, awaited: int, grounds: Grounds) -> int | None:
+    """What else another answer can get; 0, too, where it is sure that nothing takes the lead."""
     if not known.outstanding:
         return 0
-    if rule in _OWN_WEIGHT:
-        return known.outstanding * FULL_WEIGHT
+    if rule in OWN_WEIGHT:
+        ballots = [cast.ballot for cast in known.cast]
+        own = RULES[rule](ballots, grounds)
+        safe = stands(ballots, own, known.awaited, known.outstanding, grounds.caps)
+        return 0 if safe else None
     if rule == "reliability" and len(known.awaited) == known.outstanding:
         return awaited
     return None

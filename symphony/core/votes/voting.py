@@ -63,7 +63,7 @@ def resettle(run: TaskRun, book: EvidenceBook) -> Settlement:
     if run.rule in EVIDENT:
         run.cited = book.cited(voters, run.entries[0].hlc)
     at_ms = physical_ms(run.entries[0].hlc)
-    run.grounds = grounds_of(run.rule, run.cited, voters, at_ms, said)
+    run.grounds = grounds_of(run.cited, voters, at_ms, said)
     run.settlement = settle(run.rule, known, run.spec.alpha_ppm, run.grounds)
     return run.settlement
 
@@ -122,7 +122,7 @@ def rule_for(spec: TaskSpec, listings: Iterable[Listing], book: EvidenceBook, wa
     if spec.rule != "auto":
         return spec.rule
     if not len(book):
-        return default_rule((), grounds_of("match", (), (), wall_ms))
+        return default_rule((), grounds_of((), (), wall_ms))
     needs = Requirement("solve", spec.skill or DIRECT_SKILL, spec.privacy, 0)
     pool = [
         (item.node, item.capability.agent, best_skill(item.capability, needs))
@@ -130,6 +130,6 @@ def rule_for(spec: TaskSpec, listings: Iterable[Listing], book: EvidenceBook, wa
         if eligible(item.capability, needs)
     ][: limits.MAX_POOL]
     cited = book.cited(pool, pack(wall_ms + 1))
-    grounds = grounds_of("reliability", cited, pool, wall_ms)
+    grounds = grounds_of(cited, pool, wall_ms)
     ballots = [CastBallot(0, "", agent_key(node, agent), "") for node, agent, _ in pool]
     return default_rule(ballots, grounds)

@@ -28,6 +28,7 @@ from symphony.core.weighing.prospect import enough as enough
 from symphony.core.weighing.prospect import even as even
 from symphony.core.weighing.resemblance import Agreement as Agreement
 from symphony.core.weighing.rules import AUTO_TRIALS as AUTO_TRIALS
+from symphony.core.weighing.rules import OWN_WEIGHT as OWN_WEIGHT
 from symphony.core.weighing.rules import RULES as RULES
 from symphony.core.weighing.rules import VERSION as VERSION
 from symphony.core.weighing.rules import WeightRule as WeightRule
@@ -38,3 +39,4 @@ from symphony.core.weighing.stopping import Certificate as Certificate
 from symphony.core.weighing.stopping import any_order as any_order
 from symphony.core.weighing.stopping import certify as certify
 from symphony.core.weighing.stopping import draw_order as draw_order
+from symphony.core.weighing.whoever import stands as stands

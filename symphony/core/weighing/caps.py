@@ -43,8 +43,9 @@ def capped(weights: Sequence[int], parties: Sequence[str], share_ppm: int | None
     The groups are measured against the weights as given, so their order does not matter.
     """
     result = list(weights)
-    if share_ppm is None:
-        return result
+    named = [party for party in parties if party]
+    if share_ppm is None or len(set(named)) == len(named):
+        return result  # no party has two
     groups: dict[str, list[int]] = {}
     for at, party in enumerate(parties):
         if party:
@@ -58,6 +59,21 @@ def capped(weights: Sequence[int], parties: Sequence[str], share_ppm: int | None
         heaviest = max(weights[at] for at in members)
         limit = max(heaviest, others * share_ppm // (_WHOLE - share_ppm))
         if held > limit:
-            for at in members:
-                result[at] = weights[at] * limit // held
+            parts = _parts([weights[at] for at in members], limit)
+            for at, part in zip(members, parts, strict=True):
+                result[at] = part
     return result
+
+
+def _parts(weights: Sequence[int], limit: int) -> list[int]:
+    """The weights scaled down to a sum. What rounding takes goes to the first of them, so that a
+    party at a cap of one half is level with all others, and not behind by a millionth.
+    """
+    held = sum(weights)
+    parts = [weight * limit // held for weight in weights]
+    missing = limit - sum(parts)
+    for at, weight in enumerate(weights):
+        if missing and weight * limit % held:
+            parts[at] += 1
+            missing -= 1
+    return parts

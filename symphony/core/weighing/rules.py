@@ -1,9 +1,11 @@
 """The one door: a rule's name, the ballots and their grounds give one integer weight per ballot.
 
 After the rule itself, what an agent echoes of another's vote is taken off (for `reliability`,
-whose evidence an echo would steal), and the caps per node, operator and lineage are applied. The
-result is a function of its arguments alone: a receipt's reader calls `weigh` and gets the same
-integers.
+whose evidence an echo would steal), and the caps per node, operator and lineage are applied, under
+every rule. Under `match` and `majority`, where a ballot's weight is its own business, caps count
+ballots: what is taken off a party's ballots then depends on who votes and not on how well anybody
+fits. The result is a function of its arguments alone: a receipt's reader calls `weigh` and gets
+the same integers.
 
 `VERSION` names the arithmetic. It changes whenever any weight may come out differently.
 """
@@ -14,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
-from symphony.core.weighing.ballots import CastBallot, Grounds
-from symphony.core.weighing.caps import capped
+from symphony.core.weighing.ballots import FULL_WEIGHT, CastBallot, Grounds
+from symphony.core.weighing.caps import Caps, capped
 from symphony.core.weighing.confidence import confidence
 from symphony.core.weighing.effective import rates_ppm
 from symphony.core.weighing.majority import majority
@@ -27,7 +29,7 @@ from symphony.core.weighing.resemblance import without_echo
 WeightRule = Literal["match", "majority", "reliability", "confidence", "ranked"]
 Weigher = Callable[[Sequence[CastBallot], Grounds], list[int]]
 
-VERSION = 1
+VERSION = 2
 RULES: Mapping[WeightRule, Weigher] = MappingProxyType(
     {
         "match": match,
@@ -37,6 +39,9 @@ RULES: Mapping[WeightRule, Weigher] = MappingProxyType(
         "ranked": ranked,
     }
 )
+
+OWN_WEIGHT: frozenset[WeightRule] = frozenset({"match", "majority"})
+"""Rules under which a ballot's weight, before caps, depends on nothing but its own chain."""
 
 AUTO_TRIALS = 5
 """Trials per agent, in the mean over the pool, from which on `auto` means `reliability`."""
@@ -49,10 +54,21 @@ def weigh(rule: WeightRule, ballots: Sequence[CastBallot], grounds: Grounds) -> 
     as soon as the owners are known; `certify` needs that.
     """
     weights = RULES[rule](ballots, grounds)
+    if rule in OWN_WEIGHT:
+        shares = heads(ballots, grounds.caps)
+        return [own * share // FULL_WEIGHT for own, share in zip(weights, shares, strict=True)]
     if rule == "reliability" and grounds.agreement:
         agents = [ballot.agent for ballot in ballots]
         weights = without_echo(weights, agents, rates_ppm(ballots, grounds), grounds.agreement)
-    caps = grounds.caps
+    return _bounded(weights, ballots, grounds.caps)
+
+
+def heads(ballots: Sequence[CastBallot], caps: Caps) -> list[int]:
+    """What each ballot counts where all are worth the same: full, but for the caps."""
+    return _bounded([FULL_WEIGHT] * len(ballots), ballots, caps)
+
+
+def _bounded(weights: list[int], ballots: Sequence[CastBallot], caps: Caps) -> list[int]:
     weights = capped(weights, [ballot.node for ballot in ballots], caps.node_ppm)
     weights = capped(weights, [ballot.operator for ballot in ballots], caps.operator_ppm)
     return capped(weights, [ballot.lineage for ballot in ballots], caps.lineage_ppm)
