@@ -22,7 +22,7 @@ Privacy = Literal["local", "swarm", "open"]
 Rule = Literal["match", "majority", "reliability", "confidence", "ranked"]
 Settled = Literal["open", "exact", "certified", "tied", "enough"]
 Selection = Literal["match", "random", "learned"]
-Lapse = Literal["failed", "late", "refused", "gone", "junk", "bad_plan", "slow", "unused"]
+Lapse = Literal["failed", "late", "refused", "gone", "junk", "bad_plan", "slow", "unused", "lost"]
 """How an epoch of a unit ended without a result that counts: its owner's engine failed, it was
 silent for a lease, it refused, its connection or log broke, it sent nothing usable, its plan was
 bad, another was faster; or the award was never used.

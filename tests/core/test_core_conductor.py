@@ -320,8 +320,8 @@ def test_a_late_result_of_an_old_epoch_changes_nothing():
         ({"award": bytes(32)}, "for another award"),
         ({"epoch": 7}, "for another award"),
         ({"task": bytes(16)}, "for another award"),
-        ({"output": bytes(32)}, "does not commit to this input and output"),
-        ({"input": bytes(32)}, "does not commit to this input and output"),
+        ({"output": bytes(32)}, "does not commit to this output"),
+        ({"input": bytes(32)}, "does not commit to this input"),
     ],
 )
 def test_a_result_that_does_not_fit_its_award_is_rejected_and_the_unit_given_away(changes, reason):

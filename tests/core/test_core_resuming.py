@@ -1,5 +1,6 @@
 """A conductor that was restarted goes on with its tasks, from its log and its notes alone."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,15 +10,15 @@ from hypothesis import strategies as st
 
 from ledger import Kind, MemoryStore
 from symphony.core import limits
-from symphony.core.effects import Append, Forget, KeepReceipt, Note, StartWork
+from symphony.core.effects import Append, Forget, KeepReceipt, Note, Reject, StartWork
 from symphony.core.events import FailedOver, TaskEnded, TaskResumed
 from symphony.core.inputs import OwnLogMark, PeerUp, Started, TaskFound
 from symphony.core.messages import HeadTold, Progress, Refused, Renewed, Stop, Work
 from symphony.core.receipts.receipt import verify_receipt
-from symphony.core.records import VERDICT, Capability, Skill
+from symphony.core.records import AWARD, VERDICT, Capability, Skill
 from symphony.core.spec import TaskSpec
 from symphony.core.swarm import Swarm
-from symphony.core.tasks.notes import NOTE, BiddersKept
+from symphony.core.tasks.notes import NOTE, BiddersKept, ResultKept
 from symphony.node.restoring import restore
 from symphony.testing import NodeScript, Scenario, TaskScript, run_seed
 from symphony.testing.engines import AgentScript
@@ -103,6 +104,36 @@ def test_an_owner_that_renews_is_left_alone():
     stage.heard(owner, Progress(work.unit, work.epoch, 5, "Ans"))
     assert stage.sent(owner, Renewed)[-1].number == 5
     assert not stage.sent(owner, Stop)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_an_owner_is_not_blamed_for_what_its_conductor_lost(lost):
+    """The note of a plan is gone, as after a power cut: the order can't be made again."""
+    stage = Home(PLANNER, peers="ada")
+    stage.submit(planning="always")
+    stage.finish(PLAN)
+    stage.bid("ada")
+    given = stage.sent("ada", Work)[-1]
+    if lost:
+        stage.notes[TASK] = [note for note in stage.notes[TASK] if not isinstance(note, ResultKept)]
+    award = stage.entries(Kind.AWARD)[-1].id
+    done = stage.peers["ada"].result(given, "6" if lost else "7", award=award, now_ms=stage.now_ms)
+    done = done if lost else replace(done, output="6")  # a lie, of which nothing was lost here
+    stage.restart(PLANNER)
+    meet(stage, "ada")
+    again = stage.sent("ada", Work)[-1]
+    assert (again.epoch, again.order == given.order) == (1, not lost)
+    stage.heard("ada", done)
+    assert bool(stage.of(Reject)) != lost
+    stage.bid("ada")
+    assert stage.sent("ada", Work)[-1].epoch == 2
+    [award] = AWARD.decode(stage.entries(Kind.AWARD)[-1].body).awards
+    assert award.lapse == ("lost" if lost else "junk")
+    if lost:
+        assert not award.avoided
+        stage.done("ada", "Answer: 42")
+        assert ended(stage) == ["answered"]
+        verify_receipt(stage.of(KeepReceipt)[-1].receipt, verify=stage.keys.verify)
 
 
 def test_a_silent_owner_loses_the_unit_after_a_lease_and_not_before():

@@ -55,7 +55,7 @@ from symphony.core.records import (
 
 LEARNED_FROM = (Kind.TASK, Kind.AWARD, Kind.VERDICT, Kind.PROBE)
 _STRIKES: frozenset[Lapse] = frozenset({"failed", "late", "junk"})
-_NO_FAULT: frozenset[Lapse] = frozenset({"unused", "bad_plan"})
+_NO_FAULT: frozenset[Lapse] = frozenset({"unused", "bad_plan", "lost"})
 
 AgentKey = tuple[NodeId, str]
 

@@ -29,6 +29,9 @@ def unusable(role: Role, output: str) -> str:
     return ""
 
 
+OTHER_INPUT = "does not commit to this input"
+
+
 def checked(peer: NodeId, unit: Unit, entry: Entry, done: Done) -> ResultRecord | str:
     """The record in a result entry, or what is wrong with it. `unit` is owned by `peer`."""
     if entry.author != peer or entry.kind != Kind.RESULT or entry.body is None:
@@ -43,8 +46,10 @@ def checked(peer: NodeId, unit: Unit, entry: Entry, done: Done) -> ResultRecord 
     same = (record.unit, record.epoch, record.award, record.task)
     if same != (unit.id, unit.epoch, unit.award_id, unit.task):
         return "for another award"
-    if record.output != expected or record.input != given:
-        return "does not commit to this input and output"
+    if record.output != expected:
+        return "does not commit to this output"
+    if record.input != given:
+        return OTHER_INPUT
     useless = unusable(unit.role, done.output)
     if record.status == "ok" and useless:
         return f"called ok, but {useless}"

@@ -24,7 +24,7 @@ from symphony.core.events import TaskAccepted, TaskEnded, TaskSteppedBack, Token
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.inputs import Probe, Submit, TaskFound, Unsealed, Wanted
 from symphony.core.messages import Bids, Done, Progress, Refused, Renewed, Stop
-from symphony.core.owner.results import checked
+from symphony.core.owner.results import OTHER_INPUT, checked
 from symphony.core.records import TASK, Lapse, Outcome
 from symphony.core.stewards.line import Line, line_of
 from symphony.core.stewards.stewarding import Stewarding
@@ -265,8 +265,10 @@ class Conductor:
         self._counts(unit, peer, Epoch(done.epoch))
         record = checked(peer, unit, entry, done)
         if isinstance(record, str):
-            self._out.do(Reject(peer, f"result: {record}"))
-            self._fail_over(run, unit, record, "junk")
+            lost = record == OTHER_INPUT and unit.rebuilt == unit.epoch  # we lost what it was given
+            if not lost:
+                self._out.do(Reject(peer, f"result: {record}"))
+            self._fail_over(run, unit, record, "lost" if lost else "junk")
             return
         tokens = 0
         if record.status == "ok":  # a failure does not say what it cost
@@ -374,7 +376,7 @@ class Conductor:
         if owner in self._around.alive():
             self._out.send(owner, Stop(unit.id, unit.epoch))
         run.failovers += 1
-        self._calls.again(run, unit, reason, lapse, avoid_owner=True)
+        self._calls.again(run, unit, reason, lapse, avoid_owner=lapse != "lost")
 
     def _finish(self, run: TaskRun, outcome: Outcome, stop: str) -> None:
         run.ended = True

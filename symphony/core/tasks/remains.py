@@ -8,7 +8,8 @@ with it (`resuming`).
 
 Notes and log are two files, so either may be a moment ahead of the other. A result without its
 award is passed over. An award whose bidders are unknown can't be shown in a receipt; then the task
-is `Lost`, and ends as failed.
+is `Lost`, and ends as failed. If a plan or an output is lost, an order made again may differ from
+that which its owner has: the result is then of no use here, which is no fault of the owner.
 """
 
 from __future__ import annotations
@@ -260,7 +261,7 @@ class Rebuilding:
 
     def _working(self, unit: Unit, award: Award, award_id: EntryId) -> None:
         run = self._run
-        unit.state, unit.unsure = "working", True
+        unit.state, unit.unsure, unit.rebuilt = "working", True, unit.epoch
         unit.award, unit.award_id, unit.requirement = award, award_id, award.requirement
         unit.salt = salt_for(run, unit.id, unit.epoch)
         unit.order = order_for(run, unit)

@@ -88,6 +88,7 @@ class Unit:
     salt: bytes = b""
     reserved_tokens: int = 0
     unsure: bool = False  # awarded before a restart; its owner has not been heard since
+    rebuilt: Epoch = NO_EPOCH  # whose order was made once more, from what was left after a restart
     lease_until_ms: int = 0
     awarded_ms: int = -1
     answered_ms: int = 0  # when a renewal was last acknowledged; awards count
