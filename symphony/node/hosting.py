@@ -16,11 +16,12 @@ import trio
 
 from symphony.core.records import Capability
 from symphony.engines.base import Description, Engine
-from symphony.engines.embedding import Encoder
+from symphony.engines.embedding import LateEncoder
 from symphony.engines.registry import EngineSpec, explain_choice, open_engine
-from symphony.errors import SymphonyError
+from symphony.errors import EngineError, SymphonyError
 from symphony.manifests import AgentManifest, capability, find_manifests, secret, skill_text
 from symphony.node.self_test import SelfTests
+from symphony.node.skill_vectors import SkillVectors
 from symphony.node.workshop import HostedAgent
 from symphony.settings import EngineSettings, NodeSettings
 
@@ -32,6 +33,7 @@ class Household:
     """The agents of a node, the records that announce them, and what could not be hosted."""
 
     self_tests: SelfTests
+    vectors: SkillVectors
     agents: dict[str, HostedAgent] = field(default_factory=dict)
     capabilities: tuple[Capability, ...] = ()
     warnings: list[str] = field(default_factory=list)
@@ -39,12 +41,32 @@ class Household:
     @classmethod
     def of(cls, settings: NodeSettings) -> Household:
         """One that nobody has moved into yet."""
-        return cls(SelfTests(settings.home))
+        return cls(SelfTests(settings.home), SkillVectors(settings.home))
 
-    async def describe(self, encoder: Encoder | None) -> None:
+    async def describe(self, encoder: LateEncoder | None) -> None:
         """Write the records of the agents that live here; with vectors if there is an encoder."""
-        records = await _records(self.agents.values(), encoder)
+        agents = self.agents.values()
+        skills = [skill for agent in agents for skill in agent.manifest.skills]
+        texts = list(dict.fromkeys(map(skill_text, skills)))
+        vectors: dict[str, bytes] = {}
+        if encoder is not None:
+            try:
+                vectors = await self._vectors_of(texts, encoder)
+            except EngineError as error:
+                self.warnings.append(f"agents are matched by their tags: {error}")
+        name = encoder.id if encoder is not None and vectors else None
+        records = (capability(one.manifest, one.description, vectors, name) for one in agents)
         self.capabilities = self.self_tests.added(records, self.agents)
+
+    async def _vectors_of(self, texts: list[str], encoder: LateEncoder) -> dict[str, bytes]:
+        model = encoder.fingerprint
+        known = self.vectors.find(model, texts)
+        missing = [text for text in texts if text not in known]
+        if missing:
+            known |= zip(missing, await encoder.encode(missing), strict=True)
+        if missing or not self.vectors.kept:
+            self.vectors.keep(model, known)
+        return known
 
 
 def engine_spec(manifest: AgentManifest, machine: EngineSettings) -> EngineSpec:
@@ -130,15 +152,3 @@ async def _open(
         household.warnings.append(f"agent {name} is not hosted: {error}")
         _log.warning("agent_not_hosted", agent=name, reason=str(error))
         return None
-
-
-async def _records(
-    agents: Iterable[HostedAgent], encoder: Encoder | None
-) -> tuple[Capability, ...]:
-    agents = list(agents)
-    texts = list({skill_text(skill): None for agent in agents for skill in agent.manifest.skills})
-    vectors: dict[str, bytes] = {}
-    if encoder is not None and texts:
-        vectors = dict(zip(texts, await encoder.encode(texts), strict=True))
-    name = encoder.id if encoder is not None else None
-    return tuple(capability(agent.manifest, agent.description, vectors, name) for agent in agents)

@@ -30,6 +30,7 @@ LOAD_S = 1.0  # for a model server to say how busy it is; it takes some millisec
 SELF_TEST_DAYS = 7  # drivers, models and cores change; not from one start to the next
 SELF_TESTS_KEPT = 64  # engines that one home has ever had
 SELF_TESTS_BYTES = 64 * 1024  # the file with them: some 300 bytes each
+SKILL_VECTORS_BYTES = 4 * 1024 * 1024  # 4 000 skills, at 840 bytes each
 EMBED_AT_ONCE = 64  # texts per call of the encoder
 EMBED_WAIT_S = 10.0  # then the texts are matched by their words
 RECEIPTS_SEARCHED = 10_000  # files read to find a receipt by its digest: some seconds

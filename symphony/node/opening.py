@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -29,8 +29,8 @@ from symphony.core.inputs import Embedded, OwnLogMark, Revoke, Started, TaskFoun
 from symphony.core.peers.admission import Membership
 from symphony.core.swarm import Swarm
 from symphony.core.tasks.notes import TaskBegun
-from symphony.engines.embedding import Encoder
-from symphony.errors import ConfigError, ProtocolMismatch, SymphonyError
+from symphony.engines.embedding import LateEncoder
+from symphony.errors import ConfigError, EngineError, ProtocolMismatch, SymphonyError
 from symphony.errors import ConnectionError as Unreachable
 from symphony.gateway.discovery import advertised
 from symphony.gateway.serve import GatewaySettings, Serving, serve_gateway
@@ -154,11 +154,14 @@ async def open_node(
         serving = await _open_gateway(settings, desk, nursery, stack)
         garbage.settle()
         on_ready(_ready(key, swarm_file, network.addresses, network.peers, household, serving))
-        await _stay()
+        await _stay(encoder)
 
 
-async def _stay() -> None:
-    """Load what the first plan needs, now that nobody waits for it; then run until the end."""
+async def _stay(encoder: LateEncoder | None) -> None:
+    """Load what the first task needs, now that nobody waits for it; then run until the end."""
+    if encoder is not None:
+        with suppress(EngineError):  # said when it is needed
+            await encoder.load()
     await trio.to_thread.run_sync(import_module, "networkx")
     await trio.sleep_forever()
 
@@ -250,7 +253,7 @@ async def _open_gateway(
 
 
 def _embedder(
-    encoder: Encoder | None, loop: Loop, nursery: trio.Nursery
+    encoder: LateEncoder | None, loop: Loop, nursery: trio.Nursery
 ) -> Callable[[Embed], None]:
     """Runs `Embed` effects; without an encoder the answer is that there are no vectors."""
 
@@ -258,9 +261,12 @@ def _embedder(
         vectors: dict[str, bytes] = {}
         name: str | None = None
         if encoder is not None:
-            with trio.move_on_after(limits.EMBED_WAIT_S):
-                found = await encoder.encode(effect.texts)
-                name, vectors = encoder.id, dict(zip(effect.texts, found, strict=True))
+            try:
+                with trio.move_on_after(limits.EMBED_WAIT_S):
+                    found = await encoder.encode(effect.texts)
+                    name, vectors = encoder.id, dict(zip(effect.texts, found, strict=True))
+            except EngineError as error:
+                _log.warning("not_encoded", reason=error.message)
         await loop.feed(Embedded(name, effect.texts, vectors))
 
     return lambda effect: nursery.start_soon(run, effect)

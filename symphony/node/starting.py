@@ -1,30 +1,23 @@
-"""How a node begins: what takes long elsewhere is under way before our own parts are loaded.
+"""How a node begins: its key and swarm, and its engines, which take long elsewhere.
 
-    lock → key → ledger ─┬─ the model servers start, in processes of their own ─┬─→ `opening`
-                         ├─ the embedder is loaded, in a thread                 │
-                         └─ core, network and gateway are imported, in another ─┘
-
-The imports take two seconds of a core, and a small model not much longer to load. One after the
-other they would add up; so this module imports no more than the engines need, and everything
-else while it waits for them. A node without engines waits for its imports alone.
+This module imports no more than that needs, so that `running` can import everything else while the
+engines start.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import trio
 
 from ledger import PrivateKey
-from ledger.sqlite import SqliteStore, lock_directory
+from ledger.sqlite import SqliteStore
 from symphony.config import make_home
 from symphony.core.peers.admission import parse_token
-from symphony.engines.embedding import Encoder, open_encoder
-from symphony.errors import SymphonyError
+from symphony.engines.embedding import LateEncoder
+from symphony.errors import EngineError
 from symphony.identity import (
     SwarmFile,
     accept_invite,
@@ -39,11 +32,6 @@ from symphony.identity import (
 from symphony.node.hosting import Household, move_in
 from symphony.settings import NodeSettings
 
-if TYPE_CHECKING:
-    from symphony.node.opening import Ready
-
-_REST = "symphony.node.opening"
-
 
 @dataclass(slots=True)
 class Beginnings:
@@ -53,43 +41,25 @@ class Beginnings:
     swarm_file: SwarmFile
     store: SqliteStore
     household: Household
-    encoder: Encoder | None = None
+    encoder: LateEncoder | None = None
 
 
-async def run_node(
-    settings: NodeSettings, on_ready: Callable[[Ready], None], *, insist: bool = True
+async def begin(
+    begun: Beginnings, settings: NodeSettings, stack: AsyncExitStack, beside: Callable[[], object]
 ) -> None:
-    """Run a node until cancelled. Raises the errors of `symphony.errors`; with `insist` that
-    none of the peers that the settings name could be reached is one of them.
-    """
-    make_home(settings.home)
-    with lock_directory(settings.home):
-        key, swarm_file = prepare_home(settings)
-        store = SqliteStore.open(settings.home / "ledger.sqlite", swarm_file.swarm_id)
-        try:
-            async with AsyncExitStack() as stack:
-                begun = Beginnings(key, swarm_file, store, Household.of(settings))
-                await _begin(begun, settings, stack)
-                from symphony.node.opening import open_node  # noqa: PLC0415 - loaded by `_begin`
-
-                await open_node(settings, begun, stack, on_ready, insist=insist)
-        except BaseExceptionGroup as group:
-            raise _single(group) from group
-        finally:
-            store.close()
-
-
-async def _begin(begun: Beginnings, settings: NodeSettings, stack: AsyncExitStack) -> None:
-    """Engines and embedder, and the modules of `open_node`, all at once."""
-
-    async def load_encoder() -> None:
-        begun.encoder = await open_encoder()
-
+    """Engines, and in a thread whatever is to be done `beside`, at once; then the records."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(move_in, begun.household, settings, stack)
-        nursery.start_soon(load_encoder)
-        nursery.start_soon(trio.to_thread.run_sync, importlib.import_module, _REST)
+        nursery.start_soon(_warm, begun)
+        nursery.start_soon(trio.to_thread.run_sync, beside)
     await begun.household.describe(begun.encoder)
+
+
+async def _warm(begun: Beginnings) -> None:
+    """Load the encoder early where it will be needed: at a first start."""
+    if begun.encoder is not None and not begun.household.vectors.kept:
+        with suppress(EngineError):  # said when it is needed
+            await begun.encoder.load()
 
 
 def prepare_home(settings: NodeSettings) -> tuple[PrivateKey, SwarmFile]:
@@ -106,16 +76,3 @@ def prepare_home(settings: NodeSettings) -> tuple[PrivateKey, SwarmFile]:
         swarm = SwarmFile(new_genesis("home", "invite", key, successor))
         write_swarm(settings.home, swarm)
     return key, swarm
-
-
-def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """One typed error out of a nursery's group; the group itself if it holds anything else."""
-    matching = group.subgroup(SymphonyError)
-    expected = SymphonyError | trio.Cancelled | BaseExceptionGroup  # groups: only leaves count
-    rest = group.subgroup(lambda error: not isinstance(error, expected))
-    if matching is None or (rest is not None and rest.exceptions):
-        return group
-    error: BaseException = matching
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
