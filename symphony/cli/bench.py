@@ -106,7 +106,8 @@ def engines(
 ) -> None:
     """Tokens per second through a node beside the engine asked directly; co-located engines."""
     from symphony.engines.vllm import installed
-    from symphony.testing.engine_bench import measure_co_located, measure_start, measure_through
+    from symphony.testing.engine_bench import measure_co_located, measure_through
+    from symphony.testing.start_bench import measure_start
 
     usual = ["echo", "paced", "llamacpp", *(["vllm"] if installed() else [])]
     names = [name.strip() for name in only.split(",") if name.strip()] or usual
@@ -127,7 +128,7 @@ def engines(
     for name, rows in report["engines"].items():
         for at, row in rows.items():
             print(f"{name:9} x{at:3} {json.dumps(row)}")
-    for key in ("co_located", "node_ready_s", "first_token_from_nothing_s"):
+    for key in ("co_located", "node_ready_s", "node_ready_again_s", "first_token_from_nothing_s"):
         print(f"{key:28} {report.get(key)}")
 
 

@@ -15,9 +15,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -46,11 +43,10 @@ TOKENS: Final = 96
 ROUNDS: Final = 3
 NODES: Final = 5
 CLIENT_S: Final = 600.0
-_NOBODY: Final = "http://127.0.0.1:9"  # an engine by URL is not asked for anything at the start
 BARE_END: Final = b"0\r\n\r\n"
 """The last bytes of a chunked body."""
 
-_MANIFEST: Final = """\
+MANIFEST: Final = """\
 apiVersion: symphony/v1alpha1
 kind: Agent
 metadata: {{name: solver}}
@@ -104,7 +100,7 @@ async def _compare(
 ) -> dict[str, Any]:
     folder = root / "agent"
     folder.mkdir(parents=True)
-    manifest = _MANIFEST.format(kind=kind, model=direct.model, url=direct.url)
+    manifest = MANIFEST.format(kind=kind, model=direct.model, url=direct.url)
     (folder / "agent.yaml").write_text(manifest)
     (folder / "prompt.md").write_text("Answer.\n")
     environment = {
@@ -123,17 +119,17 @@ async def _compare(
             for number in range(ROUNDS):
                 order = (direct, through) if number % 2 == 0 else (through, direct)
                 for door in order:
-                    before_ms = _cpu_ms(node.process.pid)
+                    before_ms = cpu_ms(node.process.pid)
                     rate, tokens = await _burst(door, concurrency)
                     rates[door].append(rate)
                     if door is through:
-                        costs_ms.append((_cpu_ms(node.process.pid) - before_ms) / tokens)
+                        costs_ms.append((cpu_ms(node.process.pid) - before_ms) / tokens)
             one, other = (statistics.median(rates[door]) for door in (direct, through))
             found[str(concurrency)] = {
                 "direct_tokens_per_s": round(one, 1),
                 "node_tokens_per_s": round(other, 1),
                 "through_ratio": round(other / one, 3),
-                "node_cpu_ms_per_token": round(statistics.median(costs_ms), 3),
+                "nodecpu_ms_per_token": round(statistics.median(costs_ms), 3),
             }
     return found
 
@@ -149,7 +145,7 @@ async def _node(root: Path, plan: NodePlan) -> AsyncIterator[Any]:
             await trio.to_thread.run_sync(partial(swarm.__exit__, None, None, None))
 
 
-def _cpu_ms(pid: int) -> float:
+def cpu_ms(pid: int) -> float:
     """What a process has used of the cores until now."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system) * 1000
@@ -236,51 +232,3 @@ async def _rates(nodes: int) -> list[float]:
         for engine in engines:
             await engine.aclose()
     return rates
-
-
-def measure_start() -> dict[str, Any]:
-    """A node with a local model until it is ready, and one whose model is elsewhere; and from
-    nothing to a first token. `cpu_s` is the node's own process: others at work don't change it.
-    """
-    with tempfile.TemporaryDirectory(prefix="symphony-bench-") as scratch:
-        root = Path(scratch)
-        local_s, local_cpu_s = _until_ready(root / "local", "llamacpp", MODEL, "")
-        echo_s, echo_cpu_s = _until_ready(root / "echo", "openai", "echo", _NOBODY)
-        command = [sys.executable, "-c", _FROM_NOTHING, str(root / "models")]
-        began = time.perf_counter()
-        subprocess.run(command, check=True, timeout=CLIENT_S)  # noqa: S603 - our own interpreter
-        first_s = time.perf_counter() - began
-    return {
-        "node_ready_s": round(local_s, 2),
-        "node_ready_cpu_s": round(local_cpu_s, 2),
-        "echo_node_ready_s": round(echo_s, 2),
-        "echo_node_ready_cpu_s": round(echo_cpu_s, 2),
-        "first_token_from_nothing_s": round(first_s, 2),
-    }
-
-
-def _until_ready(root: Path, kind: str, model: str, url: str) -> tuple[float, float]:
-    """Seconds from the start of a node to its ready line, and the CPU seconds that it used."""
-    folder = root / "agent"
-    folder.mkdir(parents=True)
-    text = _MANIFEST.format(kind=kind, model=model, url=url).replace(', url: ""', "")
-    (folder / "agent.yaml").write_text(text)
-    (folder / "prompt.md").write_text("Answer.\n")
-    environment = {"SYMPHONY_AGENTS": str(folder), "SYMPHONY_LOG_LEVEL": "warning"}
-    began = time.perf_counter()
-    with local_swarm(root / "homes", [NodePlan("n1", environment)]) as (node,):
-        return time.perf_counter() - began, _cpu_ms(node.process.pid) / 1000
-
-
-_FROM_NOTHING: Final = """
-import os, sys
-os.environ["SYMPHONY_MODELS"] = sys.argv[1]
-import trio
-from symphony.engines import EngineSpec, Message, Request, models, open_engine
-models.pull("smollm2-135m")
-async def main():
-    async with open_engine(EngineSpec("llamacpp", model="smollm2-135m")) as engine:
-        async with engine.generate(Request((Message("user", "Hi"),), 4, 0.0, 60_000)) as stream:
-            await anext(stream)
-trio.run(main)
-"""
