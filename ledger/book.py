@@ -135,6 +135,13 @@ class Book:
         entry = log.recent.get(seq) if log else None
         return entry.id if entry else None
 
+    def remembered(self, author: bytes, seq: int) -> Entry | None:
+        """One of the last few entries of a log, or one that waits, perhaps without its body; None
+        if the book forgot it, or never knew more than its head.
+        """
+        log = self._logs.get(author)
+        return None if log is None else log.recent.get(seq) or log.pending.get(seq)
+
     def vouch(self, author: bytes) -> bool:
         """Count an author as a member, not among the unknown. False: too many members."""
         if author in self._vouched:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ledger import Entry, ForkProof, Horizon
+from ledger import Entry, ForkProof, Head, Horizon
 from symphony.core.events import Event
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.messages import Entrust, Message, Order
@@ -40,7 +40,7 @@ class LookUp:
     """
 
     peer: NodeId
-    claim: Entry | ForkProof
+    claim: Entry | ForkProof | Head
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ledger import Entry, ForkProof
+from ledger import Entry, ForkProof, Head
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.messages import Message
 from symphony.core.records import Capability
@@ -121,7 +121,7 @@ class LookedUp:
     """The answer to `LookUp(peer, claim)`: what is stored at the claim's number, and before."""
 
     peer: NodeId
-    claim: Entry | ForkProof
+    claim: Entry | ForkProof | Head
     stored: Entry | None
     before: Entry | None
 

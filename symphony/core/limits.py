@@ -144,6 +144,7 @@ SYNC_EVERY_MS = 15_000
 WANT_PATIENCE_MS = 1_000  # a range asked for is on its way that long; a round trip and a read
 MAX_ASKED = 16_384  # pairs of peer and author of which the last request is remembered
 ASKING_MS = 10_000  # for the own head after a start: dialling a peer takes 5 s at the most
+MAX_BARE_ENTRY_BYTES = 1_024  # header and signature take 600 at the most
 PEERS_ASKED = 3  # that answer before a node appends: two may have been restored with it
 RANGES_REMEMBERED = 4  # for each of them, apart: mostly it is one gap that grows and is filled
 PROOFS_AT_ONCE = 16  # shown to a peer that compares heads, 520 bytes each; the rest next time

@@ -213,10 +213,11 @@ class HeadAsked:
 
 @dataclass(frozen=True, slots=True)
 class HeadTold:
-    """Your log ends here, as far as I know; number 0 if I know nothing of it."""
+    """Your log ends with this entry, as far as I know; empty if I know nothing of it. It comes
+    without its body: your own signature is what counts.
+    """
 
-    seq: Annotated[int, Interval(ge=0, le=2**48)]
-    id: Digest
+    entry: Annotated[bytes, Len(0, limits.MAX_BARE_ENTRY_BYTES)] = b""
     type: Literal["head_told"] = "head_told"
 
 

@@ -282,8 +282,9 @@ class Swarm:
     def _stored(self, found: LookedUp | LogHashed | BodiesDropped | EntriesStored) -> None:
         """What the store has, or had."""
         match found:
-            case LookedUp():
-                self._forks.looked_up(found)
+            case LookedUp(claim=claim):
+                asked = self.gate.telling if isinstance(claim, Head) else self._forks
+                asked.looked_up(found)
             case LogHashed():
                 self.witness.hashed(found)
             case BodiesDropped(count):
@@ -331,7 +332,7 @@ class Swarm:
             case CosignAsked(entry):
                 self.witness.asked(peer, entry)
             case HeadAsked():
-                self.gate.asked(peer)
+                self.gate.telling.asked(peer)
             case HeadTold():
                 self.gate.told(peer, message)
             case Fork(proof):

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ledger import Entry, ForkProof
+from ledger import Entry, ForkProof, parse_entry
 from ledger.errors import InvalidEntry
 from ledger.fork import verify_proof
 from symphony.core import limits
@@ -108,7 +108,7 @@ class LedgerChecks:
             return
         if machine.swarm.gate.state in ("asking", "closed"):
             life = self.lives[machine.id]
-            life.told = max(life.told, message.seq)
+            life.told = max(life.told, _told(message))
 
     # --- saying -------------------------------------------------------------------------------
 
@@ -126,8 +126,9 @@ class LedgerChecks:
         at_once = not source.script.disk_ms  # else its commit may hold what came after the question
         if isinstance(message, HeadTold) and at_once and book.frozen_at(target.id) is None:
             held = len(disk.store.ids(target.id, 1, limits.MAX_WITNESSED))
-            if message.seq < held:
-                self.checks.violate(f"{name} holds {held} entries of a log, and told {message.seq}")
+            if _told(message) < held:
+                told = _told(message)
+                self.checks.violate(f"{name} holds {held} entries of a log, and told {told}")
 
     # --- forks and losses ---------------------------------------------------------------------
 
@@ -173,3 +174,8 @@ class LedgerChecks:
                 self.checks.violate(f"node {machine.index} holds {there} {what}, more than {most}")
         if held_bytes != book._pending_bytes:  # noqa: SLF001
             self.checks.violate(f"node {machine.index} lost count of the bytes that wait")
+
+
+def _told(message: HeadTold) -> int:
+    """The number up to which a peer is told that its log goes."""
+    return parse_entry(message.entry).seq if message.entry else 0

@@ -1,12 +1,13 @@
 """The gate before the own log: nothing is appended before peers said where it ends."""
 
+from dataclasses import replace
 from typing import Any
 
 from core_stage import SWARM, WALL_MS, Stage, capability
 
 from ledger import Kind, encode_heads, fork, pack, parse_proof, seal
 from symphony.core import limits
-from symphony.core.effects import KeepFork, LookUp, Publish, Send
+from symphony.core.effects import KeepFork, LookUp, Publish, Reject, Send
 from symphony.core.events import (
     OwnLogChecked,
     OwnLogForked,
@@ -15,7 +16,6 @@ from symphony.core.events import (
     TaskEnded,
 )
 from symphony.core.inputs import Heard, LookedUp, OwnLogMark, PeerDown, PeerUp, Started
-from symphony.core.logs.own_log import NOTHING
 from symphony.core.messages import Bids, Entries, Fork, HeadAsked, Heads, HeadTold, Want
 
 AGENTS = (capability(),)
@@ -27,12 +27,17 @@ def start(stage, **mark: Any):
     stage.give(Started(AGENTS, 2, (), OwnLogMark(**mark)))
 
 
-def meet(stage, name, seq=0, entry_id=NOTHING):
+def told(entry=None):
+    """What a peer says that holds this entry of ours as the last one, or none at all."""
+    return HeadTold(entry.without_body().encode() if entry else b"")
+
+
+def meet(stage, name, entry=None):
     """A peer connects, is asked, and answers."""
     peer = stage.peers[name].id
     stage.give(PeerUp(peer, 1))
     assert stage.sent(name, HeadAsked)
-    stage.give(Heard(peer, HeadTold(seq, entry_id)))
+    stage.give(Heard(peer, told(entry)))
 
 
 def own(stage, head, count, salt=b""):
@@ -91,7 +96,7 @@ def test_what_a_peer_has_beyond_ours_is_taken_and_gone_on_from():
     stage = Stage(peers="anna")
     lost = own(stage, None, 3)
     start(stage, known_peers=1)
-    meet(stage, "anna", 3, lost[2].id)
+    meet(stage, "anna", lost[2])
     assert stage.entries(Kind.CAPABILITY) == []
     assert stage.sent("anna", Want)[-1] == Want(stage.me, 1, 3)
     raw = tuple(entry.encode() for entry in lost)
@@ -142,7 +147,7 @@ def test_its_owner_may_take_the_risk():
 def test_a_peer_that_promised_more_and_left_is_not_waited_for():
     stage = Stage(peers="anna bob")
     start(stage, known_peers=2)
-    meet(stage, "anna", 7, bytes(32))
+    meet(stage, "anna", own(stage, None, 7)[6])
     meet(stage, "bob")
     assert stage.entries(Kind.CAPABILITY) == []
     stage.give(PeerDown(stage.peers["anna"].id))
@@ -153,31 +158,37 @@ def test_a_peer_that_promised_more_and_left_is_not_waited_for():
 def test_entries_that_a_peer_has_seen_and_nobody_has_any_more_shut_the_log():
     stage = Stage(peers="anna")
     start(stage, known_peers=1)
-    meet(stage, "anna", 7, bytes(32))
+    meet(stage, "anna", own(stage, None, 7)[6])
     stage.wait(limits.ASKING_MS)
     assert stage.told(OwnLogShort) == [OwnLogShort(0, 7)]
     assert stage.entries(Kind.CAPABILITY) == []
+
+
+def test_who_shows_no_entry_of_ours_is_rejected_and_keeps_nobody_from_writing():
+    stage = Stage(peers="anna eve")
+    start(stage, known_peers=2)
+    eve = stage.peers["eve"]
+    forged = replace(own(stage, None, 7)[6], signature=bytes(64))
+    meet(stage, "eve", forged)
+    stage.heard("eve", told(eve.entry(Kind.RESULT, b"of her own")))
+    stage.heard("eve", HeadTold(b"junk"))
+    assert len(stage.of(Reject)) == 3
+    meet(stage, "anna")
+    assert stage.entries(Kind.CAPABILITY) == []  # eve has not answered
+    stage.wait(limits.ASKING_MS)
+    assert len(stage.entries(Kind.CAPABILITY)) == 1
 
 
 def test_a_long_log_may_take_its_time_to_come_back():
     stage = Stage(peers="anna")
     lost = own(stage, None, 3)
     start(stage, known_peers=1)
-    meet(stage, "anna", 3, lost[2].id)
+    meet(stage, "anna", lost[2])
     for entry in lost:
         stage.heard("anna", Entries((entry.encode(),), asked=True))
         stage.wait(limits.ASKING_MS - 1)
     assert stage.told(OwnLogShort) == []
     assert len(stage.entries(Kind.CAPABILITY)) == 1
-
-
-def test_an_entry_that_waits_behind_a_gap_is_told_of_as_well():
-    stage = Stage(peers="anna")
-    anna = stage.peers["anna"]
-    made = [anna.entry(Kind.RESULT, b"%d" % number) for number in range(3)]
-    stage.heard("anna", Entries((made[2].encode(),)))
-    stage.heard("anna", HeadAsked(1, stage.capabilities["anna"].id))
-    assert stage.sent("anna", HeadTold) == [HeadTold(4, made[2].id)]
 
 
 def test_a_self_fork_is_found_told_and_ends_everything():
@@ -296,7 +307,7 @@ def test_who_did_not_answer_is_asked_again():
         assert len(stage.sent("anna", HeadAsked)) == asked
         stage.wait(limits.ASKING_MS)
     assert stage.entries(Kind.CAPABILITY) == []
-    stage.give(Heard(stage.peers["anna"].id, HeadTold(0, NOTHING)))
+    stage.give(Heard(stage.peers["anna"].id, told()))
     assert len(stage.entries(Kind.CAPABILITY)) == 1
     stage.wait(5 * limits.ASKING_MS)
     assert len(stage.sent("anna", HeadAsked)) == 4
@@ -304,20 +315,20 @@ def test_who_did_not_answer_is_asked_again():
 
 def test_a_copied_directory_asks_everybody_it_knows():
     stage = Stage(peers="anna bob carl dora")
-    head = stage.swarm.journal.write(Kind.RESULT, b"before the copy").head
+    head = stage.swarm.journal.write(Kind.RESULT, b"before the copy")
     start(stage, seq=head.seq, known_peers=4)
     for name in ("anna", "bob", "carl"):
-        meet(stage, name, head.seq, head.id)
+        meet(stage, name, head)
     assert stage.entries(Kind.CAPABILITY) == []
-    meet(stage, "dora", head.seq, head.id)
+    meet(stage, "dora", head)
     assert len(stage.entries(Kind.CAPABILITY)) == 1
 
 
 def test_a_copied_directory_waits_no_longer_than_for_the_others():
     stage = Stage(peers="anna bob")
-    head = stage.swarm.journal.write(Kind.RESULT, b"before the copy").head
+    head = stage.swarm.journal.write(Kind.RESULT, b"before the copy")
     start(stage, seq=head.seq, known_peers=40)
-    meet(stage, "anna", head.seq, head.id)
+    meet(stage, "anna", head)
     stage.wait(limits.ASKING_MS)
     assert stage.told(OwnLogChecked) == [OwnLogChecked(head.seq, 1)]
 
@@ -334,7 +345,7 @@ def test_an_open_log_is_closed_when_an_entry_comes_that_is_not_in_it():
     assert not stage.swarm.gate.may_append()
     assert len(stage.sent("bob", HeadAsked)) == 2
     for name in ("anna", "bob"):
-        stage.heard(name, HeadTold(later[2].seq, later[2].id))
+        stage.heard(name, told(later[2]))
     assert not stage.swarm.gate.may_append()
     stage.heard("anna", Entries(tuple(entry.encode() for entry in later[:2]), asked=True))
     assert stage.swarm.gate.may_append()

@@ -196,7 +196,8 @@ def test_nothing_is_done_before_the_log_is_open_and_nobody_is_told_to_stop():
     assert not stage.told(TaskResumed)
     assert not stage.sent(owner, Stop)
     head = stage.swarm.journal.book.head(stage.me)
-    stage.heard(owner, HeadTold(head.seq, head.id))
+    last = stage.store.get(stage.me, head.seq)
+    stage.heard(owner, HeadTold(last.without_body().encode()))
     assert stage.told(TaskResumed)
     assert len(stage.sent(owner, Work)) == 2
 

@@ -129,7 +129,7 @@ class Life:
     def meet(self, whole: list[Entry]) -> None:
         """A peer that has all of the log answers, and hands over what is asked for."""
         self.give(PeerUp(PEER, 1))
-        self.give(Heard(PEER, HeadTold(whole[-1].seq, whole[-1].id)))
+        self.give(Heard(PEER, HeadTold(whole[-1].without_body().encode())))
         missing = [e.encode() for e in whole if e.seq > self.swarm.gate.seq]
         if missing:
             self.give(Heard(PEER, Entries(tuple(missing), asked=True)))

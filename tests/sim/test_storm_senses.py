@@ -16,7 +16,8 @@ from symphony.core.ids import NodeId
 from symphony.core.logs.catch_up import CatchUp
 from symphony.core.logs.forks import Forks
 from symphony.core.logs.journal import Journal
-from symphony.core.logs.own_log import NOTHING, Gate
+from symphony.core.logs.last_entries import LastEntries
+from symphony.core.logs.own_log import Gate
 from symphony.core.logs.witness import Witness
 from symphony.core.messages import HeadTold
 from symphony.core.swarm import Swarm
@@ -58,8 +59,8 @@ def test_peers_that_are_never_asked(monkeypatch):
 
 
 def test_peers_that_tell_less_than_they_hold(monkeypatch):
-    silent = lambda gate, peer: gate._out.send(peer, HeadTold(0, NOTHING))  # noqa: E731
-    monkeypatch.setattr(Gate, "asked", silent)
+    silent = lambda gate, peer: gate._out.send(peer, HeadTold())  # noqa: E731
+    monkeypatch.setattr(LastEntries, "asked", silent)
     assert noticed("entries of a log, and told 0", 20)
 
 

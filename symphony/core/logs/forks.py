@@ -96,7 +96,7 @@ class Forks:
                 conflict = self._journal.book.conflicts(entry, found.stored, head=head)
                 if conflict and self._journal.book.frozen_at(entry.author) != before:
                     self.met(found.peer, conflict)
-            case Entry():
+            case Entry() | Head():
                 pass
 
     def _look_up(self, peer: NodeId, claim: Entry | ForkProof) -> None:

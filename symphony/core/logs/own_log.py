@@ -27,7 +27,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ledger import check_entry, parse_entry
+from ledger.errors import InvalidEntry, LedgerError
 from symphony.core import limits
+from symphony.core.effects import Reject
 from symphony.core.events import (
     OwnLogChecked,
     OwnLogForked,
@@ -48,6 +51,7 @@ from symphony.core.inputs import (
     TimerFired,
 )
 from symphony.core.logs.journal import Journal
+from symphony.core.logs.last_entries import LastEntries
 from symphony.core.messages import Beacon, HeadAsked, HeadTold, Work
 from symphony.core.outbox import Outbox
 from symphony.core.timers import AskingOver, CapabilitiesDue
@@ -64,6 +68,8 @@ class Gate:
     def __init__(self, journal: Journal, out: Outbox) -> None:
         self._journal = journal
         self._out = out
+        self.telling = LastEntries(journal, out)
+        """What this node tells others of the ends of their logs."""
         self._mark = OwnLogMark()
         self._met: set[NodeId] = set()
         self._answers: dict[NodeId, int] = {}
@@ -158,28 +164,38 @@ class Gate:
             self._ticking = True
             self._out.timer(AskingOver(), self._until_ms - self._out.now_ms)
 
-    def asked(self, peer: NodeId) -> None:
-        """Tell a peer where its log ends, as far as we know. An entry counts even if what comes
-        before it never arrived: it was signed, and its number must not be used again.
-        """
-        furthest = self._journal.book.furthest(peer)
-        self._out.send(peer, HeadTold(*furthest) if furthest else HeadTold(0, NOTHING))
-
     def told(self, peer: NodeId, message: HeadTold) -> None:
         """A peer's answer. What it has beyond ours is fetched; what contradicts ours as well, so
         that the proof of the fork is found.
         """
         if self.state not in ("asking", "closed"):
             return
-        self._answers[peer] = message.seq
+        try:
+            seq, entry_id = self._shown(message.entry)
+        except LedgerError as error:
+            self._out.do(Reject(peer, f"head_told: {error}"))
+            return
+        self._answers[peer] = seq
         me = self._journal.me
-        ours = self._journal.book.recent_id(me, message.seq)
-        if message.seq > self.seq:
-            self._journal.want(peer, me, self.seq + 1, message.seq)
+        ours = self._journal.book.recent_id(me, seq)
+        if seq > self.seq:
+            self._journal.want(peer, me, self.seq + 1, seq)
             if self._waited:  # it came late, and is given as much time as the others had
                 self._wait()
-        elif ours is not None and ours != message.id:
-            self._journal.want(peer, me, message.seq, message.seq)
+        elif ours is not None and ours != entry_id:
+            self._journal.want(peer, me, seq, seq)
+
+    def _shown(self, raw: bytes) -> tuple[int, bytes]:
+        """Number and id of the entry of ours that a peer shows. Raises `LedgerError` if it is
+        none: nobody can say that our log is longer than we made it.
+        """
+        if not raw:
+            return 0, NOTHING
+        entry = parse_entry(raw)
+        if entry.author != self._journal.me:
+            raise InvalidEntry("an entry of another log")
+        check_entry(entry, self._journal.swarm_id, self._journal.verify)
+        return entry.seq, entry.id
 
     def lost(self, peer: NodeId) -> None:
         """A peer that is gone can't hand over what it promised."""
