@@ -295,6 +295,9 @@ def _read_map(data: bytes, pos: int, size: int, depth: int, left: list[int]) -> 
         elif 0x60 <= initial < 0x78:
             pos = end + initial - 0x5F
             result[key] = data[end + 1 : pos].decode()  # type: ignore[index]
+        elif initial == 0x58 and data[end + 1] >= 24:  # ids, digests and keys
+            pos = end + 2 + data[end + 1]
+            result[key] = data[end + 2 : pos]  # type: ignore[index]
         else:
             result[key], pos = _read(data, end, depth, left)  # type: ignore[index]
         if pos > len(data):

@@ -14,6 +14,7 @@ from symphony.testing.receipt_bench import measure_receipt
 
 FROZEN = json.loads((Path(__file__).parents[1] / "vectors" / "v1" / "receipt.json").read_text())
 VOTED = bytes.fromhex(FROZEN["voted"]["receipt"])
+CAPPED = bytes.fromhex(FROZEN["capped"]["receipt"])
 SEALED = bytes.fromhex(FROZEN["sealed"])
 
 
@@ -27,7 +28,7 @@ def refused(data: bytes, bit: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("data", [VOTED, SEALED], ids=["voted", "sealed"])
+@pytest.mark.parametrize("data", [VOTED, CAPPED, SEALED], ids=["voted", "capped", "sealed"])
 def test_a_sample_of_all_bits(data: bytes) -> None:
     random = Random(len(data))
     bits = [random.randrange(8 * len(data)) for _ in range(60)]

@@ -86,16 +86,12 @@ def counts_at(entry: Entry, at_ms: int) -> bool:
 
 def trials_in(entry: Entry) -> tuple[Trial, ...]:
     """The trials that an entry speaks of; none for other entries, and for signed nonsense."""
-    if entry.body is None:
+    if entry.body is None or not is_evidence(entry):
         return ()
     try:
         if entry.kind == Kind.PROBE:
-            found = _probed(PROBE.decode(entry.body), entry)
-        elif entry.kind == Kind.VERDICT:
-            found = _agreed(VERDICT.decode(entry.body), entry)
-        else:
-            return ()
-        return tuple(trial for trial in found if trial.node != trial.author)
+            return tuple(_probed(PROBE.decode(entry.body), entry))
+        return tuple(_agreed(VERDICT.decode(entry.body), entry))
     except DecodeError:
         return ()
 
@@ -121,35 +117,28 @@ def votes_in(entry: Entry) -> tuple[PastVote, ...]:
 
 
 def _probed(record: ProbeRecord, entry: Entry) -> Iterator[Trial]:
-    for outcome in record.outcomes:
-        yield _trial(entry, outcome.node, outcome.agent, outcome.skill, right=outcome.right)
+    told = ((NodeId(o.node), o.agent, o.skill, o.right) for o in record.outcomes)
+    return _trials(entry, PROBE_MILLI, told)
 
 
 def _agreed(record: VerdictRecord, entry: Entry) -> Iterator[Trial]:
     """Of a vote that was won: at least three ballots, and more than one for the winner."""
     classes = [ballot.answer for ballot in record.ballots]
-    if record.outcome != "answered" or len(classes) < 3 or record.winner is None:
-        return
-    if classes.count(record.winner) < 2:
-        return
-    for ballot in record.ballots:
-        right = ballot.answer == record.winner
-        yield _trial(entry, ballot.owner, ballot.agent, ballot.skill, right=right)
+    won = record.outcome == "answered" and len(classes) >= 3 and record.winner is not None
+    if not won or classes.count(record.winner or b"") < 2:
+        return iter(())
+    told = ((NodeId(b.owner), b.agent, b.skill, b.answer == record.winner) for b in record.ballots)
+    return _trials(entry, AGREEMENT_MILLI, told)
 
 
-def _trial(entry: Entry, node: bytes, agent: str, skill: str, *, right: bool) -> Trial:
+def _trials(
+    entry: Entry, milli: int, told: Iterable[tuple[NodeId, str, str, bool]]
+) -> Iterator[Trial]:
+    author, at_ms, key = NodeId(entry.author), physical_ms(entry.hlc), EntryId(entry.id)
     probed = entry.kind == Kind.PROBE
-    return Trial(
-        NodeId(node),
-        agent,
-        skill,
-        right,
-        PROBE_MILLI if probed else AGREEMENT_MILLI,
-        NodeId(entry.author),
-        physical_ms(entry.hlc),
-        probed,
-        EntryId(entry.id),
-    )
+    for node, agent, skill, right in told:
+        if node != author:  # what it says of its own agents does not count
+            yield Trial(node, agent, skill, right, milli, author, at_ms, probed, key)
 
 
 def faded(milli: int, age_ms: int) -> int:
@@ -173,10 +162,17 @@ def _share(hours: int) -> int:
 def summed(trials: Iterable[Trial], at_ms: int) -> Mapping[Skilled, Counts]:
     """The counts of every agent and skill at a time, whatever order the trials come in."""
     by_author: dict[tuple[Skilled, NodeId], list[int]] = {}
+    worth: dict[tuple[int, int], int] = {}  # all trials of an entry are of one age
     for trial in trials:
         key = (trial.node, trial.agent, trial.skill), trial.author
-        sums = by_author.setdefault(key, [0, 0])
-        sums[not trial.right] += faded(trial.milli, at_ms - trial.at_ms)
+        aged = trial.milli, trial.at_ms
+        left = worth.get(aged)
+        if left is None:
+            left = worth[aged] = faded(trial.milli, at_ms - trial.at_ms)
+        sums = by_author.get(key)
+        if sums is None:
+            sums = by_author[key] = [0, 0]
+        sums[not trial.right] += left
     counts: dict[Skilled, Counts] = {}
     for (skilled, _), said in by_author.items():
         most = min(MAX_OF_AUTHOR_MILLI, total := sum(said))
