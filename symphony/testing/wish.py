@@ -98,7 +98,21 @@ class Wish:
             actions.append(_split(drawn))
         if self.churn:
             actions += self._crashes(drawn)
-        return replace(drawn, actions=tuple(sorted(actions, key=lambda action: action.at_ms)))
+        actions.sort(key=lambda action: action.at_ms)
+        return replace(drawn, actions=tuple(actions), kinds=drawn.kinds.union(self._kinds()))
+
+    def _kinds(self) -> Iterator[str]:
+        """What the wish adds is a kind of fault as any other: checks that hold in calm weather only
+        ask which there are.
+        """
+        if self.loss:
+            yield "loss"
+        if self.hostile:
+            yield "hostile"
+        if self.partition:
+            yield "partition"
+        if self.churn:
+            yield "churn"
 
     def _with_hostile(self, drawn: Scenario) -> Scenario:
         """Never the first node, which invited the others; tasks are submitted to honest ones."""

@@ -126,3 +126,11 @@ def test_what_waits_for_a_slow_disk_is_committed_together():
     report = run_seed(crowd)
     assert report.violations == ()
     assert "slow disk" in report.marks
+
+
+def test_what_a_wish_adds_is_no_calm_weather() -> None:
+    wish = Wish(loss=0.1, byzantine=2, partition=True, churn=1.0)
+    assert wish.draw(0).kinds >= {"loss", "hostile", "partition", "churn"}
+    report = run_seed(Wish(byzantine=0.3).draw(777001))  # a hostile steward takes a task over
+    assert report.violations == ()
+    assert "two verdicts, one counts" in report.marks
