@@ -22,6 +22,7 @@ from symphony.engines.embedding import (
 )
 from symphony.engines.wordpiece import WordPiece
 from symphony.errors import EngineError
+from symphony.testing.matching import measure_matching
 
 # Made once with the `tokenizers` package 0.22.1 and the model's own tokenizer.json.
 FROZEN = json.loads(Path(__file__).with_name("wordpiece_ids.json").read_text())
@@ -61,6 +62,16 @@ async def test_needs_find_their_skills(minilm: Path):
         assert len(vector) == VECTOR_BYTES
         assert max(map(abs, memoryview(vector).cast("b"))) == 127
         assert max(skills, key=lambda name: similarity(vector, skills[name])) == wanted
+
+
+@pytest.mark.real
+def test_meaning_finds_what_words_do_not(minilm: Path):
+    """What `symphony bench matching` measures: 24 needs, as people say them, and 12 agents."""
+    del minilm
+    found = measure_matching()
+    assert (found["agents"], found["needs"]) == (12, 24)
+    assert found["minilm"]["top_1"] >= 20
+    assert found["bm25"]["top_1"] <= found["minilm"]["top_1"] - 10
 
 
 @pytest.mark.real
