@@ -106,22 +106,27 @@ class Request:
 
     def __post_init__(self) -> None:
         checks = (
-            (1 <= len(self.messages) <= limits.MESSAGES, f"1 to {limits.MESSAGES} messages"),
-            (
-                1 <= self.max_tokens <= limits.COMPLETION_TOKENS,
-                f"max_tokens from 1 to {limits.COMPLETION_TOKENS}",
-            ),
-            (0.0 <= self.temperature <= 2.0, "a temperature from 0 to 2"),
-            (0.0 < self.top_p <= 1.0, "top_p above 0, up to 1"),
-            (
-                1 <= self.deadline_ms <= limits.DEADLINE_MS,
-                f"deadline_ms from 1 to {limits.DEADLINE_MS}",
-            ),
-            (len(self.stop) <= limits.STOPS and all(self.stop), f"up to {limits.STOPS} stops"),
+            1 <= len(self.messages) <= limits.MESSAGES,
+            1 <= self.max_tokens <= limits.COMPLETION_TOKENS,
+            0.0 <= self.temperature <= 2.0,
+            0.0 < self.top_p <= 1.0,
+            1 <= self.deadline_ms <= limits.DEADLINE_MS,
+            len(self.stop) <= limits.STOPS and all(self.stop),
         )
-        for holds, wanted in checks:
-            if not holds:
-                raise UsageError(f"a request needs {wanted}", hint="change the agent's sampling")
+        if not all(checks):
+            wanted = _NEEDED[checks.index(False)]
+            raise UsageError(f"a request needs {wanted}", hint="change the agent's sampling")
+
+
+_NEEDED = (
+    f"1 to {limits.MESSAGES} messages",
+    f"max_tokens from 1 to {limits.COMPLETION_TOKENS}",
+    "a temperature from 0 to 2",
+    "top_p above 0, up to 1",
+    f"deadline_ms from 1 to {limits.DEADLINE_MS}",
+    f"up to {limits.STOPS} stops",
+)
+"""What each check of a `Request` wants, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

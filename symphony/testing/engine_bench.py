@@ -129,7 +129,7 @@ async def _compare(
                 "direct_tokens_per_s": round(one, 1),
                 "node_tokens_per_s": round(other, 1),
                 "through_ratio": round(other / one, 3),
-                "nodecpu_ms_per_token": round(statistics.median(costs_ms), 3),
+                "node_cpu_ms_per_token": round(statistics.median(costs_ms), 3),
             }
     return found
 

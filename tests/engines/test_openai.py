@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import trio
 import trio.testing
@@ -21,10 +23,27 @@ from symphony.errors import (
     EngineError,
     EngineOverloaded,
     EngineUnavailable,
+    UsageError,
 )
 from symphony.testing.echo_server import FAULTS
 
 from .conftest import EchoServer, ask, run
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("messages", (), "64 messages"),
+        ("max_tokens", 0, "max_tokens"),
+        ("temperature", 2.1, "temperature"),
+        ("top_p", 0.0, "top_p"),
+        ("deadline_ms", limits.DEADLINE_MS + 1, "deadline_ms"),
+        ("stop", ("",), "stops"),
+    ],
+)
+def test_a_request_outside_its_bounds_says_which(field: str, value: object, wanted: str):
+    with pytest.raises(UsageError, match=wanted):
+        replace(ask(), **{field: value})
 
 
 async def test_a_whole_generation(echo: EchoServer):
