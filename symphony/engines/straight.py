@@ -137,7 +137,7 @@ class StraightDoor:
     """One endpoint of one server, and the connections to it that are kept for the next call."""
 
     def __init__(self, url: httpx2.URL, headers: dict[str, str], keep: int) -> None:
-        self._host = url.host
+        self._host = url.raw_host.decode("ascii")
         self._port = url.port or 80
         self._target = url.raw_path
         self._headers = [
@@ -161,12 +161,9 @@ class StraightDoor:
             raise
 
     async def _head(self, line: _Line, body: bytes) -> h11.Response:
-        length = (b"content-length", b"%d" % len(body))
-        request = h11.Request(method=b"POST", target=self._target, headers=[*self._headers, length])
-        said = (request, h11.Data(body), h11.EndOfMessage())
         # Whoever refuses a request early closes behind its answer: that is read below.
         with suppress(*_GONE):
-            await line.stream.send_all(b"".join(line.http.send(one) or b"" for one in said))
+            await line.stream.send_all(self._said(line, body))
         while True:
             event = line.event()
             if isinstance(event, h11.Response):
@@ -175,6 +172,16 @@ class StraightDoor:
                 await line.fill()
             elif not isinstance(event, h11.InformationalResponse):
                 raise httpx2.RemoteProtocolError("the server left without an answer")
+
+    def _said(self, line: _Line, body: bytes) -> bytes:
+        """A whole request. Raises `httpx2.LocalProtocolError` for a key that no header can hold."""
+        headers = [*self._headers, (b"content-length", b"%d" % len(body))]
+        try:
+            request = h11.Request(method=b"POST", target=self._target, headers=headers)
+        except h11.LocalProtocolError as error:
+            raise httpx2.LocalProtocolError(str(error)) from error
+        parts = (request, h11.Data(body), h11.EndOfMessage())
+        return b"".join(line.http.send(part) or b"" for part in parts)
 
     async def _connect(self) -> _Line:
         try:

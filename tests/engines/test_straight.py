@@ -132,6 +132,16 @@ async def test_what_a_server_says_at_first(
     await engine.aclose()
 
 
+async def test_a_key_that_no_header_can_hold(serving: Serving):
+    server = Server(WHOLE)
+    url = (await serving(server)).url
+    engine = OpenAIEngine(url, model="m", api_key="a\r\nhost: evil")
+    with pytest.raises(EngineError, match="the request failed"):
+        await run(engine, ask())
+    assert server.requests == []
+    await engine.aclose()
+
+
 async def test_a_refusal_before_the_body_was_read_is_heard(nursery: trio.Nursery):
     async def refuse(stream: trio.SocketStream) -> None:
         await stream.receive_some(1000)
