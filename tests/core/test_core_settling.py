@@ -30,7 +30,9 @@ def cast(chain: int, key: str, agent: str) -> Cast:
     st.lists(st.integers(0, 20_000), min_size=8, max_size=8),
 )
 def test_an_exact_stop_under_reliability_is_never_wrong(voted, out, counts) -> None:
-    """The owners of what is out are known, so their weights are; whatever they say, it stands."""
+    """The owners of what is out are known, so their weights are; whatever they say, and if they say
+    nothing, it stands.
+    """
     known = {a: Evidence(counts[2 * i], counts[2 * i + 1]) for i, a in enumerate(AGENTS)}
     grounds = Grounds(evidence=known, caps=Caps())
     ballots = tuple(cast(i, key, agent) for i, (key, agent) in enumerate(voted))
@@ -41,10 +43,9 @@ def test_an_exact_stop_under_reliability_is_never_wrong(voted, out, counts) -> N
     now = settle("reliability", Ballots(chains, ballots, len(out), 0, awaited), 0, grounds)
     if now.state != "exact":
         return
-    for rest in product(KEYS, repeat=len(out)):
-        more = tuple(
-            cast(len(voted) + i, k, a) for i, (k, a) in enumerate(zip(rest, out, strict=True))
-        )
+    for rest in product([*KEYS, None], repeat=len(out)):
+        said = enumerate(zip(rest, out, strict=True))
+        more = tuple(cast(len(voted) + i, k, a) for i, (k, a) in said if k)
         then = settle("reliability", Ballots(chains, ballots + more, 0, chains), 0, grounds)
         assert then.classes[0].key == now.classes[0].key
 

@@ -3,9 +3,10 @@ every ballot and by the reader of a receipt once more.
 
 Weights come from `weighing`. They hang together, by caps and by what is known of all, but not on
 the answers: as soon as the owners of all ballots that are out are elected (`awaited`), everybody's
-weight is fixed under `reliability`, and under `match` and `majority` what it can be. Of a last
-chain it need not even be known who answers (`weighing.stands`). Under `confidence` and `ranked`
-nothing is known beforehand.
+weight is fixed under `reliability`, and under `match` and `majority` what it can be. Chains that
+end without a ballot change the weights of others, so a vote is exact only if it is so without any
+of them, too. Of a last chain it need not even be known who answers (`weighing.stands`). Under
+`confidence` and `ranked` nothing is known beforehand.
 
     exact       what is out can't change the winner, or even draw level
     certified   at level α it has most votes among the task's chains (`weighing.stopping`): one
@@ -25,7 +26,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 from symphony.core.records import Rule, Settled
 from symphony.core.votes.vote import Class, Vote, decided, tally
@@ -42,6 +44,8 @@ from symphony.core.weighing import (
     stands,
     weigh,
 )
+
+MOST_AWAITED = 4  # 16 ways to weigh, a millisecond each: of nine chains five can settle it
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ def settle(rule: Rule, known: Ballots, alpha_ppm: int, grounds: Grounds) -> Sett
         for cast, weight in zip(known.cast, weights, strict=False)
     )
     most = _most_to_come(rule, known, sum(weights[len(ballots) :]), grounds)
+    if most and not _even_if_some_fail(known, votes, most, grounds):
+        most = None
     return standing(votes, known, most, alpha_ppm)
 
 
@@ -131,6 +137,29 @@ def _most_to_come(rule: Rule, known: Ballots, awaited: int, grounds: Grounds) ->
     if rule == "reliability" and len(known.awaited) == known.outstanding:
         return awaited
     return None
+
+
+def _even_if_some_fail(
+    known: Ballots, votes: tuple[Vote, ...], most: int, grounds: Grounds
+) -> bool:
+    """Is a vote under `reliability` that seems exact so, too, if chains end without a ballot? That
+    changes the weights of all others a little.
+    """
+    classes = tally(votes)
+    if not decided(classes, most):
+        return True  # nothing is claimed
+    ballots = [cast.ballot for cast in known.cast]
+    if len(known.awaited) > MOST_AWAITED:
+        return False
+    for count in range(len(known.awaited)):
+        for some in combinations(known.awaited, count):
+            weights = weigh("reliability", [*ballots, *some], grounds)
+            pairs = zip(votes, weights, strict=False)
+            then = tally([replace(vote, weight=weight) for vote, weight in pairs])
+            left = sum(weights[len(ballots) :])
+            if then[0].key != classes[0].key or not decided(then, left):
+                return False
+    return True
 
 
 def _enough(
