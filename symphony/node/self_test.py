@@ -25,6 +25,7 @@ from symphony.engines.measuring import Measured, measure
 from symphony.engines.supervised import SupervisedEngine
 from symphony.errors import EngineError
 from symphony.node import limits
+from symphony.node.keepsake import read_keepsake, write_keepsake
 from symphony.node.workshop import HostedAgent, Workshop
 
 _log = structlog.get_logger("symphony.self_test")
@@ -58,9 +59,7 @@ class SelfTests:
         while len(self._known) > limits.SELF_TESTS_KEPT:
             del self._known[next(iter(self._known))]
         text = json.dumps({name: asdict(test) for name, test in self._known.items()})
-        beside = self._file.with_suffix(".new")
-        beside.write_text(text)
-        os.replace(beside, self._file)  # noqa: PTH105 - says that it replaces
+        write_keepsake(self._file, text.encode(), limits.SELF_TESTS_BYTES)
 
     def added(
         self, capabilities: Iterable[Capability], agents: Mapping[str, HostedAgent]
@@ -109,12 +108,10 @@ def _name(described: Description) -> str:
 def _read(file: Path) -> dict[str, SelfTest]:
     """What was kept; nothing where it can't be read, since it can be measured again."""
     try:
-        if file.stat().st_size > limits.SELF_TESTS_BYTES:
-            return {}
-        rows = json.loads(file.read_bytes())
+        rows = json.loads(read_keepsake(file, limits.SELF_TESTS_BYTES))
         return {
             str(name): SelfTest(**{**row, "features": tuple(row["features"])})
             for name, row in rows.items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}

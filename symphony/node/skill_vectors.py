@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from symphony.engines.embedding import VECTOR_BYTES
 from symphony.node import limits
+from symphony.node.keepsake import read_keepsake, write_keepsake
 
 FILE: Final = "skill_vectors.json"
 
@@ -41,34 +41,22 @@ class SkillVectors:
         return {text: known[_name(text)] for text in texts if _name(text) in known}
 
     def keep(self, model: str, vectors: Mapping[str, bytes]) -> None:
-        """Replace what is kept, in one step. A home that can't be written to keeps nothing."""
+        """Replace what is kept."""
         rows = {_name(text): vector.hex() for text, vector in vectors.items()}
         body = {"model": model, "vectors": rows}
         data = json.dumps({**body, "hash": _hash(body)}).encode()
-        if len(data) > limits.SKILL_VECTORS_BYTES:
-            return
-        beside = self._file.with_suffix(".new")
-        try:
-            beside.unlink(missing_ok=True)
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            beside.replace(self._file)
-        except OSError:
-            return
+        write_keepsake(self._file, data, limits.SKILL_VECTORS_BYTES)
 
 
 def _read(file: Path, model: str) -> dict[str, bytes]:
     """What was kept for a model; nothing where it can't be read, since it can be made again."""
     try:
-        if file.stat().st_size > limits.SKILL_VECTORS_BYTES:
-            return {}
-        found = json.loads(file.read_bytes())
+        found = json.loads(read_keepsake(file, limits.SKILL_VECTORS_BYTES))
         said = found.pop("hash")
         if said != _hash(found) or found["model"] != model:
             return {}
         known = {str(name): bytes.fromhex(row) for name, row in found["vectors"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
     return known if all(len(one) == VECTOR_BYTES for one in known.values()) else {}
 
