@@ -58,12 +58,19 @@ class Writer:
         self.started = False
 
     async def write(self, data: bytes) -> None:
-        async with self._lock:
+        # Waiting for a lock that is free is a turn through the scheduler, and this is per token.
+        try:
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._lock.acquire()
+        try:
             if not self.started:
                 self.started = True
                 start = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
                 await self._send(start)
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        finally:
+            self._lock.release()
 
     async def event(self, data: Any, *, name: str = "", event_id: int | None = None) -> None:
         await self.write(frame(data, name=name, event_id=event_id))
