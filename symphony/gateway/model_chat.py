@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -62,11 +63,11 @@ class ModelChat:
         """Write the text as it comes; the end of it."""
         end: ChatEnd | None = None
         async for event in events:
-            fresh = [] if out.started else [completion.chunk(OPENING)]
+            fresh: list[Any] = [] if out.started else [completion.chunk(OPENING)]
             if isinstance(event, ChatEnd):
                 end = event
             else:
-                fresh.append(completion.chunk({"content": event.text}))
+                fresh.append(completion.text_chunk(event.text))
             if fresh:
                 await out.events(*fresh)
         if end is None:

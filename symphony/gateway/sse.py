@@ -25,7 +25,7 @@ from symphony.gateway.faults import error_body, respond
 
 T = TypeVar("T")
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` makes one for each call
+encode_json = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` makes one for each call
 
 HELLO = b": symphony\n\n"  # sent at once, so that a client knows it has been heard
 
@@ -44,7 +44,7 @@ def frame(data: Any, *, name: str = "", event_id: int | None = None) -> bytes:
     if name:
         lines.append(f"event: {name}")
     # ASCII only: U+2028 and friends end a line for some readers.
-    text = data if isinstance(data, str) else _encode(data)
+    text = data if isinstance(data, str) else encode_json(data)
     lines.append(f"data: {text}")
     return ("\n".join(lines) + "\n\n").encode()
 

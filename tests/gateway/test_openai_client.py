@@ -14,8 +14,10 @@ from gateway.fake_port import DIGEST, HOSTED, ending
 from gateway.live import NO_TLS, Live
 from symphony.errors import EngineOverloaded
 from symphony.gateway.chat_models import render_prompt
+from symphony.gateway.completion import Completion
 from symphony.gateway.faults import Refused
 from symphony.gateway.port import ChatMessage
+from symphony.gateway.sse import encode_json
 
 WAIT_S = 10
 ASK: Any = [{"role": "user", "content": "6 * 7?"}]
@@ -31,6 +33,12 @@ def client(live: Live) -> Iterator[openai.OpenAI]:
         http_client=httpx2.Client(verify=NO_TLS),
     ) as made:
         yield made
+
+
+@pytest.mark.parametrize("text", ["", 'a "word"', "line\nline", "\u2028 é 😀", '""', "\\"])
+def test_a_chunk_of_text_is_the_chunk_that_it_stands_for(text: str):
+    made = Completion('a "model"')
+    assert made.text_chunk(text) == encode_json(made.chunk({"content": text}))
 
 
 def test_models(client: openai.OpenAI):
