@@ -64,8 +64,9 @@ class Requests:
         known = self._asked.pop((peer, author), _Asked())
         flights = tuple(flight for flight in known.flights if now_ms < flight[2])
         known = _Asked(known.expected, flights)
-        for start, end, _ in flights:
+        for start, end, _ in sorted(flights):  # from below, one may lead to the next
             first = end + 1 if start <= first <= end else first
+        for start, end, _ in sorted(flights, key=lambda flight: -flight[1]):
             last = start - 1 if start <= last <= end else last
         wanted = (first, last) if first <= last else None
         if wanted is not None:
