@@ -19,7 +19,14 @@ from symphony.core.records import TaskRecord
 from symphony.core.spec import TaskSpec
 from symphony.core.stewards.inherited import inherited
 from symphony.core.stewards.line import may_award, next_epoch, rank
-from symphony.core.tasks.notes import NOTE, ChainTurned, EntryKept, ResultKept, TaskBegun
+from symphony.core.tasks.notes import (
+    NOTE,
+    ChainTurned,
+    EntryKept,
+    EvidenceKept,
+    ResultKept,
+    TaskBegun,
+)
 from symphony.core.tasks.remains import Lost
 from symphony.testing import NodeScript, Scenario, TaskScript, run_seed
 from symphony.testing.engines import AgentScript
@@ -213,6 +220,19 @@ def test_a_note_that_no_conductor_writes_spoils_the_list(more):
     _, _, _, notes = entrusted()
     with pytest.raises(Lost):
         believe([*notes, more])
+
+
+def test_the_evidence_of_a_verdict_comes_with_it():
+    """A steward that tells again how a task ended weighs by what the verdict cites."""
+    _, charge, machine, notes = entrusted()
+    [(_, verdict)] = machine.disk.store.by_kind(Kind.VERDICT, after_rowid=0, limit=9)
+    remains = believe([*notes, NOTE.encode(EvidenceKept((verdict.encode(),)))])
+    assert remains.evidence() == [verdict]
+    with pytest.raises(Lost, match="evidence that is none"):
+        believe([*notes, NOTE.encode(EvidenceKept((charge.entry,)))])
+    forged = replace(verdict, signature=bytes(64))
+    with pytest.raises(Lost, match="a note of it"):
+        believe([*notes, NOTE.encode(EvidenceKept((forged.encode(),)))])
 
 
 @settings(max_examples=60, deadline=None)

@@ -25,7 +25,7 @@ from symphony.core.events import TaskEntrusted
 from symphony.core.ids import NodeId, TaskId
 from symphony.core.messages import Entrust, Entrusted, Tending
 from symphony.core.outbox import Outbox
-from symphony.core.tasks.notes import NOTE, EntryKept, TaskNote
+from symphony.core.tasks.notes import NOTE, EntryKept, EvidenceKept, TaskNote
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.timers import TendDue
 
@@ -85,6 +85,16 @@ class Entrusting:
         """An entry of the own log about the task: here it is in the log."""
         if run.line is not None:
             self._give(run.task, EntryKept(entry.encode()))
+
+    def verdict(self, run: TaskRun, entry: Entry) -> None:
+        """The verdict, behind the evidence that it cites: who has the one has the other."""
+        if run.line is None:
+            return
+        cited = [one.encode() for one in run.cited]
+        for start in range(0, len(cited), limits.MAX_LISTINGS_PER_NOTE):
+            part = cited[start : start + limits.MAX_LISTINGS_PER_NOTE]
+            self._give(run.task, EvidenceKept(tuple(part)))
+        self.entry(run, entry)
 
     def inherit(self, run: TaskRun, notes: Iterable[TaskNote], *, known: bool = False) -> None:
         """Conduct a task from here on of which so much is known: it is this node's to keep, unless

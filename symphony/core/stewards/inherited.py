@@ -36,12 +36,14 @@ from symphony.core.tasks.notes import (
     BoxKept,
     ChainTurned,
     EntryKept,
+    EvidenceKept,
     ResultKept,
     TaskBegun,
     TaskNote,
 )
 from symphony.core.tasks.remains import Lost, Remains
 from symphony.core.tasks.submission import task_record
+from symphony.core.votes.evidence import is_evidence
 
 
 def inherited(
@@ -83,6 +85,8 @@ class _Check:
             match note:
                 case ResultKept():
                     self._result(note, begun[0])
+                case EvidenceKept():
+                    self._evidence(note.entries)
                 case ChainTurned() if note.chain >= record.chains:
                     raise Lost(f"chain {note.chain}, of which there is none")
                 case BoxKept():
@@ -119,6 +123,13 @@ class _Check:
             entry = self._signed(raw, Kind.CAPABILITY)
             capability = CAPABILITY.decode(entry.body or b"")
             self.agents[EntryId(entry.id)] = (NodeId(entry.author), capability.agent)
+
+    def _evidence(self, entries: Iterable[bytes]) -> None:
+        for raw in entries:
+            entry = parse_entry(raw)
+            check_entry(entry, self.swarm_id, self.verify)
+            if entry.body is None or not is_evidence(entry):
+                raise Lost("evidence that is none")
 
     def _entry(self, raw: bytes, task: Entry, record: TaskRecord) -> None:
         """An entry of somebody in line about the task."""

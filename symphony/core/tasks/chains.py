@@ -23,6 +23,7 @@ from symphony.core.tasks.notes import ChainTurned
 from symphony.core.tasks.plan import BadPlan, Plan, direct_plan, parse_plan
 from symphony.core.tasks.task_run import Chain, Opened, TaskRun, Unit
 from symphony.core.votes.comparing import under_way
+from symphony.core.votes.grounds import EvidenceBook
 from symphony.core.votes.judges import judges
 from symphony.core.votes.settling import Settlement, is_answered, next_wave
 from symphony.core.votes.voting import cast, known_ballots, resettle, rule_for
@@ -65,8 +66,10 @@ class Chains:
         live = (item for item in around.directory if item.node in alive)
         return rule_for(spec, live, around.evidence, self._out.wall_ms)
 
-    def count(self, run: TaskRun) -> None:
-        """After a restart: cast the ballots of the chains that had come to their end."""
+    def count(self, run: TaskRun, book: EvidenceBook | None = None) -> None:
+        """After a restart: cast the ballots of the chains that had come to their end, and weigh
+        them by what is known now, or by what is in this book.
+        """
         cast_now: list[Chain] = []
         for chain in run.chains:
             final = chain.final
@@ -76,7 +79,7 @@ class Chains:
                 cast_now.append(chain)
             else:
                 chain.failure = ("task_failed", NO_ANSWER)
-        settlement = resettle(run, self._around.evidence)
+        settlement = resettle(run, self._around.evidence if book is None else book)
         for chain in cast_now:
             self._told(run, chain, settlement)
 

@@ -387,7 +387,7 @@ class Conductor:
         verdict = conclude(run, outcome, stop, self._around.journal, self._out, keep=keep)
         self.probing.ended(run)
         self._around.experience.judged(verdict)
-        self._around.entrusting.entry(run, run.entries[-1])
+        self._around.entrusting.verdict(run, run.entries[-1])
         self._around.entrusting.over(run.task)
         self.stewarding.ended(run.task)
         self._out.do(Forget(run.task))

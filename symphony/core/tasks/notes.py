@@ -8,6 +8,7 @@ entry about one of its tasks a conductor keeps a *note* in its own home, told to
     ResultKept    with a result: the signed entry, and the text that it commits to
     ChainTurned   a chain has fallen back to a direct step, or has failed
     EntryKept     an entry by another conductor of the task, where it has stewards (`line`)
+    EvidenceKept  with a verdict by another conductor: the entries that it cites
     BoxKept       what another conductor has entrusted to this node, unread
 
 Awards and verdicts are read from the own log itself, so that the log alone decides who owns what.
@@ -85,6 +86,16 @@ class EntryKept:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceKept:
+    """Entries of evidence that the verdict of another conductor cites: its votes are weighed by
+    them, and its receipt holds them. Gossip may bring them later, or after this node forgot them.
+    """
+
+    entries: Annotated[tuple[bytes, ...], Len(1, limits.MAX_LISTINGS_PER_NOTE)]
+    type: Literal["evidence"] = "evidence"
+
+
+@dataclass(frozen=True, slots=True)
 class BoxKept:
     """What another of the line gave this node to keep, as it came: box `number` of list `term`.
     `entry` is the task entry, with the first; `until_wall_ms` the task's deadline.
@@ -99,7 +110,7 @@ class BoxKept:
     type: Literal["box"] = "box"
 
 
-TaskNote = TaskBegun | BiddersKept | ResultKept | ChainTurned | EntryKept | BoxKept
+TaskNote = TaskBegun | BiddersKept | ResultKept | ChainTurned | EntryKept | EvidenceKept | BoxKept
 
 NOTE: Codec[TaskNote] = Codec(
     Annotated[TaskNote, Discriminator("type")], max_bytes=limits.MAX_NOTE_BYTES

@@ -34,6 +34,7 @@ from symphony.core.tasks.notes import (
     BoxKept,
     ChainTurned,
     EntryKept,
+    EvidenceKept,
     ResultKept,
     TaskBegun,
     TaskNote,
@@ -77,6 +78,11 @@ class Remains:
     def entry(self, kind: Kind) -> Entry | None:
         """The one entry of this kind: the task, or its verdict."""
         return next((entry for entry in self.entries() if entry.kind == kind), None)
+
+    def evidence(self) -> list[Entry]:
+        """The entries that came with a verdict which cites them."""
+        kept = [note for note in self.notes if isinstance(note, EvidenceKept)]
+        return [parse_entry(raw) for note in kept for raw in note.entries]
 
     def awards(self) -> list[tuple[Entry, AwardRecord]]:
         """All award entries in the order of the log."""
@@ -127,7 +133,7 @@ class Rebuilding:
                     self._result(note)
                 case ChainTurned():
                     self._turned(note)
-                case BiddersKept() | TaskBegun() | EntryKept() | BoxKept():
+                case BiddersKept() | TaskBegun() | EntryKept() | EvidenceKept() | BoxKept():
                     pass
         for awards in self._made.values():
             self._placed(awards)

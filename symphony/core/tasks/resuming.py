@@ -35,6 +35,7 @@ from symphony.core.tasks.notes import EntryKept, TaskBegun, TaskNote
 from symphony.core.tasks.remains import Lost, Rebuilding, Remains
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.timers import AskedOver
+from symphony.core.votes.grounds import EvidenceBook
 from symphony.core.votes.verdict import tell_again
 
 NO_TASK = TaskId(b"")
@@ -109,7 +110,7 @@ class Resuming:
         verdict = remains.entry(Kind.VERDICT)
         if verdict is not None:
             out.do(Note(run.task, notes[0]))
-            self._told(run, verdict)
+            self._told(run, verdict, remains)
             return
         self._around.entrusting.inherit(run, notes)
         self._go_on(run, taken_over=True)
@@ -128,9 +129,14 @@ class Resuming:
         if run is not None:
             self._go_on(run)
 
-    def _told(self, run: TaskRun, verdict: Entry) -> None:
-        """Tell how a task ended."""
-        self._chains.count(run)
+    def _told(self, run: TaskRun, verdict: Entry, remains: Remains) -> None:
+        """Tell how a task ended: by the evidence that its verdict cites, whatever else is known."""
+        cited = VERDICT.decode(verdict.body or b"").evidence
+        book = EvidenceBook()
+        for entry in (*remains.evidence(), *self._around.evidence.of(cited)):
+            if entry.id in cited:
+                book.learn(entry)
+        self._chains.count(run, book)
         tell_again(run, verdict, self._around.journal, self._out)
         self._out.do(Forget(run.task))
 
@@ -150,7 +156,7 @@ class Resuming:
                 self._give_up(run, f"{LOST} {error}")
                 return
         if verdict is not None:
-            self._told(run, verdict)
+            self._told(run, verdict, remains)
         elif run.line is None:
             self._go_on(run)
         else:

@@ -123,6 +123,11 @@ class EvidenceBook:
                 about = self._by_agent.get((trial.node, trial.agent), {})
                 about.pop(oldest, None)
 
+    def of(self, ids: Iterable[bytes]) -> list[Entry]:
+        """Those of these entries that are here."""
+        found = (self._entries.get(EntryId(one)) for one in ids)
+        return [entry for entry in found if entry is not None]
+
     def drop(self, author: bytes) -> None:
         """Forget what an author said whose log is forked."""
         for key in [key for key, entry in self._entries.items() if entry.author == author]:
