@@ -47,7 +47,7 @@ class Peers:
         dice = [Random(f"{seed}/{n}") for n in range(nodes)]
         self.members = [Members(o.me, o, d) for o, d in zip(self.outs, dice, strict=True)]
         for number in range(nodes):
-            self.do(number, lambda m: (m.begin(Load(), 7, ()), m.fired(PresenceDue())))
+            self.do(number, lambda m: (m.begin(Load(), 7, (), ""), m.fired(PresenceDue())))
         for one in range(nodes):
             for other in range(nodes):
                 if one != other:
