@@ -95,15 +95,18 @@ def check_private(path: Path, mode: int) -> None:
         )
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Write a whole 0600 file durably, or leave what was there: temporary name, fsync, rename."""
+def write_private(path: Path, data: bytes, *, synced: bool = True) -> None:
+    """Write a whole 0600 file, or leave what was there: temporary name, fsync, rename. One that is
+    not `synced` may be lost in a power cut, but is never seen in part.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -8,8 +8,9 @@ cut takes is made again.
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
+
+from symphony.config import write_private
 
 
 def read_keepsake(file: Path, bound_bytes: int) -> bytes:
@@ -26,11 +27,5 @@ def write_keepsake(file: Path, data: bytes, bound_bytes: int) -> None:
     """Replace what is kept. Too much, or a home that can't be written to: the old one stays."""
     if len(data) > bound_bytes:
         return
-    beside = file.with_suffix(".new")
     with contextlib.suppress(OSError):
-        beside.unlink(missing_ok=True)
-        # The mode at creation: at no moment can anybody else open it.
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(data)
-        beside.replace(file)
+        write_private(file, data, synced=False)

@@ -21,6 +21,7 @@ from typing import Protocol, TypeVar, assert_never
 import structlog
 import trio
 
+from symphony.config import write_private
 from symphony.core.effects import (
     Append,
     BeginLog,
@@ -244,7 +245,7 @@ class Loop:
                     heapq.heappush(self._timers, (at_ms, next(self._numbers), timer))
                 case KeepReceipt(task, receipt):
                     path = self._receipts / f"{task.hex()}.receipt"
-                    await self.disk.write(partial(write_receipt, path, receipt))
+                    await self.disk.write(partial(write_private, path, receipt, synced=False))
                 case HashLog() | DropBodies() | LookUp():
                     self._found.append(await self.disk.find(effect))
                 case Tell(event):
@@ -257,12 +258,3 @@ class Loop:
                     self.air.meet(effect)
                 case _:
                     assert_never(effect)
-
-
-def write_receipt(path: Path, data: bytes) -> None:
-    """A receipt file appears whole or not at all, and only its owner can read it."""
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    fresh.write_bytes(data)
-    fresh.replace(path)

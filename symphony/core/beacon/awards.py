@@ -25,7 +25,7 @@ from symphony.core.messages import Order, Stop, Work
 from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord
 from symphony.core.stewards.line import next_epoch
 from symphony.core.surroundings import Surroundings
-from symphony.core.tasks.notes import BiddersKept
+from symphony.core.tasks.notes import BiddersKept, portions
 from symphony.core.tasks.task_run import TaskRun, Unit
 from symphony.core.timers import LeaseOver, StragglerDue
 from symphony.core.votes.judges import barred
@@ -183,8 +183,7 @@ class Awards:
         fresh = [entry_id for entry_id in dict.fromkeys(ids) if entry_id not in run.noted]
         run.noted.update(fresh)
         raw = [run.listings[entry_id].entry.encode() for entry_id in fresh]
-        for start in range(0, len(raw), limits.MAX_LISTINGS_PER_NOTE):
-            some = tuple(raw[start : start + limits.MAX_LISTINGS_PER_NOTE])
+        for some in portions(raw):
             self._around.entrusting.keep(run, BiddersKept(some))
 
     @staticmethod

@@ -25,7 +25,7 @@ from symphony.core.events import TaskEntrusted
 from symphony.core.ids import NodeId, TaskId
 from symphony.core.messages import Entrust, Entrusted, Tending
 from symphony.core.outbox import Outbox
-from symphony.core.tasks.notes import NOTE, EntryKept, EvidenceKept, TaskNote
+from symphony.core.tasks.notes import NOTE, EntryKept, EvidenceKept, TaskNote, portions
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.timers import TendDue
 
@@ -90,10 +90,8 @@ class Entrusting:
         """The verdict, behind the evidence that it cites: who has the one has the other."""
         if run.line is None:
             return
-        cited = [one.encode() for one in run.cited]
-        for start in range(0, len(cited), limits.MAX_LISTINGS_PER_NOTE):
-            part = cited[start : start + limits.MAX_LISTINGS_PER_NOTE]
-            self._give(run.task, EvidenceKept(tuple(part)))
+        for some in portions([cited.encode() for cited in run.cited]):
+            self._give(run.task, EvidenceKept(some))
         self.entry(run, entry)
 
     def inherit(self, run: TaskRun, notes: Iterable[TaskNote], *, known: bool = False) -> None:

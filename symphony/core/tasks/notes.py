@@ -20,6 +20,7 @@ asked for again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -108,6 +109,12 @@ class BoxKept:
     box: Annotated[bytes, Len(1, limits.MAX_BOX_BYTES)]
     entry: Annotated[bytes, Len(0, 20_000)] = b""
     type: Literal["box"] = "box"
+
+
+def portions(entries: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
+    """Entries, so many at a time as a note may hold."""
+    for start in range(0, len(entries), limits.MAX_LISTINGS_PER_NOTE):
+        yield tuple(entries[start : start + limits.MAX_LISTINGS_PER_NOTE])
 
 
 TaskNote = TaskBegun | BiddersKept | ResultKept | ChainTurned | EntryKept | EvidenceKept | BoxKept

@@ -35,13 +35,12 @@ def conclude(
 
 def tell_again(run: TaskRun, entry: Entry, journal: Journal, out: Outbox) -> None:
     """The verdict was written before a crash, and perhaps nobody was told: make the receipt again,
-    and say how the task ended. What is lost of the run is missing in both.
+    and say how the task ended. The run was weighed by what the verdict cites; what is lost of the
+    run is missing in both.
     """
     record = VERDICT.decode(entry.body or b"")
     run.entries.append(entry)
     run.tokens_used, run.failovers = record.tokens, record.failovers
-    known = {cited.id: cited for cited in run.cited}
-    run.cited = tuple(known[cited] for cited in record.evidence if cited in known)
     receipt = bundle(run, journal.swarm_id)
     out.do(KeepReceipt(run.task, receipt))
     out.tell(_ended(run, record.outcome, record.stop, receipt, out.now_ms))
