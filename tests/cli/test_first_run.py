@@ -84,4 +84,8 @@ def test_ask_without_a_node_and_check_the_receipt(home: Path, tmp_path: Path, se
     rows = [
         json.loads(row) for row in _symphony(home, "ledger", "log", "--json").stdout.splitlines()
     ]
-    assert [row["kind"] for row in rows][-2:] == ["verdict", "checkpoint"]
+    kinds = [row["kind"] for row in rows]
+    # The receipt that was fetched asked for a checkpoint; the node may end before it is hashed.
+    if kinds[-1] == "checkpoint":
+        kinds.pop()
+    assert kinds[-2:] == ["result", "verdict"]

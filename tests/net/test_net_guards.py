@@ -42,7 +42,7 @@ async def is_well(victim: Network, peer: Network) -> None:
     """The victim still takes frames and gossip."""
     assert peer.send(victim.node_id, b"still there?")
     assert (await wait_for(victim, FrameSeen)).data == b"still there?"
-    await until(lambda: victim.host.get_id() in peer.gossip.peer_topics.get(TOPICS.forks, ()))
+    await until(lambda: victim.host.get_id() in peer.router.mesh.get(TOPICS.forks, ()))
     await peer.publish(TOPICS.forks, b"gossip too")
     assert (await wait_for(victim, GossipSeen, topic=TOPICS.forks)).data == b"gossip too"
 
@@ -62,7 +62,7 @@ async def test_trap_1_a_failing_validator_ends_only_its_message() -> None:
             raise RuntimeError("a bug in a validator")
 
         b.gossip.set_topic_validator(TOPICS.beacons, fails, is_async_validator=False)
-        await until(lambda: b.host.get_id() in a.gossip.peer_topics.get(TOPICS.beacons, ()))
+        await until(lambda: b.host.get_id() in a.router.mesh.get(TOPICS.beacons, ()))
         await a.publish(TOPICS.beacons, b"boom")
         await until(lambda: sum(guards.swallowed.values()) > before)
         await is_well(b, a)
