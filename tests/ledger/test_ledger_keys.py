@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -17,13 +18,16 @@ from ledger import (
     parse_did_key,
     parse_peer_id,
     peer_id,
+    sodium,
     verify,
 )
+from ledger.keys import signed_bytes
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "v1"
 EDGE = json.loads((VECTORS / "ed25519_edge.json").read_text())["cases"]
 P = 2**255 - 19
 D = -121665 * pow(121666, -1, P) % P
+BASE = (4 * pow(5, -1, P) % P).to_bytes(32, "little")
 
 
 def on_curve(y: int) -> int | None:
@@ -37,9 +41,30 @@ def on_curve(y: int) -> int | None:
 
 
 def double(point: tuple[int, int]) -> tuple[int, int]:
-    x, y = point
-    t = D * x * x * y * y
-    return 2 * x * y * pow(1 + t, -1, P) % P, (y * y + x * x) * pow(1 - t, -1, P) % P
+    return add(point, point)
+
+
+def add(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    (x, y), (v, w) = one, other
+    t = D * x * v * y * w
+    return (x * w + v * y) * pow(1 + t, -1, P) % P, (y * w + x * v) * pow(1 - t, -1, P) % P
+
+
+def times(number: int, base: tuple[int, int]) -> tuple[int, int]:
+    found = (0, 1)
+    for bit in f"{number:b}":
+        found = double(found)
+        if bit == "1":
+            found = add(found, base)
+    return found
+
+
+def point(encoded: bytes) -> tuple[int, int]:
+    """The point that 32 bytes stand for; it must be one."""
+    y = int.from_bytes(encoded, "little") % 2**255
+    x = on_curve(y)
+    assert x is not None
+    return (P - x if x & 1 != encoded[31] >> 7 else x), y
 
 
 def admitted_by_arithmetic(public: bytes) -> bool:
@@ -63,6 +88,60 @@ def test_edge_case(case):
     )
     assert is_admitted(public) is case["admitted"]
     assert verify(public, case["context"], message, signature) is case["valid"]
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["both", "the judge alone"])
+@pytest.mark.parametrize("case", EDGE, ids=[case["name"] for case in EDGE])
+def test_libsodium_changes_no_answer(case, trusted, monkeypatch):
+    monkeypatch.setattr(sodium, "trusted", trusted)
+    signed = (bytes.fromhex(case[field]) for field in ("message", "signature"))
+    assert verify(bytes.fromhex(case["public"]), case["context"], *signed) is case["valid"]
+
+
+def test_libsodium_is_listened_to_and_says_yes_only_with_the_judge():
+    assert sodium.trusted
+    yes = [case["name"] for case in EDGE if by_libsodium(case)]
+    assert yes == ["an honest signature", "an honest signature of an empty message"]
+    stricter = [case["name"] for case in EDGE if case["valid"] and not by_libsodium(case)]
+    assert stricter == ["R = identity, made by the owner of the key"]
+
+
+def by_libsodium(case):
+    public, message, signature = (
+        bytes.fromhex(case[field]) for field in ("public", "message", "signature")
+    )
+    return sodium.accepts(public, signed_bytes(case["context"], message), signature)
+
+
+def test_a_libsodium_that_checks_times_8_would_be_noticed():
+    only_times_8 = [case for case in EDGE if "times 8" in case["name"]]
+    tried = {(public, signature) for public, signature in sodium._ONLY_TIMES_8}
+    assert tried < {(case["public"], case["signature"]) for case in only_times_8}
+    for case in only_times_8:
+        assert times_8_fits(case)
+
+
+def times_8_fits(case):
+    """8·S·B = 8·R + 8·h·A, by the slow arithmetic of this file."""
+    public, signature = bytes.fromhex(case["public"]), bytes.fromhex(case["signature"])
+    said = signed_bytes(case["context"], bytes.fromhex(case["message"]))
+    h = int.from_bytes(hashlib.sha512(signature[:32] + public + said).digest(), "little")
+    s = int.from_bytes(signature[32:], "little")
+    left = times(8 * s, point(BASE))
+    return left == add(times(8, point(signature[:32])), times(8 * h, point(public)))
+
+
+@settings(deadline=None, max_examples=200)
+@given(seed=st.binary(min_size=32, max_size=32), said=st.binary(max_size=200), bit=st.integers(0))
+def test_one_flipped_bit_and_neither_says_yes(seed, said, bit):
+    key = PrivateKey.from_seed(seed)
+    signature = key.sign("entry", said)
+    assert sodium.accepts(key.public, signed_bytes("entry", said), signature)
+    assert verify(key.public, "entry", said, signature)
+    forged = bytearray(signature)
+    forged[bit // 8 % 64] ^= 1 << bit % 8
+    assert not sodium.accepts(key.public, signed_bytes("entry", said), bytes(forged))
+    assert not verify(key.public, "entry", said, bytes(forged))
 
 
 def test_the_edge_cases_meet_every_rule():
