@@ -2,10 +2,13 @@
 
 `through_ratio` is tokens per second through a node's gateway over tokens per second of the same
 server asked directly, by the same plain client, with the same requests, in turns: first one way,
-then the other, several rounds, so that a machine that changes its speed changes both. For the
-echo and for `paced`, which send at a fixed pace, it shows what the node adds; for a real model it
-also shows what the node takes away from the cores that the model needs. What the node's process
-spends per token is counted beside it, because that does not depend on who else is at work.
+then the other, in pairs that change their order. A machine changes its speed from one minute to the
+next, so the two of a pair are compared, and the median of those ratios is the answer. For the echo
+and for `paced`, which send at a fixed pace, it shows what the node adds, and three pairs do. For a
+real model it also shows what the node takes away from the cores that the model needs; the same
+burst asked twice differs by a tenth there, so pairs are added for as long as `PAIRS_S`, and many
+calls at once are short ones. What the node's process spends per token is counted beside it,
+because that does not depend on who else is at work.
 
 `co_located` runs five embedded engines at once, each with the threads that a node would give it,
 and compares the slowest with a fifth of what one engine alone does with all cores.
@@ -18,7 +21,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +43,12 @@ TOKEN_MS: Final = 25
 ECHO_WORDS: Final = " ".join(["word"] * 32)
 STORY: Final = "Tell a long story about a fox and a crow."
 TOKENS: Final = 96
-ROUNDS: Final = 3
+SHORT_TOKENS: Final = 32
+"""What a computed answer has where more than `MANY` are asked for at once."""
+MANY: Final = 8
+PAIRS: Final = 3
+PAIRS_S: Final = 100.0
+"""As long as pairs are added, for an engine that computes."""
 NODES: Final = 5
 CLIENT_S: Final = 600.0
 BARE_END: Final = b"0\r\n\r\n"
@@ -61,13 +69,16 @@ spec:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where to ask: a server or a node. `prompt` and `tokens` are the work of one call."""
+    """Where to ask: a server or a node. `prompt` and `tokens` are the work of one call; `computed`
+    says that a model is behind it, whose speed depends on the machine.
+    """
 
     url: str
     key: str
     model: str
     prompt: str
     tokens: int
+    computed: bool = False
 
 
 def measure_through(engine: str, concurrencies: tuple[int, ...], root: Path) -> dict[str, Any]:
@@ -88,7 +99,7 @@ def measure_through(engine: str, concurrencies: tuple[int, ...], root: Path) -> 
             owner = await stack.enter_async_context(open_engine(spec))
             assert isinstance(owner, SupervisedEngine)
             url, key = owner.address()
-            direct = Door(url, key, MODEL, STORY, TOKENS)
+            direct = Door(url, key, MODEL, STORY, TOKENS, computed=True)
             kind = "vllm" if engine == "vllm" else "openai"
             return await _compare(kind, direct, concurrencies, root)
 
@@ -110,28 +121,40 @@ async def _compare(
     }
     found: dict[str, Any] = {}
     async with _node(root, NodePlan("n1", environment)) as node:
-        through = Door(node.url, node.api_key, direct.model, direct.prompt, direct.tokens)
+        through = replace(direct, url=node.url, key=node.api_key)
         for door in (direct, through):
             await _burst(door, 1)  # opens connections, fills caches
         for concurrency in concurrencies:
-            rates: dict[Door, list[float]] = {direct: [], through: []}
-            costs_ms: list[float] = []
-            for number in range(ROUNDS):
-                order = (direct, through) if number % 2 == 0 else (through, direct)
-                for door in order:
-                    before_ms = cpu_ms(node.process.pid)
-                    rate, tokens = await _burst(door, concurrency)
-                    rates[door].append(rate)
-                    if door is through:
-                        costs_ms.append((cpu_ms(node.process.pid) - before_ms) / tokens)
-            one, other = (statistics.median(rates[door]) for door in (direct, through))
-            found[str(concurrency)] = {
-                "direct_tokens_per_s": round(one, 1),
-                "node_tokens_per_s": round(other, 1),
-                "through_ratio": round(other / one, 3),
-                "node_cpu_ms_per_token": round(statistics.median(costs_ms), 3),
-            }
+            found[str(concurrency)] = await _in_turns(
+                direct, through, concurrency, node.process.pid
+            )
     return found
+
+
+async def _in_turns(direct: Door, through: Door, concurrency: int, pid: int) -> dict[str, Any]:
+    """Pairs of bursts, and what the node with this `pid` spent on its half of them."""
+    if direct.computed and concurrency > MANY:
+        direct, through = (replace(door, tokens=SHORT_TOKENS) for door in (direct, through))
+    rates: dict[Door, list[float]] = {direct: [], through: []}
+    costs_ms: list[float] = []
+    until = time.monotonic() + (PAIRS_S if direct.computed else 0)
+    while len(costs_ms) < PAIRS or time.monotonic() < until:
+        order = (direct, through) if len(costs_ms) % 2 == 0 else (through, direct)
+        for door in order:
+            before_ms = cpu_ms(pid)
+            rate, tokens = await _burst(door, concurrency)
+            rates[door].append(rate)
+            if door is through:
+                costs_ms.append((cpu_ms(pid) - before_ms) / tokens)
+    ratios = [mine / bare for bare, mine in zip(*rates.values(), strict=True)]
+    one, other = (statistics.median(rates[door]) for door in (direct, through))
+    return {
+        "direct_tokens_per_s": round(one, 1),
+        "node_tokens_per_s": round(other, 1),
+        "through_ratio": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "node_cpu_ms_per_token": round(statistics.median(costs_ms), 3),
+    }
 
 
 @asynccontextmanager
