@@ -135,6 +135,17 @@ KEPT_SECONDS: Final = 30.0
 """How long an idle connection is worth trying; most servers close theirs after 5 s or later, which
 is seen, or costs one more try."""
 
+TOGETHER_S: Final = 0.1
+"""Between two reads of an answer under way: ten a second look steady to who watches."""
+
+TOGETHER_BYTES: Final = 512
+"""What is read without waiting for more. A token's piece has 180 to 250 bytes; the last pieces of
+an answer, with the reason of its end and its counts, have 550 to 1 070 (llama.cpp)."""
+
+BLOCKS_ALONE: Final = 3
+"""How many blocks of an answer are read as they come: some servers open with one that says only who
+speaks, and the first word is awaited most."""
+
 RUN_OUT_SECONDS = 0.05  # the end of a chunked body arrives with its last chunk, or soon
 STOP_SECONDS: Final = 5.0
 """From closing the child's standard input to killing it."""

@@ -6,6 +6,12 @@ looks for a connection among all it knows and hands every block up through six l
 a call is one write, and what has arrived since the last read is read at once: a node that falls
 behind takes several tokens together, so what it spends per token falls as its load rises.
 
+A model that computes on this machine needs the cores that a node spends on its tokens, and each
+time that a node wakes up, the model's threads wait for one another. So once an answer has begun,
+its pieces are taken together for at most `TOGETHER_S` since the last read. The kernel does the
+waiting (SO_RCVLOWAT), and ends it as soon as there is more than two pieces hold; the end of an
+answer with its counts is, so the wait is over when the answer is.
+
 The rule kept: a connection serves again only if its last answer was read to its end and nothing
 came behind it. Leaving an answer earlier closes the connection, which servers take as an abort.
 
@@ -15,7 +21,7 @@ came behind it. Leaving an answer earlier closes the connection, which servers t
 from __future__ import annotations
 
 import select
-from contextlib import suppress
+import socket
 from types import TracebackType
 from typing import Final, Self
 
@@ -26,37 +32,85 @@ import trio
 from symphony.engines import limits
 
 _READ_BYTES: Final = 65_536
-_GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class _Line:
-    """A connection and what h11 knows of it."""
+    """A connection and what h11 knows of it.
 
-    __slots__ = ("http", "idle_since", "stream")
+    The socket is a bare one: a stream tries to read before it waits, and takes a turn through the
+    scheduler after each write, which is right for streams and too much for what waits per token.
+    """
+
+    __slots__ = ("_read_at", "_socket", "http", "idle_since")
 
     def __init__(self, stream: trio.SocketStream) -> None:
-        self.stream = stream
+        self._socket = socket.socket(fileno=stream.socket.detach())
+        self._socket.setblocking(False)
         self.http = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.HEAD_BYTES)
         self.idle_since = 0.0
+        self._read_at = 0.0
 
     def close(self) -> None:
         """At once, and without a word."""
-        self.stream.socket.close()
+        self._socket.close()
 
     def fit(self, now: float) -> bool:
         """Whether a kept connection looks alive: it is young, and its server has not closed it."""
         if now - self.idle_since > limits.KEPT_SECONDS:
             return False
         poll = select.poll()
-        poll.register(self.stream.socket.fileno(), select.POLLIN)
+        poll.register(self._socket.fileno(), select.POLLIN)
         return not poll.poll(0)
 
     async def fill(self) -> None:
-        """Read what is there, or wait for it. Raises `httpx2.ReadError`."""
+        """Wait for bytes and read all that are there. Raises `httpx2.ReadError`."""
+        data: bytes | None = None
+        while data is None:
+            await trio.lowlevel.wait_readable(self._socket.fileno())
+            data = self._read()
+        self._take(data)
+
+    async def fill_together(self) -> None:
+        """The same, with what arrives until `TOGETHER_S` after the last read."""
+        deadline = self._read_at + limits.TOGETHER_S
+        if deadline <= trio.current_time():
+            await self.fill()
+            return
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, limits.TOGETHER_BYTES)
+        with trio.move_on_at(deadline):
+            await trio.lowlevel.wait_readable(self._socket.fileno())
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        data = self._read()
+        if data is None:
+            await self.fill()
+        else:
+            self._take(data)
+
+    def _read(self) -> bytes | None:
+        """What is there; None if that is nothing."""
         try:
-            self.http.receive_data(await self.stream.receive_some(_READ_BYTES))
-        except _GONE as error:
+            return self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as error:
             raise httpx2.ReadError(str(error)) from error
+
+    def _take(self, data: bytes) -> None:
+        self._read_at = trio.current_time()
+        self.http.receive_data(data)
+
+    async def say(self, request: bytes) -> None:
+        """Send a whole request, unless the server has gone: who refuses one early closes behind
+        its answer, and that is still to be read.
+        """
+        left = memoryview(request)
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(self._socket.fileno())
+            except OSError:
+                return
 
     def event(self) -> object:
         """The next event that is here. Raises `httpx2.RemoteProtocolError`."""
@@ -69,12 +123,13 @@ class _Line:
 class StraightAnswer:
     """An answer whose head is here; its body comes block by block. Leaving it frees the line."""
 
-    __slots__ = ("_door", "_line", "_whole", "retry_after", "status")
+    __slots__ = ("_alone", "_door", "_line", "_whole", "retry_after", "status")
 
     def __init__(self, door: StraightDoor, line: _Line, head: h11.Response) -> None:
         self._door = door
         self._line = line
         self._whole = False
+        self._alone = limits.BLOCKS_ALONE
         self.status = head.status_code
         found = [value for name, value in head.headers if name == b"retry-after"]
         self.retry_after = found[0].decode("ascii", errors="replace") if found else None
@@ -97,10 +152,11 @@ class StraightAnswer:
         while True:
             block = self._here()
             if block:
+                self._alone -= 1
                 return block
             if self._whole:
                 raise StopAsyncIteration
-            await self._line.fill()
+            await (self._line.fill() if self._alone > 0 else self._line.fill_together())
 
     def _here(self) -> bytes:
         """All of the body that has arrived and was not read yet."""
@@ -124,6 +180,7 @@ class StraightAnswer:
         """Read the few bytes behind a complete answer, so that the connection can serve again. A
         server that has more to say loses it.
         """
+        self._alone = limits.BLOCKS_ALONE
         try:
             self._here()
             with trio.move_on_after(0 if self._whole else limits.RUN_OUT_SECONDS):
@@ -161,9 +218,7 @@ class StraightDoor:
             raise
 
     async def _head(self, line: _Line, body: bytes) -> h11.Response:
-        # Whoever refuses a request early closes behind its answer: that is read below.
-        with suppress(*_GONE):
-            await line.stream.send_all(self._said(line, body))
+        await line.say(self._said(line, body))
         while True:
             event = line.event()
             if isinstance(event, h11.Response):

@@ -6,9 +6,9 @@ then the other, in pairs that change their order. A machine changes its speed fr
 next, so the two of a pair are compared, and the median of those ratios is the answer. For the echo
 and for `paced`, which send at a fixed pace, it shows what the node adds, and three pairs do. For a
 real model it also shows what the node takes away from the cores that the model needs; the same
-burst asked twice differs by a tenth there, so pairs are added for as long as `PAIRS_S`, and many
-calls at once are short ones. What the node's process spends per token is counted beside it,
-because that does not depend on who else is at work.
+burst asked twice differs by a tenth there, so there are more pairs, of shorter calls. What the
+node's process spends per token is counted beside it, because that does not depend on who else is
+at work.
 
 `co_located` runs five embedded engines at once, each with the threads that a node would give it,
 and compares the slowest with a fifth of what one engine alone does with all cores.
@@ -44,11 +44,11 @@ ECHO_WORDS: Final = " ".join(["word"] * 32)
 STORY: Final = "Tell a long story about a fox and a crow."
 TOKENS: Final = 96
 SHORT_TOKENS: Final = 32
-"""What a computed answer has where more than `MANY` are asked for at once."""
-MANY: Final = 8
+"""What a computed answer has where several are asked for at once."""
 PAIRS: Final = 3
-PAIRS_S: Final = 100.0
-"""As long as pairs are added, for an engine that computes."""
+COMPUTED_PAIRS: Final = 9
+"""The least for an engine that computes; more as long as `PAIRS_S` have not gone by."""
+PAIRS_S: Final = 80.0
 NODES: Final = 5
 CLIENT_S: Final = 600.0
 BARE_END: Final = b"0\r\n\r\n"
@@ -133,12 +133,13 @@ async def _compare(
 
 async def _in_turns(direct: Door, through: Door, concurrency: int, pid: int) -> dict[str, Any]:
     """Pairs of bursts, and what the node with this `pid` spent on its half of them."""
-    if direct.computed and concurrency > MANY:
+    if direct.computed and concurrency > 1:
         direct, through = (replace(door, tokens=SHORT_TOKENS) for door in (direct, through))
     rates: dict[Door, list[float]] = {direct: [], through: []}
     costs_ms: list[float] = []
-    until = time.monotonic() + (PAIRS_S if direct.computed else 0)
-    while len(costs_ms) < PAIRS or time.monotonic() < until:
+    least, seconds = (COMPUTED_PAIRS, PAIRS_S) if direct.computed else (PAIRS, 0.0)
+    until = time.monotonic() + seconds
+    while len(costs_ms) < least or time.monotonic() < until:
         order = (direct, through) if len(costs_ms) % 2 == 0 else (through, direct)
         for door in order:
             before_ms = cpu_ms(pid)
