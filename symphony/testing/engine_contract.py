@@ -11,6 +11,7 @@ The texts of a model are nobody's promise, so no check looks for a right answer.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -143,9 +144,11 @@ async def repeats(subject: Subject) -> None:
 
 
 async def stops(subject: Subject) -> None:
-    """A stop text ends the output and is not in it."""
+    """A stop text ends the output and is not in it. It is the letter that came most often: asked
+    again, a server that computes several answers at once may word its answer in another way.
+    """
     text = await said(subject.engine, subject.ask(subject.long, max_tokens=40))
-    stop = text.split()[1] if len(text.split()) > 1 else text[-1:]
+    ((stop, _),) = Counter(filter(str.isalnum, text)).most_common(1)
     request = replace(subject.ask(subject.long, max_tokens=40), stop=(stop,))
     chunks, end = await whole(subject.engine, request)
     cut = "".join(chunk.text for chunk in chunks)
