@@ -9,8 +9,9 @@ behind takes several tokens together, so what it spends per token falls as its l
 A model that computes on this machine needs the cores that a node spends on its tokens, and each
 time that a node wakes up, the model's threads wait for one another. So once an answer has begun,
 its pieces are taken together for at most `TOGETHER_S` since the last read. The kernel does the
-waiting (SO_RCVLOWAT), and ends it as soon as there is more than two pieces hold; the end of an
-answer with its counts is, so the wait is over when the answer is.
+waiting (SO_RCVLOWAT), and ends it as soon as there is more than two pieces hold. The end of an
+answer with its counts mostly is, so the wait is over when the answer is; a shorter end, or one that
+comes in two writes, is late by `TOGETHER_S` at the most.
 
 The rule kept: a connection serves again only if its last answer was read to its end and nothing
 came behind it. Leaving an answer earlier closes the connection, which servers take as an abort.
@@ -51,7 +52,8 @@ class _Line:
         self._read_at = 0.0
 
     def close(self) -> None:
-        """At once, and without a word."""
+        """At once, and without a word. Whoever waits for bytes gets `httpx2.ReadError`."""
+        trio.lowlevel.notify_closing(self._socket.fileno())
         self._socket.close()
 
     def fit(self, now: float) -> bool:
@@ -66,7 +68,7 @@ class _Line:
         """Wait for bytes and read all that are there. Raises `httpx2.ReadError`."""
         data: bytes | None = None
         while data is None:
-            await trio.lowlevel.wait_readable(self._socket.fileno())
+            await self._readable()
             data = self._read()
         self._take(data)
 
@@ -76,15 +78,28 @@ class _Line:
         if deadline <= trio.current_time():
             await self.fill()
             return
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, limits.TOGETHER_BYTES)
+        self._wake_at(limits.TOGETHER_BYTES)
         with trio.move_on_at(deadline):
-            await trio.lowlevel.wait_readable(self._socket.fileno())
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            await self._readable()
+        self._wake_at(1)
         data = self._read()
         if data is None:
             await self.fill()
         else:
             self._take(data)
+
+    async def _readable(self) -> None:
+        try:
+            await trio.lowlevel.wait_readable(self._socket.fileno())
+        except trio.ClosedResourceError as error:
+            raise httpx2.ReadError("the connection was closed here") from error
+
+    def _wake_at(self, waiting_bytes: int) -> None:
+        """Of how many bytes that wait to be read the kernel tells."""
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, waiting_bytes)
+        except OSError as error:
+            raise httpx2.ReadError(str(error)) from error
 
     def _read(self) -> bytes | None:
         """What is there; None if that is nothing."""

@@ -148,7 +148,9 @@ async def stops(subject: Subject) -> None:
     again, a server that computes several answers at once may word its answer in another way.
     """
     text = await said(subject.engine, subject.ask(subject.long, max_tokens=40))
-    ((stop, _),) = Counter(filter(str.isalnum, text)).most_common(1)
+    letters = Counter(filter(str.isalnum, text)).most_common(1)
+    assert letters, f"no letter in the answer to {subject.long!r}"
+    stop = letters[0][0]
     request = replace(subject.ask(subject.long, max_tokens=40), stop=(stop,))
     chunks, end = await whole(subject.engine, request)
     cut = "".join(chunk.text for chunk in chunks)

@@ -9,6 +9,7 @@ from functools import partial
 import httpx2
 import pytest
 import trio
+import trio.testing
 
 from symphony.engines import limits
 from symphony.engines.doors import ClientDoor, open_door
@@ -179,3 +180,22 @@ async def test_which_way_is_gone(
         monkeypatch.setenv("http_proxy", proxy)
     async with httpx2.AsyncClient(trust_env=False) as client:
         assert type(open_door(client, httpx2.URL(url), {}, 1)) is kind
+
+
+async def test_who_waits_for_a_connection_that_is_left_is_told(nursery: trio.Nursery):
+    server = Server(HEAD)
+    listeners = await nursery.start(partial(trio.serve_tcp, server.serve, 0, host="127.0.0.1"))
+    url = httpx2.URL(f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/")
+    answer = await StraightDoor(url, {}, keep=1).ask(b"{}")
+    told = trio.Event()
+
+    async def wait() -> None:
+        with pytest.raises(httpx2.ReadError):
+            await anext(answer)
+        told.set()
+
+    with trio.fail_after(5):
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        await answer.__aexit__(None, None, None)
+        await told.wait()

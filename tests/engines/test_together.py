@@ -161,7 +161,7 @@ async def test_a_server_that_leaves_is_seen_at_once(engine: OpenAIEngine, typist
 @pytest.mark.usefixtures("for_ever")
 async def test_the_deadline_of_a_request_holds(engine: OpenAIEngine, typist: Typist):
     with trio.fail_after(5):
-        async with engine.generate(ask(deadline_ms=500)) as stream:
+        async with engine.generate(ask(deadline_ms=2000)) as stream:
             await typist.begin(stream)
             with pytest.raises(EngineError, match="deadline"):
                 await anext(stream)
