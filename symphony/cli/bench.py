@@ -106,7 +106,8 @@ def engines(
 ) -> None:
     """Tokens per second through a node beside the engine asked directly; co-located engines."""
     from symphony.engines.vllm import installed
-    from symphony.testing.engine_bench import measure_co_located, measure_through
+    from symphony.testing.co_located import measure_co_located
+    from symphony.testing.engine_bench import measure_through
     from symphony.testing.start_bench import measure_start
 
     usual = ["echo", "paced", "llamacpp", *(["vllm"] if installed() else [])]

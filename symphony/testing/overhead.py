@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from symphony.testing.echo_server import bare_calls_ms
 from symphony.testing.local_swarm import LocalNode, NodePlan, local_swarm
+from symphony.testing.stolen import StolenTime
 
 CHAINS = 3
 CALLS_IN_A_ROW = 4
@@ -54,10 +55,11 @@ def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> 
         with local_swarm(root, plans) as swarm, closing(_Client(swarm[0])) as client:
             _run_task(client)  # embeds the skills, opens the connections to the echo server
             model_ms = statistics.median(bare_calls_ms(url, _BARE_CALLS))
-            loops_ms, runs = [], []
+            loops_ms, runs, watch = [], [], StolenTime()
             for _ in range(tasks):
                 loops_ms.append(_loop_ms())
                 runs.append(_run_task(client))
+            stolen = watch.share()
     walls = [wall_ms for wall_ms, _ in runs]
     ideal_ms = CALLS_IN_A_ROW * latency_ms
     return {
@@ -76,6 +78,7 @@ def measure_overhead(root: Path, *, tasks: int, nodes: int, latency_ms: int) -> 
         "conductor_median_ms": statistics.median(ended["at_ms"] for _, ended in runs),
         "plan_median_ms": statistics.median(e["phases_ms"]["plan"] for _, e in runs),
         "loop_ms": statistics.median(loops_ms),
+        "stolen": stolen,
     }
 
 
