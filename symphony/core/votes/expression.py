@@ -7,10 +7,13 @@ integer times powers of names: sums, products, integer powers, quotients by one 
 rationals are worked out exactly (`polynomial`). What lies outside of that, sin(x) or the
 root of a sum, is a name of its own with the normal form of what is inside. Two answers of one
 class are therefore equal; two that are equal by deeper reasons may stay apart, which costs a vote
-and never joins what differs. What can't be read at all is compared as text.
+and never joins what differs. What can't be read at all is compared as text. Three things are
+dropped before, because the question asks for them: units and words in `\text` behind a number
+(`math_text`), and the one name that an equation begins with, so that x = 5 and y = 5 are both 5.
 
-The reading is bounded (`MAX_CHARS`, `MAX_DEPTH`, the sizes in `polynomial`), because the text
-comes from somebody else, and needs no library, so that everybody gets the same class.
+The reading is bounded (`MAX_CHARS`, `MAX_DEPTH`, the sizes and the `Work` in `polynomial`),
+because the text comes from somebody else, and needs no library, so that everybody gets the same
+class.
 """
 
 from __future__ import annotations
@@ -18,21 +21,15 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from symphony.core.votes.numerals import plain, value_of
-from symphony.core.votes.polynomial import Poly, TooMuch, constant, name, root
+from symphony.core.votes.math_text import as_words, is_word, made_plain
+from symphony.core.votes.numerals import value_of
+from symphony.core.votes.polynomial import Poly, TooMuch, Work, constant, name, root
 
 MAX_CHARS = 512
 MAX_DEPTH = 24
 
-_DROPPED = re.compile(
-    r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}|\^\s*\{?\s*\\circ\s*\}?|°|\$|\\displaystyle|\\limits"
-)
-_FRAC = re.compile(r"\\[dtc]?frac(?![A-Za-z])")
-_MIXED = re.compile(
-    r"(?<![\d/^.,}])(\d{1,9})(?:\s*\\frac\s*\{(\d{1,9})\}\s*\{(\d{1,9})\}|\s+(\d{1,9})/(\d{1,9}))"
-)
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
+    r"\s*(?:(?P<number>(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
     r"|(?P<name>\\?[A-Za-z]+)|(?P<sign>[^\s]))"
 )
 _FUNCTIONS = frozenset(
@@ -50,33 +47,22 @@ class _Unread(ValueError):
 
 def normal_form(text: str) -> str:
     """The key of the class of a mathematical answer. Total; equal keys mean equal answers."""
-    bare = _DROPPED.sub(" ", text.replace("√", "\\sqrt").replace("π", "\\pi "))
+    if len(text) > MAX_CHARS:
+        return "text:" + as_words(text)
+    bare = made_plain(text)
     if len(bare) > MAX_CHARS:
-        return _as_text(text)
-    bare = _MIXED.sub(_mixed, _FRAC.sub(r"\\frac", bare))
-    for written, meant in (("\\{", "{"), ("\\}", "}"), ("\\%", "%")):
-        bare = bare.replace(written, meant)
-    bare = plain(bare).strip().rstrip(".")
+        return "text:" + as_words(bare)
     try:
         return _Reader(bare).answer()
     except (_Unread, TooMuch):
-        return _as_text(bare)
-
-
-def _mixed(found: re.Match[str]) -> str:
-    """2 1/2 is five halves, not a product."""
-    whole, *parts = [part for part in found.groups() if part is not None]
-    return f"({whole}+{'/'.join(parts)})"
-
-
-def _as_text(text: str) -> str:
-    return "text:" + "".join(text.split())
+        return "text:" + as_words(bare)
 
 
 class _Reader:
     """A recursive descent over the tokens of one answer."""
 
     def __init__(self, text: str) -> None:
+        self.work = Work()
         self.tokens: list[tuple[str, str]] = []
         for found in _TOKEN.finditer(text):
             kind = found.lastgroup
@@ -84,7 +70,7 @@ class _Reader:
                 continue
             word = found[kind]
             if kind == "name":
-                self.tokens += _names(word)
+                self.tokens += _names(word, text, found.start(kind))
             elif word.isdigit() and self._bare_fraction():
                 self.tokens += [("number", digit) for digit in word]  # \\frac12 is one half
             else:
@@ -136,10 +122,10 @@ class _Reader:
         sign = self._take("+", "-")
         total = self._product()
         if sign == "-":
-            total = total * constant(Fraction(-1))
+            total = total.scaled(Fraction(-1))
         while sign := self._take("+", "-"):
             part = self._product()
-            total = total + (part if sign == "+" else part * constant(Fraction(-1)))
+            total = self.work.plus(total, part if sign == "+" else part.scaled(Fraction(-1)))
         self.depth -= 1
         return total
 
@@ -149,25 +135,25 @@ class _Reader:
             word = self._peek()
             if word in {"*", "·"}:
                 self.at += 1
-                total = total * self._signed()
+                total = self.work.times(total, self._signed())
             elif word in {"/", "÷"}:
                 self.at += 1
-                total = total * self._signed().inverse()
+                total = self.work.times(total, self._signed().inverse())
             elif word == "%":
                 self.at += 1
-                total = total * constant(Fraction(1, 100))
+                total = total.scaled(Fraction(1, 100))
             elif word in _CLOSE or word in {"+", "-", "=", ",", "^", "|"}:
                 break
             elif self.tokens[self.at][0] == "number" == self.tokens[self.at - 1][0]:
                 raise _Unread  # "3 4" is no product
             else:
-                total = total * self._power()
+                total = self.work.times(total, self._power())
         return total
 
     def _signed(self) -> Poly:
         sign = self._take("-", "+")
         value = self._power()
-        return value * constant(Fraction(-1)) if sign == "-" else value
+        return value.scaled(Fraction(-1)) if sign == "-" else value
 
     def _power(self) -> Poly:
         base = self._atom()
@@ -176,14 +162,14 @@ class _Reader:
         sign = self._take("-")
         exponent = self._atom()
         if sign:
-            exponent = exponent * constant(Fraction(-1))
+            exponent = exponent.scaled(Fraction(-1))
         value = exponent.value()
         if value is None:
             return name(f"pow({base};{exponent})")
         if value.denominator == 1:
-            return base.power(value.numerator)
+            return self.work.power(base, value.numerator)
         if value.denominator == 2:
-            return self._root(base).power(value.numerator)
+            return self.work.power(self._root(base), value.numerator)
         return name(f"pow({base};{value})")
 
     def _root(self, inner: Poly) -> Poly:
@@ -209,7 +195,7 @@ class _Reader:
 
     def _named(self, word: str) -> Poly:
         if word == "frac":
-            return self._atom() * self._atom().inverse()
+            return self.work.times(self._atom(), self._atom().inverse())
         if word == "sqrt":
             if self._peek() == "[":
                 raise _Unread  # other roots than square ones
@@ -221,7 +207,7 @@ class _Reader:
             times = raised.value()
             if times is None or times.denominator != 1:
                 raise _Unread
-            return called.power(times.numerator)
+            return self.work.power(called, times.numerator)
         return name(word)
 
     def _group(self, opened: str) -> Poly:
@@ -243,13 +229,11 @@ class _Reader:
         return name(f"{opened}{','.join(texts)}{closed}")
 
 
-def _names(word: str) -> list[tuple[str, str]]:
-    """A run of letters: a word that is known, or one name after the other."""
+def _names(word: str, text: str, at: int) -> list[tuple[str, str]]:
+    """The letters at a place of the text: a name that is known, or one name after the other."""
     bare = word.removeprefix("\\")
     if bare in _WORDS or bare in _FUNCTIONS or len(bare) == 1:
         return [("name", bare)]
-    if word.startswith("\\"):
+    if word.startswith("\\") or is_word(text, at, at + len(word)):
         raise _Unread
-    if len(bare) <= 3:
-        return [("name", letter) for letter in bare]
-    raise _Unread  # prose
+    return [("name", letter) for letter in bare]

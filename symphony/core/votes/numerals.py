@@ -5,8 +5,9 @@ r"""Numbers as people and models write them, and the exact value that each stand
 
 The value is a `Fraction`, never a float, so that equality is an equivalence. What stands behind
 a number as its unit is dropped, not converted: "42 cm" is 42. A comma or a point separates
-thousands where it stands like one (groups of three, or the 1,00,000 of India); else it is the
-decimal mark; "1,000" is a thousand and "3,14" is not 314. Everything is bounded and linear: the
+thousands where it stands like one (groups of three, or the 1,00,000 of India, the first of them
+without a leading zero); else it is the decimal mark; "1,000" is a thousand, "0,125" is an eighth,
+and "3,14" is not 314. Everything is bounded and linear: the
 text comes from somebody else.
 """
 
@@ -48,8 +49,8 @@ _PARTS = re.compile(
     r"(?:(?:e|\*10\^\{?)(?P<power>[-+]?\d{1,3})\}?)?"
     r"(?P<percent>%)?(?P<scale>thousand|million|billion|trillion)?"
 )
-_GROUPED = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}")
-_BLANKS = re.compile(r"\d{1,3}(?: \d{3})+(?:[.,]\d+)?")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{2,3})*,\d{3}")
+_SPACED = re.compile(r"[1-9]\d{0,2}([ '_])\d{3}(?:\1\d{3})*(?:[.,]\d+)?")
 _ODD = re.compile(r"[,^]|\d \d|\..*\.")  # may be several numbers, or none
 
 
@@ -63,13 +64,27 @@ def plain(text: str) -> str:
 
 def numerals(text: str) -> list[str]:
     """The numbers in `text`, in their order, as they are written; it must be `plain`."""
-    found: list[str] = []
-    for match in _NUMERAL.finditer(text):
-        item = match[0].strip().rstrip(".,'_")
-        if sum(map(str.isdigit, item)) <= MAX_DIGITS:
-            clear = _ODD.search(item) is None or value_of(item) is not None
-            found += [item] if clear else re.split(r"[,\s]+", item)
-    return found
+    return [item for match in _NUMERAL.finditer(text) for item in _items(match)]
+
+
+def first_numeral(text: str) -> str | None:
+    """The first of the `numerals`, without a look at the others."""
+    return next((items[0] for match in _NUMERAL.finditer(text) if (items := _items(match))), None)
+
+
+def last_numeral(text: str) -> str | None:
+    """The last of the `numerals`, without a look at what the others are worth."""
+    matches = reversed(list(_NUMERAL.finditer(text)))
+    return next((items[-1] for match in matches if (items := _items(match))), None)
+
+
+def _items(match: re.Match[str]) -> list[str]:
+    """The numbers in what looks like one: mostly one, none if it is too long."""
+    item = match[0].strip().rstrip(".,'_")
+    if sum(map(str.isdigit, item)) > MAX_DIGITS:
+        return []
+    clear = _ODD.search(item) is None or value_of(item) is not None
+    return [item] if clear else re.split(r"[,\s]+", item)
 
 
 def value_of(text: str) -> Fraction | None:
@@ -107,16 +122,19 @@ def value_of(text: str) -> Fraction | None:
 
 def _decimal(body: str) -> Fraction | None:
     """Digits with their separators: which of them is the decimal mark?"""
-    if " " in body and not _BLANKS.fullmatch(body):
-        return None
-    body = re.sub(r"[\s'_]", "", body)
+    if re.search(r"[ '_]", body):
+        if not _SPACED.fullmatch(body):
+            return None
+        body = re.sub(r"[ '_]", "", body)
+        if body.count(",") == 1:
+            body = body.replace(",", ".")  # 1 000,125: the blank separates the thousands
     if not any(map(str.isdigit, body)):
         return None
     if "," in body and "." in body:
         last = max(body.rfind(","), body.rfind("."))
         whole, part = re.sub(r"[.,]", "", body[:last]), body[last + 1 :]
-        if body.count(body[last]) > 1:  # 1,000,000.5 has one of its last mark
-            return None
+        if body.count(body[last]) > 1 or not _GROUPED.fullmatch(body[:last].replace(".", ",")):
+            return None  # 1,000,000.5 has one of its last mark; 1,2.5 is two numbers
     elif body.count(",") == 1 and not _GROUPED.fullmatch(body):
         whole, _, part = body.partition(",")
     elif "," in body:

@@ -14,10 +14,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, isqrt
 
+from symphony.core import limits
+
 MAX_TERMS = 48
 MAX_POWER = 24
-MAX_BITS = 2048  # of a coefficient
-MAX_RADICAND = 10**9  # square factors are found by trial division up to its root
+MAX_BITS = 512  # of a coefficient: a hundred digits and more, and cheap to reduce
+MAX_RADICAND = 10**9  # square factors are found by trial division up to its cube root
+
+_OVERHEAD = 8  # products that any operation costs, be its terms as few as they may
+_PRIMES = tuple(n for n in range(2, 1_001) if all(n % d for d in range(2, isqrt(n) + 1)))
+"""Up to the cube root of `MAX_RADICAND`."""
 
 Monomial = tuple[int, tuple[tuple[str, int], ...]]
 """A square-free radicand and the names with their exponents, sorted by name."""
@@ -50,16 +56,8 @@ class Poly:
                 raise TooMuch
         return _checked(total)
 
-    def power(self, exponent: int) -> Poly:
-        """Raises `TooMuch` beyond `MAX_POWER`, and for a power that does not exist."""
-        if abs(exponent) > MAX_POWER:
-            raise TooMuch
-        if exponent < 0:
-            return self.inverse().power(-exponent)
-        total = constant(Fraction(1))
-        for _ in range(exponent):
-            total = total * self
-        return total
+    def scaled(self, by: Fraction) -> Poly:
+        return _checked({key: factor * by for key, factor in self.terms.items()})
 
     def inverse(self) -> Poly:
         """1 / self: exact for one term, else a name of its own. Raises `TooMuch` for 1 / 0."""
@@ -83,6 +81,39 @@ class Poly:
         return "+".join(_text(key, self.terms[key]) for key in sorted(self.terms))
 
 
+@dataclass(slots=True)
+class Work:
+    """What one answer may cost: its operations together are bounded, not only each of them."""
+
+    left: int = limits.MAX_TERM_PRODUCTS
+
+    def times(self, one: Poly, other: Poly) -> Poly:
+        """Raises `TooMuch` where the work would be more than is left."""
+        self._spend(_OVERHEAD + len(one.terms) * len(other.terms))
+        return one * other
+
+    def plus(self, one: Poly, other: Poly) -> Poly:
+        """A sum copies its terms. Raises `TooMuch` like `times`."""
+        self._spend(_OVERHEAD + (len(one.terms) + len(other.terms)) // 4)
+        return one + other
+
+    def power(self, base: Poly, exponent: int) -> Poly:
+        """Raises `TooMuch` beyond `MAX_POWER`, and for a power that does not exist."""
+        if abs(exponent) > MAX_POWER:
+            raise TooMuch
+        if exponent < 0:
+            return self.power(base.inverse(), -exponent)
+        total = constant(Fraction(1))
+        for _ in range(exponent):
+            total = self.times(total, base)
+        return total
+
+    def _spend(self, products: int) -> None:
+        self.left -= products
+        if self.left < 0:
+            raise TooMuch
+
+
 def constant(value: Fraction) -> Poly:
     return _checked({_ONE: value})
 
@@ -98,13 +129,22 @@ def root(value: Fraction) -> Poly | None:
     inside = value.numerator * value.denominator
     if value < 0 or inside > MAX_RADICAND:
         return None
-    outside, radicand, factor = 1, inside, 2
-    while factor <= isqrt(radicand):
-        while radicand % (factor * factor) == 0:
-            radicand //= factor * factor
-            outside *= factor
-        factor += 1
-    return _checked({(radicand or 1, ()): Fraction(outside if inside else 0, value.denominator)})
+    outside, radicand, rest = 1, 1, inside
+    for prime in _PRIMES:
+        if prime**3 > rest:
+            break
+        while rest % (prime * prime) == 0:
+            rest //= prime * prime
+            outside *= prime
+        if rest % prime == 0:
+            rest //= prime
+            radicand *= prime
+    last = isqrt(rest)  # two primes are left at most: a square, or square-free
+    if last * last == rest:
+        outside *= last
+    else:
+        radicand *= rest
+    return _checked({(radicand, ()): Fraction(outside, value.denominator)})
 
 
 def _times(left: Monomial, right: Monomial) -> tuple[int, Monomial]:
