@@ -62,7 +62,7 @@ def reputation(
             )
             for row in found.standings
         ),
-        empty="no agent was probed or has voted yet: all stand at the floor",
+        empty="no probe and no vote of three ballots yet: all agents stand at the floor",
     )
 
 

@@ -113,6 +113,7 @@ class Bench:
                     self._give(node, PeerUp(other, 1))
         for at in range(probes):
             entry = _probe(keys, at, ids[1:])
+            self._swarms[ids[0]].evidence.meet(NodeId(entry.author))
             self._give(ids[0], Heard(NodeId(entry.author), Entries((entry.encode(),))))
         self._home = ids[0]
 

@@ -1,25 +1,17 @@
 """Reputation: a function of entries and a moment, whatever order they came in."""
 
-import hashlib
 from dataclasses import replace
 from random import Random
 
 import pytest
+from core_evidence import T0_MS, probe, said, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import Entry, HybridClock, Kind, seal
-from symphony.core.ids import SwarmId
-from symphony.core.records import (
-    PROBE,
-    VERDICT,
-    Ballot,
-    ProbeOutcome,
-    ProbeRecord,
-    VerdictRecord,
-)
+from ledger import Entry, Kind
 from symphony.core.votes.evidence import MAX_OF_AUTHOR_MILLI, Counts, faded
-from symphony.core.votes.grounds import EvidenceBook, agent_key, agreement_of, grounds_of
+from symphony.core.votes.evidence_book import EvidenceBook
+from symphony.core.votes.grounds import agent_key, agreement_of, grounds_of
 from symphony.core.votes.reputation import (
     EXCLUDED_MS,
     REPUTATION,
@@ -31,55 +23,23 @@ from symphony.core.weighing import Agreement, CastBallot, weigh
 from symphony.core.weighing.resemblance import pair
 from symphony.testing.signing import FastKeys
 
-SWARM = SwarmId(hashlib.sha256(b"a swarm").digest())
 KEYS = FastKeys()
-T0_MS = 1_700_000_000_000
 HOUR_MS = 3600 * 1000
 WEEK_MS = 7 * 24 * HOUR_MS
 SIGNERS = {
-    name: KEYS.signer(name.encode().ljust(32, b".")) for name in ["ada", "bob", "cid", "dan"]
+    name: KEYS.signer(name.encode().ljust(32, b".")) for name in ["ada", "bob", "cid", "dan", "eve"]
 }
 NODE = {name: signer.public for name, signer in SIGNERS.items()}
 
 
-def said(author: str, kind: Kind, body: bytes, at_ms: int) -> Entry:
-    hlc = HybridClock().tick(at_ms)
-    return seal(SIGNERS[author], SWARM, None, kind=kind, body=body, hlc=hlc)
-
-
 def probed(author: str, about: str, right: int, wrong: int = 0, *, at_ms: int = T0_MS) -> Entry:
-    outcomes = tuple(
-        ProbeOutcome(NODE[about], "solver", "math", bytes(32), at < right)
-        for at in range(right + wrong)
-    )
-    return said(author, Kind.PROBE, PROBE.encode(ProbeRecord(outcomes)), at_ms)
+    return probe(SIGNERS[author], NODE[about], right, wrong, at_ms=at_ms)
 
 
 def voted(author: str, votes: str, *, at_ms: int = T0_MS) -> Entry:
     """A verdict on ballots "ada:x bob:y …"; the most frequent answer won."""
     pairs = [vote.split(":") for vote in votes.split()]
-    answers = [answer for _, answer in pairs]
-    digest = {answer: hashlib.sha256(answer.encode()).digest() for answer in answers}
-    winner = max(answers, key=answers.count)
-    ballots = tuple(
-        Ballot(at, bytes(32), NODE[name], "solver", "math", digest[answer], 1)
-        for at, (name, answer) in enumerate(pairs)
-    )
-    record = VerdictRecord(
-        task=bytes(16),
-        outcome="answered",
-        rule="majority",
-        version=1,
-        ballots=ballots,
-        settled="exact",
-        outstanding=0,
-        drawn=len(ballots),
-        stop="",
-        tokens=0,
-        failovers=0,
-        winner=digest[winner],
-    )
-    return said(author, Kind.VERDICT, VERDICT.encode(record), at_ms)
+    return verdict(SIGNERS[author], [(NODE[name], answer) for name, answer in pairs], at_ms=at_ms)
 
 
 def counts(entries: list[Entry], about: str, at_ms: int = T0_MS) -> tuple[int, int]:
@@ -174,14 +134,14 @@ def test_the_breaker() -> None:
     assert state(bad[:1], T0_MS) == "active", "too few to judge"
     assert state(bad, T0_MS + HOUR_MS) == "excluded"
     assert state(bad, day_ms) == "probe"
-    better = probed("dan", "ada", 4, 1, at_ms=day_ms)
-    assert state([*bad, better], day_ms) == "active"
-    worse = probed("dan", "ada", 1, 4, at_ms=day_ms)
-    assert state([*bad, worse], day_ms) == "excluded"
+    better = [probed("dan", "ada", 2, 1, at_ms=day_ms), probed("bob", "ada", 2, at_ms=day_ms)]
+    assert state([*bad, *better], day_ms) == "active"
+    worse = [probed("dan", "ada", 1, 2, at_ms=day_ms), probed("bob", "ada", 0, 2, at_ms=day_ms)]
+    assert state([*bad, *worse], day_ms) == "excluded"
 
 
 def test_signed_nonsense_means_nothing_and_a_lost_body_is_told() -> None:
-    nonsense = said("bob", Kind.PROBE, b"\xa0", T0_MS)
+    nonsense = said(SIGNERS["bob"], Kind.PROBE, b"\xa0", T0_MS)
     assert reputation([nonsense], T0_MS).standings == ()
     lost = probed("bob", "ada", 1)
     found = reputation([replace(lost, body=None)], T0_MS)
@@ -202,7 +162,11 @@ def test_verdicts_show_who_votes_like_whom() -> None:
 
 
 def test_copies_weigh_no_more_than_one_of_them() -> None:
-    history = [voted("dan", "ada:x bob:x cid:y", at_ms=T0_MS + at) for at in range(12)]
+    history = [
+        voted(author, "ada:x bob:x cid:y", at_ms=T0_MS + at)
+        for author in ("dan", "eve")
+        for at in range(8)
+    ]
     told = [probed("dan", name, 8, 4, at_ms=T0_MS) for name in ("ada", "bob", "cid")]
     voters = [(NODE[name], "solver", "math") for name in ("ada", "bob", "cid")]
     grounds = grounds_of([*told, *history], voters, T0_MS + 12)
@@ -218,7 +182,7 @@ def test_copies_weigh_no_more_than_one_of_them() -> None:
 
 
 def test_a_book_cites_what_speaks_of_the_voters() -> None:
-    book = EvidenceBook()
+    book = EvidenceBook(*NODE.values())
     early, late = probed("bob", "ada", 2, at_ms=T0_MS), probed("bob", "ada", 1, at_ms=T0_MS + 9)
     other = probed("bob", "cid", 5, at_ms=T0_MS)
     vote = voted("dan", "ada:x bob:x cid:y", at_ms=T0_MS + 5)

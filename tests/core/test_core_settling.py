@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from symphony.core.effects import KeepReceipt
 from symphony.core.events import TaskEnded
 from symphony.core.receipts.receipt import RECEIPT
-from symphony.core.votes.settling import Ballots, Cast, next_wave, settle
+from symphony.core.votes.settling import Ballots, Cast, next_wave, settle, standing
+from symphony.core.votes.vote import Vote
 from symphony.core.weighing import Caps, CastBallot, Evidence, Grounds
 from symphony.errors import ReceiptInvalid
 
@@ -91,6 +92,13 @@ def voted(panel, answers):
         name, work = panel.works()[0]
         panel.answer(name, work, f"Answer: {answer}")
     return panel.verified(panel.stage.of(KeepReceipt)[0].receipt)
+
+
+@pytest.mark.parametrize(("weights", "state"), [((5, 4, 6), "certified"), ((9, 1, 1), "open")])
+def test_heads_are_counted_only_where_they_weigh_about_the_same(weights, state: str) -> None:
+    ballots = tuple(cast(chain, "x", agent) for chain, agent in enumerate("abc"))
+    votes = tuple(Vote(at, "x", "x", weight) for at, weight in enumerate(weights))
+    assert standing(votes, Ballots(9, ballots, 6, 3), None, 50_000).state == state
 
 
 def test_a_divided_vote_is_left_as_it_stands() -> None:

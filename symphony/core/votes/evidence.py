@@ -15,7 +15,7 @@ so that nobody lacks what somebody else still counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -159,8 +159,12 @@ def _share(hours: int) -> int:
     return share
 
 
-def summed(trials: Iterable[Trial], at_ms: int) -> Mapping[Skilled, Counts]:
-    """The counts of every agent and skill at a time, whatever order the trials come in."""
+def sums_by_author(
+    trials: Iterable[Trial], at_ms: int
+) -> Mapping[tuple[Skilled, NodeId], Sequence[int]]:
+    """What each author says of each agent and skill at a time: right and wrong, in thousandths,
+    faded and not capped yet.
+    """
     by_author: dict[tuple[Skilled, NodeId], list[int]] = {}
     worth: dict[tuple[int, int], int] = {}  # all trials of an entry are of one age
     for trial in trials:
@@ -173,9 +177,20 @@ def summed(trials: Iterable[Trial], at_ms: int) -> Mapping[Skilled, Counts]:
         if sums is None:
             sums = by_author[key] = [0, 0]
         sums[not trial.right] += left
+    return by_author
+
+
+def capped(said: Sequence[int], most_milli: int) -> Counts:
+    """One author's word, right and wrong, scaled down to a sum of `most_milli` at the most."""
+    total = sum(said)
+    most = min(most_milli, total)
+    right, wrong = (part * most // (total or 1) for part in said)
+    return Counts(right, wrong)
+
+
+def summed(trials: Iterable[Trial], at_ms: int) -> Mapping[Skilled, Counts]:
+    """The counts of every agent and skill at a time, whatever order the trials come in."""
     counts: dict[Skilled, Counts] = {}
-    for (skilled, _), said in by_author.items():
-        most = min(MAX_OF_AUTHOR_MILLI, total := sum(said))
-        right, wrong = (part * most // (total or 1) for part in said)
-        counts[skilled] = counts.get(skilled, Counts()) + Counts(right, wrong)
+    for (skilled, _), said in sums_by_author(trials, at_ms).items():
+        counts[skilled] = counts.get(skilled, Counts()) + capped(said, MAX_OF_AUTHOR_MILLI)
     return counts

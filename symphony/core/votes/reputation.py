@@ -13,6 +13,9 @@ The breaker of an agent goes by probes alone, over all its skills, in the order 
     EXCLUDED  → PROBE      after a day
     PROBE     → ACTIVE     most of the next `RETURN_TRIALS` are right; else back to EXCLUDED
 
+Of one author's word one trial fewer counts there than each step takes, so nobody excludes an agent,
+or brings it back, alone.
+
 Authors whose log forked are left out, with all that they said.
 """
 
@@ -31,6 +34,7 @@ from symphony.core.votes.evidence import (
     Counts,
     Skilled,
     Trial,
+    capped,
     counts_at,
     faded,
     is_evidence,
@@ -147,6 +151,8 @@ def _state(probes: list[Trial], at_ms: int) -> State:
     for trial in sorted(probes, key=lambda t: (t.at_ms, t.author, t.entry, t.skill, t.right)):
         if state == "excluded" and trial.at_ms >= since_ms + EXCLUDED_MS:
             state, counted = "probe", []
+        if state == "probe" and _said_enough(trial.author, counted):
+            continue
         counted.append(trial)
         if state == "active" and _is_bad(counted, trial.at_ms):
             state, since_ms = "excluded", trial.at_ms
@@ -157,8 +163,16 @@ def _state(probes: list[Trial], at_ms: int) -> State:
     return "probe" if over else state
 
 
+def _said_enough(author: bytes, counted: Iterable[Trial]) -> bool:
+    return sum(trial.author == author for trial in counted) >= RETURN_TRIALS - 1
+
+
 def _is_bad(trials: list[Trial], at_ms: int) -> bool:
-    right = sum(faded(t.milli, at_ms - t.at_ms) for t in trials if t.right)
-    wrong = sum(faded(t.milli, at_ms - t.at_ms) for t in trials if not t.right)
-    enough = right + wrong >= MIN_TRIALS * 1000
-    return enough and upper_bound_ppm(Counts(right, wrong)) < EXCLUDED_BELOW_PPM
+    by_author: dict[bytes, list[int]] = {}
+    for trial in trials:
+        said = by_author.setdefault(trial.author, [0, 0])
+        said[not trial.right] += faded(trial.milli, at_ms - trial.at_ms)
+    most = (MIN_TRIALS - 1) * 1000
+    found = sum((capped(said, most) for said in by_author.values()), start=Counts())
+    enough = found.right_milli + found.wrong_milli >= MIN_TRIALS * 1000
+    return enough and upper_bound_ppm(found) < EXCLUDED_BELOW_PPM

@@ -10,7 +10,8 @@ of them, too. Of a last chain it need not even be known who answers (`weighing.s
 
     exact       what is out can't change the winner, or even draw level
     certified   at level α it has most votes among the task's chains (`weighing.stopping`): one
-                chain, one draw, in the order of their numbers
+                chain, one draw, in the order of their numbers; only while the ballots weigh about
+                the same
     tied        all chains have ended, and two answers are level; the order of `vote.tally` decides
     enough      none of these, but the rest is not worth its calls (`weighing.prospect`); only for
                 tasks with a level, which then end without a certificate
@@ -19,13 +20,13 @@ of them, too. Of a last chain it need not even be known who answers (`weighing.s
 Certificate and prospect count chains, not weights. The certificate is about the chains of this
 task as its conductor draws them, each as if like the one before; as later elections prefer owners
 and lineages that no earlier chain has, they are not quite. It does not say that the answer is
-right. The prospect is asked for only where weights are about even, so that heads decide.
+right. Both are asked for only where weights are about even, so that heads decide: where one owner
+is known to be far better than others, a few of these that agree say little about the whole vote.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -114,14 +115,15 @@ def standing(
     if not classes:
         return Settlement(votes, classes, state, certificate)
     leader = classes[0].key
+    heads_decide = even([vote.weight for vote in votes])
     if most is not None and decided(classes, most):
         state = "exact"
-    elif certificate.state == "certified" and certificate.key == leader:
+    elif heads_decide and certificate.state == "certified" and certificate.key == leader:
         state = "certified"
     elif not known.outstanding:
         state = "tied"
-    elif alpha_ppm and _enough(draws, known, votes, leader, alpha_ppm):
-        state = "enough"
+    elif heads_decide and alpha_ppm and len(draws) < known.chains:
+        state = "enough" if enough(draws, known.chains, leader, alpha_ppm) else "open"
     return Settlement(votes, classes, state, certificate)
 
 
@@ -160,14 +162,6 @@ def _even_if_some_fail(
             if then[0].key != classes[0].key or not decided(then, left):
                 return False
     return True
-
-
-def _enough(
-    draws: Sequence[str | None], known: Ballots, votes: Sequence[Vote], leader: str, alpha_ppm: int
-) -> bool:
-    if len(draws) == known.chains or not even([vote.weight for vote in votes]):
-        return False
-    return enough(draws, known.chains, leader, alpha_ppm)
 
 
 def _draws(known: Ballots) -> list[str | None]:

@@ -19,7 +19,8 @@ from symphony.core.spec import TaskSpec
 from symphony.core.tasks.task_run import Chain, TaskRun, Unit
 from symphony.core.votes.answers import canonical, extract
 from symphony.core.votes.evidence import Skilled
-from symphony.core.votes.grounds import AWAITING, EVIDENT, EvidenceBook, agent_key, grounds_of
+from symphony.core.votes.evidence_book import EvidenceBook
+from symphony.core.votes.grounds import AWAITING, EVIDENT, agent_key, grounds_of
 from symphony.core.votes.judges import comparisons, judges
 from symphony.core.votes.settling import Ballots, Cast, Settlement, settle
 from symphony.core.weighing import CastBallot, Comparison, default_rule, effective_milli

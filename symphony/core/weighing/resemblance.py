@@ -25,6 +25,10 @@ from dataclasses import dataclass
 WHOLE = 1_000_000
 NORMAL_PPM = 500_000  # excess agreement that models of one family reach without copying
 _PRIOR_MILLI = 10_000  # ten questions together: below that, agreement is mostly chance
+MAX_OF_PAIR_MILLI = _PRIOR_MILLI * NORMAL_PPM // (WHOLE - NORMAL_PPM)
+"""Of what one author says of a pair no more counts: with so little even perfect agreement stays
+within `NORMAL_PPM`, so no author alone can make an echo of anybody.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from symphony.core.weighing.resemblance import without_echo
 WeightRule = Literal["match", "majority", "reliability", "confidence", "ranked"]
 Weigher = Callable[[Sequence[CastBallot], Grounds], list[int]]
 
-VERSION = 2
+VERSION = 3
 RULES: Mapping[WeightRule, Weigher] = MappingProxyType(
     {
         "match": match,
