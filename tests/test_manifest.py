@@ -83,6 +83,7 @@ REFUSED = {
     "other version": ("v1alpha1", "v9", 1, "apiVersion: input should be", "version"),
     "alias": ("[swarm, open]", "&a [swarm, open]", 13, "anchors and aliases", "write the value"),
     "date": ("2048", "2020-01-01", 13, "a date is no value", "quote it"),
+    "option": ("smollm2-135m", "--tool-parser-plugin=x.py", 9, "string should match", "with `-`"),
     "tag": ("model: smollm2-135m", "model: !!python/name:os.system x", 9, "is no YAML", "line"),
     "broken": ("spec:", "spec: [[", 7, "is no YAML", "correct that line"),
     "two documents": ("kind: Agent", "kind: Agent\n---\nx: 1", 3, "is no YAML", "line"),

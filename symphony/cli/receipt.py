@@ -58,6 +58,7 @@ def verify(
             "question": report["prompt"],
             "outcome": f"{report['outcome']} by {report['rule']} ({report['stop']})",
             "signed": f"{report['signatures']} entries, {report['awards']} awards",
+            **passed_over(report),
             "vote": vote_text(report),
             "sealed": sealed_text(report["seal"]),
         }
@@ -143,6 +144,13 @@ def vote_text(report: dict[str, Any]) -> str:
     if report["evidence"]:
         parts.append(f"weights from {report['evidence']} entries of evidence")
     return ", ".join(parts)
+
+
+def passed_over(report: dict[str, Any]) -> dict[str, str]:
+    """The elections that a reader can't hold again without taking the conductor's word."""
+    count = report["passed_over"]
+    text = f"in {count} of {report['awards']} awards a better bid, by the conductor's word alone"
+    return {"passed over": text} if count else {}
 
 
 def sealed_text(seal: dict[str, Any] | None) -> str:

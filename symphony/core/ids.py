@@ -52,6 +52,11 @@ def salted_digest(context: str, salt: bytes, data: bytes) -> bytes:
     return hashlib.sha256(head + len(salt).to_bytes(1, "big") + salt + data).digest()
 
 
+def schema_digest(salt: bytes, answer_schema: str) -> bytes | None:
+    """What a task entry holds of the JSON Schema of its answer; None where it has none."""
+    return salted_digest("schema", salt, answer_schema.encode()) if answer_schema else None
+
+
 def derived_salt(secret: bytes, unit: UnitId, epoch: Epoch) -> bytes:
     """The salt of one award: as good as drawn for whoever lacks the secret, and known again."""
     head = b"symphony/salt/1\x00" + secret

@@ -181,7 +181,9 @@ class WorkDone:
 
 @dataclass(frozen=True, slots=True)
 class WorkFailed:
-    """The engine of this node could not finish a unit; `reason` goes to the conductor."""
+    """The engine of this node could not finish a unit. `reason` goes into the ledger, for everybody
+    to read: nothing that a stranger wrote, no address, no piece of a text.
+    """
 
     unit: UnitId
     epoch: Epoch

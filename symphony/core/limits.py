@@ -12,9 +12,11 @@ MAX_CHAINS = 16  # more ballots than this never changed a vote in the recorded p
 MAX_NODES = 1_024  # that a task may be limited to: more units than that no task has
 MAX_TASKS = 256  # tasks conducted at once by one node; each holds some 100 KiB of texts
 MIN_ALPHA, MAX_ALPHA = 0.000_1, 0.5  # below, no swarm has votes enough; above, a coin does
+MAX_ALPHA_PPM = int(MAX_ALPHA * 1_000_000)  # the same in a record
 MAX_DEADLINE_MS = 24 * 3600 * 1000  # a day: a task is an answer, not a service
 DEFAULT_DEADLINE_MS = 300_000  # five minutes: a small model on a busy laptop needs some
 DEFAULT_BUDGET_TOKENS = 50_000  # three chains of eight steps with room to spare
+MAX_TOKENS = 32_768  # of one output; the largest context windows of models that run at home
 ENDED_TASKS_KEPT = 256  # ended tasks a node can still describe from memory
 
 # --- plans ------------------------------------------------------------------------------------
@@ -26,6 +28,8 @@ MAX_SKILL_CHARS = 80  # the text that is matched and gossiped: short, so it leak
 MAX_PLAN_BYTES = 16 * 1024
 
 # --- work -------------------------------------------------------------------------------------
+MAX_CONCURRENCY = 1_024  # units that one agent takes on at once
+MAX_NAME_CHARS = 64  # of a model or an engine (`Name` in `wire`); longer ones are cut
 MAX_OUTPUT_BYTES = 64 * 1024  # what an owner may send back for one unit
 MAX_INPUT_CHARS = 4_000  # each quoted output of an earlier step: a context window has ends
 MAX_QUEUE_PER_AGENT = 4  # awarded work waiting for a free slot; more is refused, not hidden
@@ -35,6 +39,17 @@ MAX_PROGRESS_CHARS = 2_000
 MAX_FENCES = 65_536  # highest epochs remembered, some 100 bytes each
 MAX_EARLY_STOPS = 256  # that overtook their work; one that is forgotten costs a lease of work
 MAX_OPEN_RENEWALS = 64  # renewals that were not answered yet
+
+# --- answers: whoever reads an output spends less than 20 ms on it ------------------------------
+MAX_MARKED_FROM_END = 16 * 1024  # characters: a mark before that is not of a *final* answer
+MAX_ANSWER_CHARS = 1_000  # read behind a mark; an answer stands at the beginning of its line
+MAX_UNMARKED_CHARS = 2_000  # read at the end of an output without a mark
+MAX_FOLDED_CHARS = 4_000  # longer texts are compared as written: no two models write them alike
+MAX_JSON_DEPTH = 64  # brackets in each other; deeper, a parser's stack would decide what is JSON
+MAX_JSON_VALUES = 2_048  # values and keys, at up to 4 us each: more is a table, not an answer
+MAX_JSON_EXPONENT_DIGITS = 9  # 1e999999999 is a number still; its zeros are never written out
+MAX_JSON_ZEROS = 64  # that are written out: 1e3 and 1000 are one; beyond, the exponent is kept
+MAX_TERM_PRODUCTS = 1_536  # of two terms, in one expression, at some 10 us each
 
 # --- comparisons ------------------------------------------------------------------------------
 MAX_COMPARED = 3  # answers of one task, the most frequent ones: three pairs
@@ -102,6 +117,8 @@ PROBE_WINDOW_MS = 28 * 24 * 3600 * 1000  # four half-lives: what is older weighs
 PROBE_LIFETIME_MS = PROBE_WINDOW_MS + 7 * 24 * 3600 * 1000  # of the body, for who looks back
 AGREEMENT_WINDOW_MS = 7 * 24 * 3600 * 1000  # verdicts keep their bodies for a day more
 MAX_EVIDENCE = 4_096  # entries with evidence held in memory, some 1 KiB each
+EVIDENCE_ROOM = 256  # made at once when it is full: sharing out looks at every author
+MAX_AUTHORS_MET = 16_384  # whose evidence may be cited; 32 bytes each, and later ones are not
 MAX_CITED = 32  # of them in one receipt: each costs its reader some 0.5 ms with its signature
 MAX_POOL = 64  # agents that are looked at to choose the rule of a task
 MAX_CITED_PROBES = 20  # of these; the rest is for verdicts, which show who votes like whom

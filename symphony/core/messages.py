@@ -87,7 +87,7 @@ class Order:
     choices: Annotated[tuple[Line, ...], Len(0, 64)] = ()
     answer_schema: Annotated[str, Len(0, limits.MAX_PLAN_BYTES)] = ""
     complaint: Annotated[str, Len(0, 600)] = ""
-    max_tokens: Annotated[int, Interval(ge=1, le=32_768)] = 512
+    max_tokens: Annotated[int, Interval(ge=1, le=limits.MAX_TOKENS)] = 512
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] = 0
 
 

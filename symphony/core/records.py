@@ -73,7 +73,7 @@ class Capability:
     lineage: Name
     engine: Name
     context_tokens: Count
-    concurrency: Annotated[int, Interval(ge=1, le=1024)]
+    concurrency: Annotated[int, Interval(ge=1, le=limits.MAX_CONCURRENCY)]
     privacy: Annotated[tuple[Privacy, ...], Len(1, 3)]
     manifest: Digest
     encoder: Name | None = None
@@ -112,8 +112,11 @@ class TaskRecord:
     budget_tokens: Count
     deadline_ms: Annotated[int, Interval(ge=1, le=limits.MAX_DEADLINE_MS)]
     choices: Annotated[tuple[Line, ...], Len(0, 64)] = ()
-    alpha: Ppm = 0  # the level at which the answer is to be certified; 0 for the exact stop only
+    alpha: Annotated[int, Interval(ge=0, le=limits.MAX_ALPHA_PPM)] = 0
+    """The level at which the answer is to be certified; 0 for the exact stop only."""
     stewards: Annotated[tuple[Key, ...], Len(0, limits.STEWARDS)] = ()
+    max_tokens: Annotated[int, Interval(ge=1, le=limits.MAX_TOKENS)] = 512
+    schema: Digest | None = None  # of the answer's JSON Schema, salted; None without one
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from symphony.core.logs.journal import Journal
 from symphony.core.outbox import Outbox
 from symphony.core.peers.directory import Directory
 from symphony.core.stewards.entrusting import Entrusting
-from symphony.core.votes.grounds import EvidenceBook
+from symphony.core.votes.evidence_book import EvidenceBook
 
 
 @dataclass(frozen=True, slots=True)

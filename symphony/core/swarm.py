@@ -108,7 +108,7 @@ from symphony.core.timers import (
     SyncDue,
     Timer,
 )
-from symphony.core.votes.grounds import EvidenceBook
+from symphony.core.votes.evidence_book import EvidenceBook
 
 _OF_WORK = frozenset({Beacon, Bids, Work, Done, Progress, Entrust})
 
@@ -144,7 +144,7 @@ class Swarm:
         self.journal.met_fork, self.journal.compare = self._forks.met, self._forks.compare
         self.members = Members(self.me, self._out, chance)
         self._trusted = Trusted(self.members, self.identities)
-        self.evidence = EvidenceBook()
+        self.evidence = EvidenceBook(self.me)
         self._entrusting = Entrusting(self._out, self._trusted)
         around = Surroundings(
             me=self.me,
@@ -166,9 +166,8 @@ class Swarm:
         self.conductor = Conductor(around)
         self.worker = Worker(self.me, self.journal, self.directory, self._out)
         self._replication = Replication(self.journal, self._out, chance)
-        may_append = self.gate.may_append
-        witnesses = self._trusted.witnesses
-        self.witness = Witness(self.journal, self._out, chance, may_append, witnesses)
+        gate, witnesses = self.gate.may_append, self._trusted.witnesses
+        self.witness = Witness(self.journal, self._out, chance, gate, witnesses)
         self._retention = Retention(self.journal, self.directory, self._out)
         self._hosting = Hosting(self.journal, self.directory, self.worker, self._out)
 
@@ -293,6 +292,7 @@ class Swarm:
                 for entry in entries:
                     self._learn(entry)
                 self.experience.learn(e for e in entries if e.author == self.me)
+                self.evidence.meet(*(node for node, _ in self.experience))
 
     def _started(self, happened: Started) -> None:
         life = happened.incarnation, happened.addresses, happened.operator

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval, Len
 from pydantic import Field, field_validator
 
+from symphony.core import limits as core
 from symphony.gateway import limits
 from symphony.gateway.body import StrictModel
 from symphony.gateway.faults import Refused
@@ -96,8 +97,8 @@ class ChatRequest(StrictModel):
     messages: Annotated[tuple[Turn, ...], Len(1, limits.MAX_MESSAGES)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int, Interval(ge=1, le=limits.MAX_ANSWER_TOKENS)] | None = None
-    max_completion_tokens: Annotated[int, Interval(ge=1, le=limits.MAX_ANSWER_TOKENS)] | None = None
+    max_tokens: Annotated[int, Interval(ge=1, le=core.MAX_TOKENS)] | None = None
+    max_completion_tokens: Annotated[int, Interval(ge=1, le=core.MAX_TOKENS)] | None = None
     temperature: Annotated[float, Interval(ge=0, le=2)] | None = None
     top_p: Annotated[float, Interval(gt=0, le=1)] | None = None
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] | None = None

@@ -30,7 +30,6 @@ CANCEL_S = 5.0  # handing a cancellation to the node; it is a channel send away
 MAX_MESSAGES = 256  # turns of one conversation; all of them together are bounded by the body
 MAX_STOPS = 4  # what the OpenAI API allows
 MAX_STOP_CHARS = 64
-MAX_ANSWER_TOKENS = 32_768  # the core's bound on an order
 MAX_SCHEMA_BYTES = 16 * 1024  # the core's bound on `answer_schema`
 MAX_CHOICES = 64  # the core's bound on `choices`
 MAX_CHOICE_CHARS = 300

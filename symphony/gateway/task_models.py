@@ -40,7 +40,7 @@ class TaskOptions(StrictModel):
     budget_tokens: Annotated[int, Interval(ge=1, le=2**32 - 1)] | None = None
     max_nodes: Annotated[int, Interval(ge=0, le=core.MAX_NODES)] | None = None
     deadline_ms: Annotated[int, Interval(ge=1, le=core.MAX_DEADLINE_MS)] | None = None
-    max_tokens: Annotated[int, Interval(ge=1, le=limits.MAX_ANSWER_TOKENS)] | None = None
+    max_tokens: Annotated[int, Interval(ge=1, le=core.MAX_TOKENS)] | None = None
     durable: bool | None = None
 
     @model_validator(mode="after")

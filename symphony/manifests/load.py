@@ -232,15 +232,14 @@ def _telling(error: ValidationError) -> Any:
 
 
 def _plainly(path: tuple[int | str, ...], error: Any) -> str:
-    """What is wrong, in words. An API key is never repeated, not even a wrong one."""
+    """What is wrong, in words. What may hold a secret is never repeated, not even a wrong one."""
     if error["type"] == "missing":
         return "is missing"
     if error["type"] == "string_pattern_mismatch" and path[-1] == "api_key":
         return f"must look like ${{env:NAME}} (pattern {ENV_REFERENCE})"
     given = error["input"]
-    shown = (
-        "" if isinstance(given, dict | list) or path[-1] == "api_key" else f", not {given!r:.80}"
-    )
+    secret_like = path[-1] in ("api_key", "url")
+    shown = "" if isinstance(given, dict | list) or secret_like else f", not {given!r:.80}"
     message: str = error["msg"]
     return message[0].lower() + message[1:] + shown
 

@@ -12,7 +12,12 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval, Len
 from pydantic import BaseModel, ConfigDict, Field
 
-from symphony.core.limits import MAX_AGENTS_PER_NODE, MAX_SKILLS_PER_AGENT
+from symphony.core.limits import (
+    MAX_AGENTS_PER_NODE,
+    MAX_CONCURRENCY,
+    MAX_SKILLS_PER_AGENT,
+    MAX_TOKENS,
+)
 
 API_VERSION = "symphony/v1alpha1"
 SCHEMA_ID = "https://symphony-swarm.github.io/schema/v1alpha1/agent.schema.json"
@@ -83,7 +88,9 @@ class EngineSpec(_Table):
         "else llama.cpp in a child process. `replay`: recorded outputs, `model: FILE#MODEL`.",
     )
     model: Annotated[str, Len(1, 200)] = Field(
-        description="A name of `symphony model list`, or whatever the server at `url` calls it."
+        pattern=r"^[^-]",
+        description="A name of `symphony model list`, or whatever the server at `url` calls it; "
+        "a folder or file by its path, with a `/`. It never begins with `-`.",
     )
     url: str | None = Field(
         default=None,
@@ -114,7 +121,7 @@ class Sampling(_Table):
     top_p: float = Field(
         default=1.0, gt=0, le=1, allow_inf_nan=False, description="Nucleus sampling; 1 is off."
     )
-    max_tokens: Annotated[int, Interval(ge=1, le=32_768)] = Field(
+    max_tokens: Annotated[int, Interval(ge=1, le=MAX_TOKENS)] = Field(
         default=512, description="The longest output of one step, in tokens."
     )
     stop: Annotated[tuple[Annotated[str, Len(1, 64)], ...], Len(0, 8)] = Field(
@@ -125,7 +132,7 @@ class Sampling(_Table):
 class Limits(_Table):
     """What the agent takes on, at most. The engine's own limits hold besides."""
 
-    concurrency: Annotated[int, Interval(ge=1, le=1024)] | None = Field(
+    concurrency: Annotated[int, Interval(ge=1, le=MAX_CONCURRENCY)] | None = Field(
         default=None, description="Steps at once; by default as many as the engine serves."
     )
     context_tokens: Annotated[int, Interval(ge=256, le=2**24)] | None = Field(

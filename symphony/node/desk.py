@@ -237,7 +237,10 @@ def check_spec(spec: TaskSpec) -> None:
             0 <= spec.max_nodes <= core_limits.MAX_NODES,
             f"a task may be limited to at most {core_limits.MAX_NODES} nodes",
         ),
-        (1 <= spec.max_tokens <= 32_768, "an output has 1 to 32768 tokens"),
+        (
+            1 <= spec.max_tokens <= core_limits.MAX_TOKENS,
+            f"an output has 1 to {core_limits.MAX_TOKENS} tokens",
+        ),
         (
             not spec.durable or spec.privacy != "local",
             "a task that may not leave this node can't be durable",

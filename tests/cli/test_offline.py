@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ledger import Kind, PrivateKey, did_key, seal
+from ledger import Head, Kind, PrivateKey, did_key, parse_entry, seal
 from ledger.codec import dumps
 from ledger.sqlite import SqliteStore
+from symphony.core.ids import SwarmId
+from symphony.core.receipts.receipt import RECEIPT
+from symphony.core.records import TASK
 from symphony.identity import load_identity, read_swarm
+from symphony.testing.signing import RealKeys
 
 from .conftest import Run
 
@@ -98,6 +103,21 @@ def test_a_bad_receipt_exits_7_with_the_reason(run: Run, tmp_path: Path) -> None
     missing = run("receipt", "verify", tmp_path / "none")
     assert missing.code == 1
     assert "No such file" in missing.err
+
+
+def test_a_task_record_out_of_bounds_is_named(run: Run, tmp_path: Path) -> None:
+    """Signed by its conductor; a level of 100 % was once an `AssertionError` of the arithmetic."""
+    vectors = Path(__file__).parents[1] / "vectors" / "v1" / "receipt.json"
+    held = RECEIPT.decode(bytes.fromhex(json.loads(vectors.read_text())["receipt"]))
+    task, signer = parse_entry(held.entries[0]), RealKeys().signer(b"me".ljust(32, b"."))
+    before = Head(task.author, task.seq - 1, task.prev, task.hlc - 1)
+    body = TASK.encode(replace(TASK.decode(task.body or b""), alpha=1_000_000))
+    forged = seal(signer, SwarmId(held.swarm), before, kind=task.kind, body=body, hlc=task.hlc)
+    entries = (forged.encode(), *held.entries[1:])
+    (tmp_path / "any").write_bytes(RECEIPT.encode(replace(held, entries=entries)))
+    done = run("receipt", "verify", tmp_path / "any")
+    assert done.code == 7
+    assert "unreadable: alpha" in done.err
 
 
 def test_a_receipt_is_shown_unchecked_and_verified_in_either_form(run: Run, tmp_path: Path) -> None:
@@ -223,6 +243,20 @@ def test_the_doctor_is_content_with_a_configured_server(run: Run, home: Path) ->
     assert "by openai" in found["agent solver"]["detail"]
     assert found["gateway"]["verdict"] == "ok"
     assert "GB are free" in found["memory"]["detail"]
+
+
+def test_a_password_in_an_address_is_shown_nowhere(run: Run, home: Path) -> None:
+    run("init")
+    for url, code in (("http://me:pw@10.0.0.9:8000/v1", 0), ("http://me:pw@10.0.0.9:80a0", 1)):
+        (home / "config.toml").write_text(f'[engine]\nurl = "{url}"\n')
+        done = run("doctor", "--json")
+        assert done.code == code
+        listed = run("engine", "list")
+        for text in (done.out, done.err, listed.out, listed.err):
+            assert "pw" not in text
+    assert "http://host:port" in listed.out
+    _, found = _findings(run)
+    assert found["agent solver"]["fix"].startswith("correct url and api_key")
 
 
 def test_the_doctor_notices_a_gateway_that_does_not_answer(run: Run, home: Path) -> None:

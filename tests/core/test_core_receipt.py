@@ -11,19 +11,16 @@ can check are listed by name, and a new field must be put into one list or the o
 from dataclasses import fields, replace
 
 import pytest
-from core_stage import SWARM, Stage, capability
+from core_forging import forged
+from core_stage import Stage, capability
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import Head, Kind, parse_entry, seal
+from ledger import Kind
 from symphony.core.effects import KeepReceipt
 from symphony.core.messages import Bids
 from symphony.core.receipts.receipt import RECEIPT, verify_receipt
 from symphony.core.records import (
-    AWARD,
-    RESULT,
-    TASK,
-    VERDICT,
     Awaited,
     Award,
     AwardRecord,
@@ -41,7 +38,6 @@ PLAN = (
     '{"steps": [{"id": "s1", "question": "How much is 2 x 3?", "needs": [], "skill": "math"},'
     ' {"id": "s2", "question": "Times seven?", "needs": ["s1"], "skill": "math"}]}'
 )
-CODECS = {Kind.TASK: TASK, Kind.AWARD: AWARD, Kind.RESULT: RESULT, Kind.VERDICT: VERDICT}
 
 
 def run_task():
@@ -79,41 +75,7 @@ def test_an_honest_receipt_holds():
 
 
 def forge(kind, change):
-    """The receipt as its conductor would sign it after `change(record)` in entries of `kind`."""
-    receipt = RECEIPT.decode(RECEIPT_BYTES)
-    renamed = {}
-    forged = []
-    for raw in receipt.entries:
-        entry = parse_entry(raw)
-        record = _renamed(CODECS[entry.kind].decode(entry.body), renamed)
-        if entry.kind == kind:
-            record = change(record)
-        head = Head(entry.author, entry.seq - 1, entry.prev, entry.hlc - 1)
-        new = seal(
-            STAGE.signer,
-            SWARM,
-            head,
-            kind=entry.kind,
-            body=CODECS[entry.kind].encode(record),
-            hlc=entry.hlc,
-            refs=[renamed.get(ref, ref) for ref in entry.refs],
-        )
-        renamed[entry.id] = new.id
-        forged.append(new.encode())
-    opened = tuple(replace(o, result=renamed[o.result]) for o in receipt.opened)
-    return RECEIPT.encode(replace(receipt, entries=tuple(forged), opened=opened))
-
-
-def _renamed(record, renamed):
-    """References to entries that got a new id."""
-    match record:
-        case ResultRecord():
-            return replace(record, award=renamed[record.award])
-        case VerdictRecord():
-            ballots = (replace(b, result=renamed[b.result]) for b in record.ballots)
-            return replace(record, ballots=tuple(ballots))
-        case _:
-            return record
+    return forged(STAGE, RECEIPT_BYTES, kind, change)
 
 
 def test_a_forgery_that_changes_nothing_still_holds():
@@ -180,6 +142,10 @@ FORGERIES = [
     (TaskRecord, "selection", Kind.TASK, plainly(selection="random"), "the score of"),
     (TaskRecord, "answer_type", Kind.TASK, plainly(answer_type="text"), "counted for another"),
     (TaskRecord, "privacy", Kind.TASK, plainly(privacy="open"), "role or privacy class"),
+    (TaskRecord, "alpha", Kind.TASK, plainly(alpha=10**6), "unreadable: alpha"),
+    (TaskRecord, "choices", Kind.TASK, plainly(choices=("42", "43")), "asked something else"),
+    (TaskRecord, "max_tokens", Kind.TASK, plainly(max_tokens=99), "asked something else"),
+    (TaskRecord, "schema", Kind.TASK, plainly(schema=NOBODY), "schema is not the one"),
     (TaskRecord, "budget_tokens", Kind.TASK, plainly(budget_tokens=1), "more tokens"),
     (AwardRecord, "task", Kind.AWARD, plainly(task=bytes(16)), "is for another task"),
     (AwardRecord, "awards", Kind.AWARD, lambda r: replace(r, awards=r.awards * 2), "twice"),
@@ -208,6 +174,7 @@ FORGERIES = [
     (ResultRecord, "award", Kind.RESULT, plainly(award=NOBODY), "names another award"),
     (ResultRecord, "agent", Kind.RESULT, plainly(agent="other"), "by another agent"),
     (ResultRecord, "status", Kind.RESULT, plainly(status="failed"), "belongs to no good result"),
+    (ResultRecord, "input", Kind.RESULT, plainly(input=NOBODY), "asked something else"),
     (ResultRecord, "output", Kind.RESULT, plainly(output=NOBODY), "its owner signed"),
     (ResultRecord, "prompt_tokens", Kind.RESULT, plainly(prompt_tokens=0), "more tokens"),
     (ResultRecord, "completion_tokens", Kind.RESULT, plainly(completion_tokens=0), "more tokens"),
@@ -235,13 +202,12 @@ FORGERIES = [
 ]
 UNPROVEN = {
     # What the user wished; no claim. Stewards have claims of their own.
-    TaskRecord: {"planning", "deadline_ms", "choices", "alpha", "stewards"},
+    TaskRecord: {"planning", "deadline_ms", "stewards"},
     AwardRecord: set(),
     Award: {"lease_ms", "lapse"},
     Requirement: {"vector", "encoder"},  # what a text embeds to; scores are checked against it
     Candidate: {"free"},  # the bidder's word
     ResultRecord: {
-        "input",
         "model",
         "engine",
         "seed",

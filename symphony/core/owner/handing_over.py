@@ -2,7 +2,7 @@
 
 The result is an entry of the owner's own log before anybody hears of it. It commits, with the salt
 of the award, to the order that was worked on and to the output that goes with it; neither is in the
-ledger. What a model said is brought within the bounds of a record here, and nowhere else.
+ledger. What a model said is brought within the bounds of a record (`fitting`) here.
 
 What was handed over is kept for a while: a conductor that was restarted, or that never got it,
 sends the same work again and gets the same answer.
@@ -20,6 +20,7 @@ from symphony.core.inputs import WorkDone, WorkFailed
 from symphony.core.logs.journal import Journal
 from symphony.core.messages import Done, encode_order
 from symphony.core.outbox import Outbox
+from symphony.core.owner.fitting import as_count, as_logprob, as_name, as_text
 from symphony.core.owner.held import Job
 from symphony.core.records import RESULT, Capability, ResultRecord
 
@@ -43,11 +44,11 @@ class HandingOver:
         record = replace(
             _record(job, output, done.elapsed_ms),
             status="ok",
-            model=as_text(done.model)[:64] or "unknown",
-            engine=as_text(done.engine)[:64] or "unknown",
+            model=as_name(done.model),
+            engine=as_name(done.engine),
             prompt_tokens=as_count(done.prompt_tokens),
             completion_tokens=as_count(done.completion_tokens),
-            logprob_milli=_as_logprob(done.logprob_milli),
+            logprob_milli=as_logprob(done.logprob_milli),
             cut=done.cut,
         )
         self._send(job, record, output, begun)
@@ -90,22 +91,3 @@ def _record(job: Job, output: str, elapsed_ms: int) -> ResultRecord:
         completion_tokens=0,
         elapsed_ms=as_count(elapsed_ms),
     )
-
-
-def as_text(text: str) -> str:
-    """What an engine wrote, with lone surrogates replaced: they have no bytes to be signed."""
-    return text.encode(errors="replace").decode()
-
-
-def as_output(text: str) -> str:
-    """The same, of at most `limits.MAX_OUTPUT_BYTES`."""
-    return as_text(text).encode()[: limits.MAX_OUTPUT_BYTES].decode(errors="ignore")
-
-
-def as_count(number: int) -> int:
-    """What an engine counted, within the bounds of a record."""
-    return min(max(number, 0), 2**32 - 1)
-
-
-def _as_logprob(milli: int | None) -> int | None:
-    return None if milli is None else min(max(milli, -1_000_000), 0)

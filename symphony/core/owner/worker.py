@@ -35,7 +35,8 @@ from symphony.core.messages import (
     Work,
 )
 from symphony.core.outbox import Outbox
-from symphony.core.owner.handing_over import HandingOver, as_count, as_output, as_text
+from symphony.core.owner.fitting import as_count, as_output, as_text
+from symphony.core.owner.handing_over import HandingOver
 from symphony.core.owner.held import Held, Job
 from symphony.core.owner.mandates import mandate
 from symphony.core.owner.results import unusable

@@ -28,6 +28,7 @@ def bundle(run: TaskRun, swarm_id: SwarmId) -> bytes:
         swarm=swarm_id,
         salt=run.salt,
         prompt=run.spec.prompt,
+        answer_schema=run.spec.answer_schema,
         entries=tuple(entry.encode() for entry in run.entries),
         capabilities=tuple(listing.entry.encode() for listing in run.listings.values()),
         opened=opened,

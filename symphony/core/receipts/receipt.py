@@ -6,9 +6,9 @@ these alone `verify_receipt` runs the election and the vote again and compares. 
 conductor's log has a checkpoint, a `Seal` is added: proofs that the entries stand in that log, and
 who saw it (`inclusion`).
 
-It proves who said what, that the election and the vote followed the rule, and with a seal that
-the conductor shows everybody the same log. It does not prove that the answer is true, nor that a
-node ran the model that it names.
+It proves who said what, that the steps were what the question and the plans ask for, that the
+election and the vote followed the rule, and with a seal that the conductor shows everybody the same
+log. It does not prove that the answer is true, nor that a node ran the model that it names.
 
 The form is closed: bytes that hold anything besides these fields are refused, so nothing in a
 receipt can be changed, or hidden in it, without being noticed.
@@ -26,11 +26,21 @@ from ledger import Entry, Kind, Verifier, check_entry, parse_entry
 from ledger import verify as ed25519_verify
 from ledger.errors import DecodeError, InvalidEntry, LedgerError
 from symphony.core import limits
-from symphony.core.beacon.election import chain_of, rank, score, used_elsewhere
-from symphony.core.beacon.match import eligible
-from symphony.core.ids import EntryId, NodeId, TaskId, UnitId, salted_digest, short, unit_id
+from symphony.core.ids import (
+    EntryId,
+    NodeId,
+    TaskId,
+    UnitId,
+    salted_digest,
+    schema_digest,
+    short,
+    unit_id,
+)
 from symphony.core.logs.inclusion import Seal, SealReport, check_seal
-from symphony.core.receipts.recount import Checked, recount, refuse
+from symphony.core.receipts.asked import as_ordered
+from symphony.core.receipts.checked import Checked, refuse
+from symphony.core.receipts.elections import Elections
+from symphony.core.receipts.recount import recount
 from symphony.core.receipts.report import InLine, ReceiptReport, sentences
 from symphony.core.records import (
     AWARD,
@@ -73,6 +83,7 @@ class Receipt:
     swarm: Digest
     salt: Salt
     prompt: str
+    answer_schema: str
     entries: Annotated[tuple[bytes, ...], Len(2, MAX_ENTRIES)]
     capabilities: Annotated[tuple[bytes, ...], Len(0, MAX_ENTRIES)]
     opened: Annotated[tuple[OpenedText, ...], Len(0, MAX_ENTRIES)]
@@ -113,14 +124,14 @@ class _Check:
         verdict = self._verdict(last, first, line)
         for raw in self.receipt.capabilities:
             self._capability(self._entry(raw))
-        latest: dict[int, tuple[str, bytes]] = {}
+        elections = Elections(self.found, task)
         reached = {first.author: first.seq}
         for entry in middle:
             in_turn = reached.get(entry.author, 0) < entry.seq
             before = entry.author != last.author or entry.seq < last.seq
             if entry.kind == Kind.AWARD and entry.author in line and in_turn and before:
                 reached[entry.author] = entry.seq
-                self._awards(entry, task, latest, line.index(NodeId(entry.author)))
+                self._awards(entry, task, elections, line.index(NodeId(entry.author)))
             elif entry.kind == Kind.RESULT:
                 self._result(entry, task)
             else:
@@ -129,6 +140,7 @@ class _Check:
             self._opened(opened)
         self.found.evidence += [self._entry(raw) for raw in self.receipt.evidence]
         vote = recount(self.found, first, task, verdict)
+        as_ordered(self.found, task, self.receipt.answer_schema)
         seal = self._seal([e for e in (first, *middle, last) if e.author == last.author])
         in_line = InLine(line.index(NodeId(last.author)), len(line) - 1, verdict.outcome)
         proven, not_proven = sentences(seal, in_line)
@@ -150,6 +162,7 @@ class _Check:
                 )
             ),
             awards=len(self.found.awards),
+            passed_over=vote.passed_over,
             stop=verdict.stop,
             proven=proven,
             not_proven=not_proven,
@@ -186,6 +199,8 @@ class _Check:
         task = _body(entry, Kind.TASK, TASK)
         if task.prompt != salted_digest("prompt", self.receipt.salt, self.receipt.prompt.encode()):
             refuse("the question is not the one that the task entry commits to")
+        if task.schema != schema_digest(self.receipt.salt, self.receipt.answer_schema):
+            refuse("the answer's schema is not the one that the task entry commits to")
         return task
 
     def _verdict(self, entry: Entry, first: Entry, line: tuple[NodeId, ...]) -> VerdictRecord:
@@ -199,10 +214,8 @@ class _Check:
         record = _body(entry, Kind.CAPABILITY, CAPABILITY)
         self.found.capabilities[EntryId(entry.id)] = (NodeId(entry.author), record)
 
-    def _awards(
-        self, entry: Entry, task: TaskRecord, latest: dict[int, tuple[str, bytes]], place: int
-    ) -> None:
-        """Run the election of each award again."""
+    def _awards(self, entry: Entry, task: TaskRecord, elections: Elections, place: int) -> None:
+        """Is each award one that its author may make, and its owner elected?"""
         record = _body(entry, Kind.AWARD, AWARD)
         if record.task != task.task:
             refuse(f"award {short(entry.id)} is for another task")
@@ -215,7 +228,7 @@ class _Check:
             key = (UnitId(award.unit), award.epoch)
             if key in self.found.awards:
                 refuse(f"{award.name} was awarded twice in epoch {award.epoch}")
-            self._elect(award, task, latest)
+            elections.held(award)
             self.found.awards[key] = award
             self.award_entry[key] = EntryId(entry.id)
 
@@ -227,36 +240,6 @@ class _Check:
             refuse(f"{award.name[:40]!r} is no unit of the task")
         if award.requirement.role != role or award.requirement.privacy != task.privacy:
             refuse(f"{award.name} was called for with another role or privacy class")
-
-    def _elect(self, award: Award, task: TaskRecord, latest: dict[int, tuple[str, bytes]]) -> None:
-        lineage_of: dict[EntryId, str] = {}
-        unit = UnitId(award.unit)
-        for bidder in award.candidates:
-            found = self.found.capabilities.get(EntryId(bidder.capability))
-            if found is None:
-                refuse(f"{award.name}: the capability of a bidder is missing")
-            node, capability = found
-            if (node, capability.agent) != (bidder.owner, bidder.agent):
-                refuse(f"{award.name}: a bid names a capability of somebody else")
-            if not eligible(capability, award.requirement):
-                refuse(f"{award.name}: {capability.agent} may not own such a unit")
-            points = score(task.selection, unit, node, capability, award.requirement, bidder.seen)
-            if points != bidder.score:
-                refuse(f"{award.name}: the score of {capability.agent} is {points}")
-            lineage_of[EntryId(bidder.capability)] = capability.lineage
-        chain = chain_of(award.name)
-        used = used_elsewhere(chain, latest)
-        ranked = rank(task.selection, unit, award.candidates, lineage_of, used)
-        winner = next((c for c in ranked if c.owner not in award.avoided), None)
-        elected = (award.owner, award.agent, award.capability, award.score)
-        if winner is None or elected != (
-            winner.owner,
-            winner.agent,
-            winner.capability,
-            winner.score,
-        ):
-            refuse(f"{award.name}: the owner is not the winner of the election")
-        latest[chain] = lineage_of[EntryId(winner.capability)], winner.owner
 
     def _result(self, entry: Entry, task: TaskRecord) -> None:
         record = _body(entry, Kind.RESULT, RESULT)

@@ -25,6 +25,7 @@ _RECEIPT: dict[str, Any] = {
     "swarm": _HEX,
     "salt": _HEX,
     "prompt": _TEXT,
+    "answer_schema": _TEXT,
     "entries": [_HEX],
     "capabilities": [_HEX],
     "opened": [_OPENED],

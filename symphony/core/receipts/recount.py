@@ -10,54 +10,30 @@ follow from them (`settling`), and so does the winner.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NoReturn
+from dataclasses import dataclass
 
 from ledger import Entry
 from ledger.clock import physical_ms
 from symphony.core.beacon.match import best_skill, match
 from symphony.core.ids import EntryId, NodeId, UnitId, salted_digest, short
 from symphony.core.messages import encode_order
+from symphony.core.receipts.checked import Checked, refuse
+from symphony.core.receipts.elections import passed_over
 from symphony.core.receipts.report import CheckedBallot
+from symphony.core.receipts.steps import last_step, steps_of
 from symphony.core.records import (
     Awaited,
     Award,
     Ballot,
-    Capability,
-    ResultRecord,
     TaskRecord,
     VerdictRecord,
 )
-from symphony.core.tasks.plan import BadPlan, parse_plan
 from symphony.core.votes.answers import canonical, extract
 from symphony.core.votes.comparison import comparison_order, comparisons_in, pair_in
 from symphony.core.votes.evidence import Skilled, counts_at, is_evidence
 from symphony.core.votes.grounds import AWAITING, EVIDENT, agent_key, grounds_of
 from symphony.core.votes.settling import Ballots, Cast, Settlement, is_answered, settle
 from symphony.core.weighing import VERSION, CastBallot, Comparison, Grounds, effective_milli
-from symphony.errors import ReceiptInvalid
-
-
-def refuse(text: str) -> NoReturn:
-    raise ReceiptInvalid(text, hint="ask the conductor of the task for the original file")
-
-
-@dataclass(slots=True)
-class Checked:
-    """What of a receipt was found to hold so far."""
-
-    salt: bytes
-    prompt: str
-    awards: dict[tuple[UnitId, int], Award] = field(default_factory=dict)
-    capabilities: dict[EntryId, tuple[NodeId, Capability]] = field(default_factory=dict)
-    results: dict[EntryId, tuple[Entry, ResultRecord]] = field(default_factory=dict)
-    texts: dict[str, tuple[EntryId, str, Award]] = field(default_factory=dict)
-    salts: dict[str, bytes] = field(default_factory=dict)
-    evidence: list[Entry] = field(default_factory=list)
-    claimed_tokens: int = 0
-
-    def class_digest(self, key: str) -> bytes:
-        return salted_digest("answer", self.salt, key.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +43,8 @@ class Recount:
     answer: str | None
     ballots: tuple[CheckedBallot, ...]
     effective_milli: int
+    passed_over: int
+    """Elections in which a bidder lost its place by the conductor's word alone."""
 
 
 def recount(checked: Checked, first: Entry, task: TaskRecord, verdict: VerdictRecord) -> Recount:
@@ -137,7 +115,7 @@ def _result(
     )
     answer = vote.classes[0].answer if answered else None
     worth = effective_milli([cast.ballot for cast in known.cast], vote.weights, grounds)
-    return Recount(answer, ballots, worth)
+    return Recount(answer, ballots, worth, passed_over(checked, known.cast))
 
 
 def _outcome(task: TaskRecord, verdict: VerdictRecord, vote: Settlement) -> None:
@@ -185,7 +163,7 @@ def _evidence(checked: Checked, first: Entry, verdict: VerdictRecord) -> None:
 
 
 def _ballot(checked: Checked, task: TaskRecord, ballot: Ballot) -> tuple[Skilled, Cast]:
-    steps = _steps(checked, ballot.chain)
+    steps = steps_of(checked, ballot.chain)
     result, text, award = checked.texts[steps[-1]]
     if result != ballot.result or award.owner != ballot.owner:
         refuse(f"ballot {ballot.chain} does not stand on its chain's last result")
@@ -217,8 +195,11 @@ def _ballot(checked: Checked, task: TaskRecord, ballot: Ballot) -> tuple[Skilled
 def _awaited(checked: Checked, task: TaskRecord, item: Awaited) -> tuple[Skilled, CastBallot]:
     """The owner of the last step of a chain that was still out."""
     award = checked.awards.get((UnitId(item.unit), item.epoch))
-    if award is None or not award.name.startswith(f"step/{item.chain}/"):
+    if award is None or award.name != last_step(checked, item.chain):
         refuse(f"chain {item.chain} is awaited without an award of its last step")
+    later = (a for (unit, n), a in checked.awards.items() if unit == item.unit and n > item.epoch)
+    if any(other.lapse != "slow" for other in later):  # who is slow only gets a rival, and stays
+        refuse(f"chain {item.chain} is awaited of an owner that was replaced")
     if task.rule not in AWAITING:
         refuse(f"the rule {task.rule} does not wait for owners")
     voter = _voter(checked, award)
@@ -238,7 +219,7 @@ def _judged(
         pair = pair_in(name)
         if task.rule != "ranked" or not set(pair) <= key_of.keys():
             refuse(f"{name} compares answers that were not to be compared")
-        seen = [checked.texts[_steps(checked, chain)[-1]][1] for chain in pair]
+        seen = [checked.texts[steps_of(checked, chain)[-1]][1] for chain in pair]
         order = comparison_order(checked.prompt, UnitId(award.unit), *seen)
         given = salted_digest("input", checked.salts[name], encode_order(order))
         if checked.results[result][1].input != given:
@@ -257,30 +238,10 @@ def _judged(
 
 def _blank(checked: Checked, task: TaskRecord, chain: int) -> None:
     """A chain that is said to have ended without an answer: its last owner is blamed for it."""
-    result, text, award = checked.texts[_steps(checked, chain)[-1]]
+    result, text, award = checked.texts[steps_of(checked, chain)[-1]]
     cut = checked.results[result][1].cut
     if extract(text, task.answer_type, task.choices, cut=cut) is not None:
         refuse(f"the output of {award.name} holds an answer")
-
-
-def _steps(checked: Checked, chain: int) -> list[str]:
-    """The names of a chain's steps, the last one last, all with an accepted result."""
-    names = [name for name in checked.texts if name.startswith(f"step/{chain}/")]
-    skills: dict[str, str | None] = {f"step/{chain}/s1": None}
-    plan = checked.texts.get(f"plan/{chain}")
-    if plan is not None:
-        try:
-            steps = parse_plan(plan[1]).steps
-        except BadPlan:
-            steps = ()  # a chain without a usable plan answers directly, in one step
-        if steps:
-            skills = {f"step/{chain}/{step.id}": step.skill for step in steps}
-    if sorted(names) != sorted(skills):
-        refuse(f"chain {chain} voted without all steps of its plan")
-    for name, skill in skills.items():
-        if skill not in (None, checked.texts[name][2].requirement.skill):
-            refuse(f"{name} was called for with another skill than its plan's")
-    return list(skills)
 
 
 def _voter(checked: Checked, award: Award) -> Skilled:

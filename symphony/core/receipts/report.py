@@ -44,7 +44,8 @@ ALONE = InLine(0, 0, "answered")
 @dataclass(frozen=True, slots=True)
 class ReceiptReport:
     """A receipt that holds. `seal` is None for one that is not sealed yet; `author` gave the
-    verdict: the conductor, or a steward in its place.
+    verdict: the conductor, or a steward in its place. In `passed_over` of the elections
+    somebody ranked before the winner and was avoided, by the conductor's word alone (`elections`).
     """
 
     swarm: bytes
@@ -68,6 +69,7 @@ class ReceiptReport:
     e_milli: int = 0
     effective_milli: int = 0
     evidence: int = 0
+    passed_over: int = 0
 
 
 def that_counts(reports: Iterable[ReceiptReport]) -> ReceiptReport:
@@ -83,13 +85,17 @@ def that_counts(reports: Iterable[ReceiptReport]) -> ReceiptReport:
 PROVEN = (
     "every entry is signed by its author for this swarm",
     "the question and the outputs are the ones that were committed to",
-    "every owner was elected by the rule from the recorded bids",
+    "owners of steps were asked what follows from the question, the plans and the outputs",
+    "every owner was elected by the rule from the bids as the conductor noted them",
     "weights, tally and winner follow from the ballots",
 )
 NOT_PROVEN = (
     "that the answer is true",
     "that a node ran the model it names",
     "that the conductor recorded every bid, result and piece of evidence that it had",
+    "that what it noted of bidders and steps is so: evidence, free slots, who was gone, vectors",
+    "that a chain without a ballot gave no answer",
+    "that planners were asked this question, and nothing else",
 )
 NOT_FINAL = "that no other node of the task's line came to a verdict that counts instead"
 UNSEEN = "that other nodes saw these entries in append-only logs"

@@ -23,7 +23,7 @@ from symphony.core.tasks.notes import ChainTurned
 from symphony.core.tasks.plan import BadPlan, Plan, direct_plan, parse_plan
 from symphony.core.tasks.task_run import Chain, Opened, TaskRun, Unit
 from symphony.core.votes.comparing import under_way
-from symphony.core.votes.grounds import EvidenceBook
+from symphony.core.votes.evidence_book import EvidenceBook
 from symphony.core.votes.judges import judges
 from symphony.core.votes.settling import Settlement, is_answered, next_wave
 from symphony.core.votes.voting import cast, known_ballots, resettle, rule_for

@@ -146,6 +146,7 @@ class Conductor:
         """A peer is here (again)."""
         self._going_on.peer_up(peer)
         self._around.entrusting.met(peer)
+        self._around.evidence.meet(peer)
 
     # --- the line of a durable task -----------------------------------------------------------
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from symphony.core import limits
+from symphony.core.json_shape import is_too_large
 
 FIRST_STEP = "s1"
 """What every plan calls the step that it begins with, if it keeps to the forced form."""
@@ -55,10 +56,12 @@ def parse_plan(text: str) -> Plan:
     """Read a planner's output. Raises `BadPlan` with what to mend."""
     if len(text.encode()) > limits.MAX_PLAN_BYTES:
         raise BadPlan("the plan is too long")
+    if is_too_large(text):
+        raise BadPlan("the plan is not JSON that a plan could be: too deep, or too many values")
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_int=float)  # no limit of the interpreter on digits
         json.dumps(data, ensure_ascii=False).encode()  # "\\ud800" is JSON, but no text
-    except (ValueError, RecursionError):
+    except ValueError:
         raise BadPlan("the plan is not JSON") from None
     if not isinstance(data, dict) or not isinstance(data.get("steps"), list):
         raise BadPlan('the plan is not {"steps": [...]}')

@@ -27,7 +27,7 @@ from ledger import Entry, Kind
 from ledger.errors import DecodeError
 from symphony.core import limits
 from symphony.core.effects import Forget, Note
-from symphony.core.ids import TaskId
+from symphony.core.ids import NodeId, TaskId
 from symphony.core.records import AWARD, TASK, VERDICT
 from symphony.core.surroundings import Surroundings
 from symphony.core.tasks.chains import Chains
@@ -35,7 +35,7 @@ from symphony.core.tasks.notes import EntryKept, TaskBegun, TaskNote
 from symphony.core.tasks.remains import Lost, Rebuilding, Remains
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.timers import AskedOver
-from symphony.core.votes.grounds import EvidenceBook
+from symphony.core.votes.evidence_book import EvidenceBook
 from symphony.core.votes.verdict import tell_again
 
 NO_TASK = TaskId(b"")
@@ -132,8 +132,9 @@ class Resuming:
     def _told(self, run: TaskRun, verdict: Entry, remains: Remains) -> None:
         """Tell how a task ended: by the evidence that its verdict cites, whatever else is known."""
         cited = VERDICT.decode(verdict.body or b"").evidence
-        book = EvidenceBook()
-        for entry in (*remains.evidence(), *self._around.evidence.of(cited)):
+        told = (*remains.evidence(), *self._around.evidence.of(cited))
+        book = EvidenceBook(*(NodeId(entry.author) for entry in told))
+        for entry in told:
             if entry.id in cited:
                 book.learn(entry)
         self._chains.count(run, book)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ledger.errors import DecodeError
 from symphony.core import limits
-from symphony.core.ids import salted_digest
+from symphony.core.ids import salted_digest, schema_digest
 from symphony.core.inputs import Submit
 from symphony.core.messages import ORDER, Order
 from symphony.core.owner.prompts import DIRECT_SKILL
@@ -49,6 +49,8 @@ def _checked(submit: Submit) -> TaskRecord:
         budget_tokens=spec.budget_tokens,
         deadline_ms=spec.deadline_ms,
         choices=spec.choices,
+        max_tokens=spec.max_tokens,
+        schema=schema_digest(submit.salt, spec.answer_schema),
     )
     order = Order(
         role="solve",
