@@ -38,7 +38,9 @@ class EngineSettings(_Table):
         default=None, description="an OpenAI-compatible server; implies kind openai"
     )
     model: str | None = Field(default=None, description="the one model that every agent here uses")
-    api_key: SecretStr | None = Field(default=None, description="the key of that server")
+    api_key: SecretStr | None = Field(
+        default=None, description="the key of that server; sent to no other"
+    )
 
     nodes_on_machine: Annotated[int, Interval(ge=1, le=64)] = Field(
         default=1, description="how many nodes share this machine's cores, this one included"

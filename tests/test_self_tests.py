@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import trio
 import trio.testing
 
 from symphony.core.inputs import AgentsChanged, Input
-from symphony.core.records import CAPABILITY
+from symphony.core.records import CAPABILITY, Capability, SelfTest
+from symphony.core.wire import Codec
 from symphony.engines.base import Choice, Description, Event, Feature, Request
+from symphony.engines.measuring import Measured
 from symphony.engines.supervised import SupervisedEngine
-from symphony.errors import ConstraintViolated
+from symphony.errors import ConstraintViolated, EngineUnavailable
 from symphony.manifests import capability, load_manifest
 from symphony.node import limits
 from symphony.node.self_test import FILE, SelfTests, measure_when_idle
@@ -53,14 +56,21 @@ class Ours(SupervisedEngine):
             raise ConstraintViolated("the output is none of the options")
 
 
-async def test_it_is_measured_once_when_nobody_works(
-    tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
-) -> None:
-    (tmp_path / "agent.yaml").write_text(MANIFEST)
-    (tmp_path / "prompt.md").write_text("Answer.\n")
-    engine, manifest = Ours(), load_manifest(tmp_path)
-    agents = {"solver": HostedAgent(manifest, engine, await engine.describe())}
-    plain = (capability(manifest, await engine.describe(), {}),)
+class Hosted(NamedTuple):
+    """An idle workshop with one agent: its record without a result, and what the core hears."""
+
+    plain: tuple[Capability, ...]
+    agents: dict[str, HostedAgent]
+    workshop: Workshop
+    feed: Callable[[Input], Awaitable[None]]
+    heard: list[Input]
+
+
+async def hosted(engine: Ours, folder: Path, nursery: trio.Nursery) -> Hosted:
+    (folder / "agent.yaml").write_text(MANIFEST)
+    (folder / "prompt.md").write_text("Answer.\n")
+    manifest, described = load_manifest(folder), await engine.describe()
+    agents = {"solver": HostedAgent(manifest, engine, described)}
     heard: list[Input] = []
 
     async def feed(happened: Input) -> None:
@@ -68,6 +78,25 @@ async def test_it_is_measured_once_when_nobody_works(
 
     workshop = Workshop(nursery, feed, lambda: 0)
     workshop.host(agents)
+    return Hosted((capability(manifest, described, {}),), agents, workshop, feed, heard)
+
+
+def test_whatever_was_measured_peers_can_read_it(tmp_path: Path) -> None:
+    described = Description("llamacpp", "echo", "echo", 8192, 4)
+    tests = SelfTests(tmp_path, lambda: DAY)
+    tests.keep(described, Measured(10**12, 1e300, 1e9, 4, 8192, ()))
+    found = tests.find(described)
+    assert found is not None
+    assert (found.first_token_ms, found.many_milli_tokens_per_s) == (2**32 - 1, 2**32 - 1)
+    codec = Codec[SelfTest](SelfTest, max_bytes=1000)
+    assert codec.decode(codec.encode(found)) == found
+
+
+async def test_it_is_measured_once_when_nobody_works(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    engine = Ours()
+    plain, agents, workshop, feed, heard = await hosted(engine, tmp_path, nursery)
     tests = SelfTests(tmp_path, lambda: DAY)
     assert tests.added(plain, agents) == plain
     await measure_when_idle(tests, plain, workshop, feed, 0)
@@ -95,4 +124,26 @@ async def test_it_is_measured_once_when_nobody_works(
     for junk in (b"", b"[1]", b'{"a": {"features": 3}}', b"{" * 10_000):
         (tmp_path / FILE).write_bytes(junk)
         assert SelfTests(tmp_path).added(plain, agents) == plain
+    nursery.cancel_scope.cancel()
+
+
+class Dies(Ours):
+    """Its server is killed under the second request and each later one."""
+
+    @asynccontextmanager
+    async def _generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
+        async with super()._generate(request) as stream:
+            yield stream
+        if self.asked > 1:
+            raise EngineUnavailable("the model server broke off in mid-answer: killed")
+
+
+async def test_a_server_that_dies_while_it_is_measured_leaves_the_node_alone(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    engine = Dies()
+    plain, _, workshop, feed, heard = await hosted(engine, tmp_path, nursery)
+    await measure_when_idle(SelfTests(tmp_path), plain, workshop, feed, 60)
+    assert engine.asked == 2
+    assert heard == [AgentsChanged(plain)], "it is announced without a result"
     nursery.cancel_scope.cancel()

@@ -19,6 +19,7 @@ from symphony.cli.show import console, out_json, visible
 
 if TYPE_CHECKING:
     from symphony.config import NodeSettings
+    from symphony.engines.registry import EngineSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,7 @@ def _agents(settings: NodeSettings) -> Iterator[Finding]:
         if choice.usable:
             yield Finding(name, "ok", f"{spec.model} by {choice.kind}: {'; '.join(choice.reasons)}")
         else:
-            yield Finding(
-                name, "warn", "; ".join(choice.reasons), _engine_fix(spec.model, spec.url)
-            )
+            yield Finding(name, "warn", "; ".join(choice.reasons), _engine_fix(spec))
     if not hosted:
         yield Finding(
             "agents",
@@ -168,14 +167,16 @@ def _engines(_: NodeSettings) -> Iterator[Finding]:
         yield Finding(f"gpu {at}", "ok", f"{one.name}: {used} of {total} are used")
 
 
-def _engine_fix(model: str | None, url: str | None) -> str:
+def _engine_fix(spec: EngineSpec) -> str:
     """The command that makes an agent hostable."""
     from symphony.engines.catalog import lookup_model
     from symphony.engines.llamacpp import missing_package
 
-    if missing_package() is not None and url is None:
+    if spec.url is not None and spec.adapter is None:
+        return "correct url and api_key: engine.… of this machine, or spec.engine.… of the agent"
+    if missing_package() is not None and spec.url is None:
         return "pip install 'symphony-swarm[local]', or set engine.url to a running server"
-    known = lookup_model(model or "")
+    known = lookup_model(spec.model or "")
     if known is None:
         return "symphony model list, then correct spec.engine.model; or set engine.url"
     if known.files:

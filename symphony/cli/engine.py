@@ -13,6 +13,7 @@ from symphony.cli.show import note, out, out_json, table
 if TYPE_CHECKING:
     from symphony.engines.base import Engine
     from symphony.engines.registry import EngineSpec, Kind
+    from symphony.settings import EngineSettings
 
 engine = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="What serves the models on this machine."
@@ -31,7 +32,12 @@ def engines(home: HomeOption = None, as_json: JsonOption = False) -> None:
     rows: list[dict[str, Any]] = []
     for kind in KINDS:
         choice = explain_choice(
-            EngineSpec(kind=cast("Kind", kind), url=settings.url, model=settings.model)
+            EngineSpec(
+                kind=cast("Kind", kind),
+                url=settings.url,
+                model=settings.model,
+                api_key=_key_for(settings.url, settings),
+            )
         )
         rows.append(
             {
@@ -63,7 +69,9 @@ def engines(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def examine(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")] = "auto",
     model: Annotated[str | None, typer.Option(help="The model.")] = None,
-    url: Annotated[str | None, typer.Option(help="A running server.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A running server; one with a key: set engine.url.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,7 +89,7 @@ def examine(
         kind=cast("Kind", name),
         model=model or machine.model,
         url=url or machine.url,
-        api_key=machine.api_key.get_secret_value() if machine.api_key else None,
+        api_key=_key_for(url or machine.url, machine),
     )
     report = trio.run(_examine, spec)
     if as_json:
@@ -113,6 +121,13 @@ def remove(name: InstallArgument) -> None:
     from symphony.engines.vllm_install import remove as removed
 
     out(f"removed {name}" if removed() else f"{name} was not here")
+
+
+def _key_for(url: str | None, machine: EngineSettings) -> str | None:
+    """The machine's key, for the machine's own server and no other."""
+    if machine.api_key is None or url != machine.url:
+        return None
+    return machine.api_key.get_secret_value()
 
 
 async def _examine(spec: EngineSpec) -> dict[str, Any]:

@@ -12,12 +12,15 @@ Where the output begins is asked of the server's own tokenizer.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from symphony.engines.base import Message
+from symphony.engines.chat_stream import is_logprob
 from symphony.engines.openai import OpenAIEngine
 from symphony.errors import EngineError
+
+# What taking an answer apart raises where a part is missing, of another kind, or infinite.
+_MISSING = (LookupError, TypeError, ValueError, AttributeError, StopIteration, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,17 @@ async def score(engine: OpenAIEngine, messages: tuple[Message, ...], output: str
         },
     )
     try:
-        rows = found["prompt_logprobs"][int(before["count"]) :]
+        begins = int(before["count"])
+        rows = found["prompt_logprobs"][begins:] if begins >= 0 else []
         tokens = [next(iter(row.values())) for row in rows]
-        logprobs = tuple(float(token["logprob"]) for token in tokens)
+        logprobs = tuple(token["logprob"] for token in tokens)
         ranks = tuple(int(token["rank"]) for token in tokens)
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+    except _MISSING as error:
         raise EngineError(
             "this server gives no log-probabilities of prompts", hint="audits need vLLM"
         ) from error
-    if not logprobs or not all(map(math.isfinite, logprobs)):
+    if not logprobs:
         raise EngineError("there is nothing to audit in this output")
-    return Scored(logprobs, ranks)
+    if not all(map(is_logprob, logprobs)):
+        raise EngineError("the model server's answer makes no sense: no log-probability is that")
+    return Scored(tuple(map(float, logprobs)), ranks)

@@ -11,14 +11,15 @@ whole output was checked against the request's constraint.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import httpx2
 
+from symphony.core.owner.fitting import as_text
+from symphony.engines import limits
 from symphony.engines.base import Chunk, Event, Finished, FinishReason, Request
 from symphony.engines.constraints import check_output
+from symphony.engines.doors import Answer
 from symphony.engines.refusals import error_words
 from symphony.engines.slots import within
 from symphony.engines.sse import EventReader
@@ -34,14 +35,15 @@ class ChatStream:
 
     def __init__(
         self,
-        blocks: AsyncIterator[bytes],
+        answer: Answer,
         request: Request,
         deadline: float,
         *,
         kind: str,
         model: str,
     ) -> None:
-        self._reader = EventReader(blocks)
+        self._answer = answer
+        self._reader = EventReader(aiter(answer))
         self._request = request
         self._deadline = deadline
         self._kind = kind
@@ -109,10 +111,12 @@ class ChatStream:
             raise _nonsense("a choice is not an object")
         if choice.get("finish_reason") is not None:
             self._reason = str(choice["finish_reason"])
+            self._answer.hurry()
         delta = choice.get("delta")
         text = delta.get("content") if isinstance(delta, dict) else None
         if not isinstance(text, str) or not text:
             return None
+        text = as_text(text)  # it is sent on, to clients and in the next round's prompt
         self._texts.append(text)
         return Chunk(text, self._logprob(choice))
 
@@ -126,7 +130,7 @@ class ChatStream:
         values = [token.get("logprob") if isinstance(token, dict) else None for token in tokens]
         total = 0.0
         for value in values:
-            if not isinstance(value, int | float) or not math.isfinite(value):
+            if not is_logprob(value):
                 return None
             total += value
         self._logprob_sum += total
@@ -181,9 +185,18 @@ def _usage(event: dict[str, Any]) -> tuple[int, int] | None:
     if not isinstance(usage, dict):
         return None
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if isinstance(prompt, int) and isinstance(completion, int) and min(prompt, completion) >= 0:
-        return prompt, completion
-    return None
+    return (prompt, completion) if _is_count(prompt) and _is_count(completion) else None
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= limits.TOKENS_MOST
+
+
+def is_logprob(value: object) -> TypeGuard[float]:
+    """Whether it is a number that a log-probability can be; one of 400 digits is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -limits.LOGPROB_MOST <= value <= limits.LOGPROB_MOST
 
 
 def _nonsense(what: str) -> EngineError:

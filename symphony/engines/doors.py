@@ -17,7 +17,7 @@ from urllib.request import getproxies
 import httpx2
 
 from symphony.engines.bodies import Gathered, body_of, gathered
-from symphony.engines.straight import StraightDoor
+from symphony.engines.straight import AnswerBegun, StraightDoor
 
 _HERE = {"127.0.0.1", "localhost", "::1"}
 
@@ -42,6 +42,10 @@ class Answer(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
+    def hurry(self) -> None:
+        """Hold no block back any more: what comes now is the end, and somebody waits for it."""
+        ...
+
     async def run_out(self) -> None:
         """Wait a moment for the few bytes behind a complete answer: only a connection that was read
         to the end can serve again, and a new one costs both sides some 3 ms.
@@ -54,7 +58,7 @@ class Door(Protocol):
 
     async def ask(self, body: bytes, *, fresh: bool = False) -> Answer:
         """POST a JSON body. `fresh` takes no kept connection, where that can be told. Raises
-        `httpx2.HTTPError`.
+        `httpx2.HTTPError`: `AnswerBegun` unless it is known that no byte of an answer came.
         """
         ...
 
@@ -104,12 +108,18 @@ class ClientAnswer:
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._blocks
 
+    def hurry(self) -> None:
+        pass  # blocks are handed on as they come
+
     async def run_out(self) -> None:
         await self._blocks.run_out()
 
 
 class ClientDoor:
-    """The general client, which belongs to somebody else. It looks after its connections itself."""
+    """The general client, which belongs to somebody else. It looks after its connections itself,
+    and does not tell a server that said nothing from one that said half a head. So whatever breaks
+    after the connection was made may be an answer that has begun.
+    """
 
     def __init__(self, client: httpx2.AsyncClient, url: httpx2.URL) -> None:
         self._client = client
@@ -118,7 +128,12 @@ class ClientDoor:
     async def ask(self, body: bytes, *, fresh: bool = False) -> ClientAnswer:  # noqa: ARG002
         kind = {"content-type": "application/json"}
         request = self._client.build_request("POST", self._url, content=body, headers=kind)
-        return ClientAnswer(await self._client.send(request, stream=True))
+        try:
+            return ClientAnswer(await self._client.send(request, stream=True))
+        except httpx2.ConnectError:
+            raise
+        except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
+            raise AnswerBegun(str(error)) from error
 
     async def aclose(self) -> None:
         pass

@@ -20,6 +20,10 @@ ERROR_BODY_BYTES: Final = 64 * 1024
 ERROR_TEXT_CHARS: Final = 300
 """As much of a server's own words as goes into our error: enough to act on, too few to flood."""
 
+ERROR_WORDS_SECONDS: Final = 1.0
+"""How long the words behind a refusal are waited for: they mostly come with its head, and a server
+that promises more than it says would keep a slot until the request's deadline."""
+
 PROMPT_BYTES: Final = 1024 * 1024
 """All messages of one request in UTF-8: 32 k tokens of dense text are about 128 KiB."""
 
@@ -36,17 +40,25 @@ DEADLINE_MS: Final = 3_600_000
 """An hour: no generation of a swarm is worth more."""
 
 SCHEMA_BYTES: Final = 64 * 1024
-SCHEMAS_KNOWN = 64  # checked schemas remembered: those of plans, and of a few applications
 """A JSON schema as text. Plans take 1 KiB."""
 
+SCHEMAS_KNOWN: Final = 64
+"""Checked schemas that are remembered: those of plans, and of a few applications."""
+
 SCHEMA_PARTS: Final = 512
-"""Parts of a schema, references expanded. A plan of five steps has 60."""
+"""Parts of a schema, references expanded; long lists of values count as several. A plan of five
+steps has 60."""
 
 SCHEMA_DEPTH: Final = 32
 """Parts inside parts: deeper than any answer that a model writes."""
 
 SCHEMA_STEPS: Final = 20_000
-"""How often a part of a schema may meet a part of an output: some 0.2 s of checking."""
+"""How often a part of a schema may meet a part of an output: 0.2 s of checking, and 1.2 s with the
+longest values to compare on two cores that others use too."""
+
+SCHEMA_STEP_CHARS: Final = 64
+"""Of the values that a part compares with (`enum`, `const`, `required`), as much as one step:
+some 15 short ones, a microsecond each."""
 
 PATTERN_CHARS: Final = 512
 """A regular expression. Python's matcher backtracks: short patterns keep the damage small."""
@@ -82,6 +94,17 @@ busy engine stay with whoever pays for its power. Guess."""
 METRICS_LINES: Final = 5000
 """Lines of a metrics page that are looked at; vLLM's has about 600."""
 
+COUNTED_MOST: Final = 2**53
+"""What a counter of a server may say, and still be exact as a floating-point number: at a million
+tokens a second it is reached after 285 years."""
+
+TOKENS_MOST: Final = 2**32 - 1
+"""What a server may say that one request took; more does not fit the swarm's records."""
+
+LOGPROB_MOST: Final = 1e6
+"""How far from 0 a token's log-probability may be: the least that a float holds is -745, and vLLM
+writes -9999 for minus infinity."""
+
 RETRY_AFTER_MS: Final = 1000
 """When to come back after an overload that names no time of its own."""
 
@@ -89,8 +112,8 @@ RETRY_AFTER_MAX_MS: Final = 60_000
 """A server's own Retry-After is believed up to a minute."""
 
 SENDS: Final = 2
-"""One retry, and only when not one byte of the answer came: idle connections get closed by
-servers, and llama.cpp's was seen to close some unanswered."""
+"""One retry of a generation, and only when it is known that not one byte of an answer came: idle
+connections get closed by servers, and llama.cpp's was seen to close some unanswered."""
 
 GPU_SECONDS: Final = 5.0
 """Asking NVIDIA's driver: 0.1 s, or some seconds where it was asleep."""
@@ -114,6 +137,10 @@ CONTEXT_TOKENS: Final = 2048
 """Context of one request when neither the server nor the configuration says: the least that a
 plan and its needs fit into."""
 
+CONTEXT_TOKENS_MOST: Final = 2**24
+"""The largest context that a server is believed to have: models announce up to ten million. What a
+node says of its agents has to fit the swarm's records."""
+
 START_SECONDS: Final = 120.0
 """From spawning the embedded server to its ready line: 1.4 s warm for 100 MB, 5 s for 1 GB;
 the rest is for cold disks."""
@@ -131,6 +158,10 @@ seconds of a fast model, and then the server waits."""
 HEAD_BYTES: Final = 64 * 1024
 """The head of an answer, or the size line of a piece of it; servers send some hundred bytes."""
 
+FRAMES_BYTES: Final = 256 * 1024
+"""What an answer may have on the wire beyond twice its body: heads and the sizes of pieces. Those
+are five bytes each, and a token's piece has two hundred."""
+
 KEPT_SECONDS: Final = 30.0
 """How long an idle connection is worth trying; most servers close theirs after 5 s or later, which
 is seen, or costs one more try."""
@@ -146,7 +177,9 @@ BLOCKS_ALONE: Final = 3
 """How many blocks of an answer are read as they come: some servers open with one that says only who
 speaks, and the first word is awaited most."""
 
-RUN_OUT_SECONDS = 0.05  # the end of a chunked body arrives with its last chunk, or soon
+RUN_OUT_SECONDS: Final = 0.05
+"""The end of a chunked body arrives with its last chunk, or soon."""
+
 STOP_SECONDS: Final = 5.0
 """From closing the child's standard input to killing it."""
 
@@ -179,7 +212,7 @@ HTTP_THREADS: Final = 8
 and health and the closing of abandoned answers must not wait behind generations."""
 
 LOCK_SECONDS: Final = 3600.0
-"""How long a pull waits for another process that pulls the same model."""
+"""How long a pull, a conversion or a removal waits for another of the same model."""
 
 LOCK_POLL_SECONDS: Final = 0.1
 """How often it looks."""

@@ -2,12 +2,11 @@
 
 llama.cpp and vLLM publish their counters in Prometheus' text format under names of their own;
 `read_counters` knows those of both and takes nothing else from the page. What a server does not
-say is None, never a guess.
+say is None, never a guess; nor is what no server can have counted.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Final, Protocol, runtime_checkable
 
@@ -45,9 +44,9 @@ def read_counters(page: str, waiting: int) -> Load:
             continue
         name, scale = _FIELDS[sample[1]]
         try:
-            value = float(sample[2])
+            value = float(sample[2]) * scale
         except ValueError:
             continue
-        if math.isfinite(value) and value >= 0:
-            found[name] = found.get(name, 0) + round(value * scale)
+        if 0 <= value <= limits.COUNTED_MOST:  # which nan is not
+            found[name] = found.get(name, 0) + round(value)
     return Load(waiting=waiting, **found)

@@ -99,14 +99,21 @@ _TRIALS: Final[dict[Feature, Constraint]] = {
 async def _rate(engine: Engine, requests: int) -> tuple[float, float]:
     """The first token's delay of the slowest, and the tokens per second of all together."""
     found: list[tuple[float, int]] = []
+    failures: list[EngineError] = []
 
     async def run() -> None:
-        found.append(await _one(engine, limits.SELF_TEST_TOKENS))
+        try:
+            found.append(await _one(engine, limits.SELF_TEST_TOKENS))
+        except EngineError as error:  # raised in here it would leave in a group
+            failures.append(error)
+            nursery.cancel_scope.cancel()
 
     began = trio.current_time()
     async with trio.open_nursery() as nursery:
         for _ in range(requests):
             nursery.start_soon(run)
+    if failures:
+        raise failures[0]
     took = trio.current_time() - began
     return max(first for first, _ in found), sum(tokens for _, tokens in found) / took
 

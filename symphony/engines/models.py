@@ -3,8 +3,8 @@
 Each lies in a folder of its own under `SYMPHONY_MODELS` (or the user's cache). The rule: a
 folder under its final name is complete and was hashed. A pull works in a temporary folder
 beside it and renames at the end, so a crash leaves nothing that looks like a model; a lock per
-model makes a second process wait and then find the work done. A file whose hash is not the
-catalogue's is removed, and the pull fails.
+model makes a second process wait and then find the work done, or clear what a killed one left. A
+file whose hash is not the catalogue's is removed, and the pull fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 import platformdirs
 
 from symphony.engines import limits
-from symphony.engines.catalog import Model, ModelFile, catalog, find_model
+from symphony.engines.catalog import Model, ModelFile, catalog, find_model, lookup_model
 from symphony.engines.fetch import (
     Progress,
     Report,
@@ -36,6 +36,9 @@ from symphony.engines.fetch import (
 from symphony.errors import ModelError
 
 ENV_MODELS = "SYMPHONY_MODELS"
+CONVERTED = ".hf"
+"""Behind a model's name: the folder that `converting` makes of it."""
+PULL, GONE = ".pull", ".gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def path(name: str) -> Path:
     Raises `ModelError` when it is unknown, is not here, or is one that only vLLM serves. Looks
     at sizes only; `verify` hashes.
     """
-    if name.lower().endswith(".gguf") and Path(name).is_file():
+    if lookup_model(name) is None and name.lower().endswith(".gguf") and Path(name).is_file():
         return Path(name).resolve()
     model = find_model(name)
     if not model.files:
@@ -90,23 +93,18 @@ def pull(name: str, progress: Report | None = None, *, folder: Path | None = Non
     if not model.files:
         return path(name)
     report = progress or _silent
-    root = models_dir()
-    root.mkdir(parents=True, exist_ok=True)
-    with _locked(root, model.name):
+    with held(model.name) as root:
         found = _present(model)
         if found is not None:
             return found
         require_room(root, model.size_bytes + model.download_bytes)
-        marker = f".{model.name}.pull-"
-        for left in root.glob(marker + "*"):  # by a pull that was killed: the lock is ours
-            shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=root, prefix=marker) as scratch:
-            staging = Path(scratch) / "files"
+        with scratch_folder(root, model.name, PULL) as scratch:
+            staging = scratch / "files"
             staging.mkdir()
             _fetch_all(model, staging, folder, report)
             final = root / model.name
             shutil.rmtree(final, ignore_errors=True)
-            ready = Path(scratch) / "ready"
+            ready = scratch / "ready"
             ready.mkdir()
             for file in model.files:
                 _sync(staging / file.name)
@@ -124,14 +122,17 @@ def verify(name: str, progress: Report | None = None) -> None:
 
 
 def remove(name: str) -> bool:
-    """Delete the model's files; whether there were any."""
+    """Delete the model's files, and what was converted of them; whether there were any."""
     model = find_model(name)
-    folder = models_dir() / model.name
-    if not folder.is_dir():
+    if not models_dir().is_dir():
         return False
-    with _locked(models_dir(), model.name):
-        shutil.rmtree(folder)
-    return True
+    with held(model.name) as root:
+        folders = (root / model.name, root / f"{model.name}{CONVERTED}")
+        there = [folder for folder in folders if folder.is_dir()]
+        with scratch_folder(root, model.name, GONE) as scratch:
+            for folder in there:  # half a model must not be left under a whole one's name
+                folder.rename(scratch / folder.name)
+    return bool(there)
 
 
 def _fetch_all(model: Model, staging: Path, folder: Path | None, report: Report) -> None:
@@ -199,8 +200,14 @@ def _present(model: Model) -> Path | None:
 
 
 @contextmanager
-def _locked(root: Path, name: str) -> Iterator[None]:
-    """Hold the model's lock among all processes of this machine."""
+def held(name: str) -> Iterator[Path]:
+    """Hold the lock of the model `name` among all processes of this machine, and yield the folder
+    of all models. What killed processes left of their work on it is cleared: the lock is ours.
+
+    Raises `ModelError` when somebody else has held it for `limits.LOCK_SECONDS`.
+    """
+    root = models_dir()
+    root.mkdir(parents=True, exist_ok=True)
     with (root / f".{name}.lock").open("wb") as lock:
         for _ in range(int(limits.LOCK_SECONDS / limits.LOCK_POLL_SECONDS)):
             try:
@@ -210,10 +217,20 @@ def _locked(root: Path, name: str) -> Iterator[None]:
                 time.sleep(limits.LOCK_POLL_SECONDS)
         else:
             raise ModelError(
-                f"another process has been pulling {name} for {limits.LOCK_SECONDS:.0f} s",
+                f"another process has worked on {name} for {limits.LOCK_SECONDS:.0f} s",
                 hint="end it, or wait",
             )
-        yield
+        for work in (PULL, CONVERTED, GONE):
+            for left in root.glob(f".{name}{work}-*"):
+                shutil.rmtree(left, ignore_errors=True)
+        yield root
+
+
+@contextmanager
+def scratch_folder(root: Path, name: str, work: str) -> Iterator[Path]:
+    """Where something is made of the model `name`, or goes; for whoever holds its lock."""
+    with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}{work}-") as scratch:
+        yield Path(scratch)
 
 
 def _sync(where: Path) -> None:

@@ -4,8 +4,9 @@ llama-server, vLLM, a cloud if one insists.
 Theory of operation: one streaming POST per generation. The stream is read piece by piece, each
 wait under the request's deadline; leaving the context closes the connection, which every such
 server takes as an abort. At most `concurrency` requests are in flight, a bounded number waits,
-the next is refused. A request is sent again once, and only when not a byte of an answer came:
-after the first byte the server may have worked, and asking twice would cost twice.
+the next is refused. A request is sent again once, and only when it is known that not a byte of an
+answer came (`AnswerBegun` says otherwise): after the first byte the server may have worked, and
+asking twice would cost twice.
 
 Servers on this machine are reached directly, whatever proxy the environment names.
 """
@@ -21,7 +22,9 @@ import httpx2
 import trio
 
 from symphony.capacity import Load
+from symphony.core.owner.fitting import as_text
 from symphony.engines import limits
+from symphony.engines.address import key_headers, read_address, shown_address
 from symphony.engines.base import Description, Event, Health, NoConstraint, Request
 from symphony.engines.bodies import read_capped, refused
 from symphony.engines.catalog import lineage_of
@@ -33,7 +36,8 @@ from symphony.engines.load import read_counters
 from symphony.engines.probe import probe_dialect
 from symphony.engines.refusals import refusal
 from symphony.engines.slots import Slots, within
-from symphony.errors import ConfigError, EngineError, EngineUnavailable
+from symphony.engines.straight import AnswerBegun
+from symphony.errors import EngineError, EngineUnavailable
 
 # What httpx2 raises when the connection, and not the server's answer, is at fault.
 _BROKEN = (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.ConnectTimeout)
@@ -47,7 +51,8 @@ class OpenAIEngine:
 
     `url` is the server's root, with or without its `/v1`. `model` None takes the first that the
     server lists. `dialect` None measures what the server honours, at the first need of it.
-    `health_path` None asks `/v1/models`; without `metrics_path` no counters are read.
+    `health_path` None asks `/v1/models`; without `metrics_path` no counters are read. Raises
+    `ConfigError` for an address or a key that can't be used.
     """
 
     def __init__(
@@ -64,18 +69,16 @@ class OpenAIEngine:
         metrics_path: str | None = None,
         api_key: str | None = None,
     ) -> None:
-        root = url.rstrip("/").removesuffix("/v1")
-        if not root.startswith(("http://", "https://")):
-            raise ConfigError(f"not an HTTP address: {url!r}", hint="write http://host:port")
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        root = read_address(url)
+        headers = key_headers(api_key)
         self._client = httpx2.AsyncClient(
             base_url=root,
             headers=headers,
-            trust_env=not is_here(httpx2.URL(root)),
+            trust_env=not is_here(root),
             timeout=httpx2.Timeout(None, connect=limits.CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=concurrency),
         )
-        chat_url = httpx2.URL(f"{root}/v1/chat/completions")
+        chat_url = httpx2.URL(f"{str(root).rstrip('/')}/v1/chat/completions")
         self._door = open_door(self._client, chat_url, headers, concurrency)
         self._kind = kind
         self._model = model
@@ -90,7 +93,7 @@ class OpenAIEngine:
 
     @property
     def url(self) -> str:
-        """The server's root."""
+        """The server's root as it was given, a password in it included: not to be shown."""
         return str(self._client.base_url).rstrip("/")
 
     async def describe(self) -> Description:
@@ -117,10 +120,9 @@ class OpenAIEngine:
             await self._ask(body, deadline) as answer,
         ):
             if answer.status != 200:
-                with within(deadline):
-                    raise await refusal(answer.status, answer.retry_after, aiter(answer))
+                raise await refusal(answer.status, answer.retry_after, aiter(answer), deadline)
             kind, model = self._kind, body["model"]
-            stream = ChatStream(aiter(answer), request, deadline, kind=kind, model=model)
+            stream = ChatStream(answer, request, deadline, kind=kind, model=model)
             yield stream
             if stream.complete:
                 await answer.run_out()
@@ -179,6 +181,8 @@ class OpenAIEngine:
             try:
                 with within(deadline):
                     return await self._door.ask(text, fresh=sent > 1)
+            except AnswerBegun as error:
+                raise self._unreachable(error, "no whole answer") from error
             except _BROKEN as error:
                 if sent == limits.SENDS:
                     raise self._unreachable(error) from error
@@ -186,8 +190,8 @@ class OpenAIEngine:
                 raise EngineError(f"the request failed: {type(error).__name__}") from error
 
     async def _sent(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request, and once more if the server took the connection and said nothing: it
-        closes kept connections when it likes.
+        """Send a question that costs the server next to nothing, and once more if the connection
+        broke: servers close kept ones when they like.
         """
         sent = 0
         while True:
@@ -244,9 +248,10 @@ class OpenAIEngine:
                 self._dialect = await probe_dialect(self._client, model)
             return self._dialect
 
-    def _unreachable(self, error: Exception) -> EngineUnavailable:
+    def _unreachable(self, error: Exception, what: str = "no answer") -> EngineUnavailable:
+        cause = error.__cause__ if isinstance(error, AnswerBegun) else error
         return EngineUnavailable(
-            f"no answer from {self._client.base_url}: {type(error).__name__}",
+            f"{what} from {shown_address(self._client.base_url)}: {type(cause).__name__}",
             hint="start the model server, or correct the engine's url",
         )
 
@@ -280,13 +285,17 @@ def _parse_models(content: bytes) -> list[dict[str, Any]]:
         raise EngineError(
             "the server's list of models is not one", hint="is this an OpenAI-style server?"
         ) from error
-    return [entry for entry in entries if isinstance(entry.get("id"), str) and entry["id"]]
+    named = [entry for entry in entries if isinstance(entry.get("id"), str) and entry["id"]]
+    # A name goes into requests and signed records, and lone surrogates have no bytes there.
+    return [{**entry, "id": as_text(entry["id"])} for entry in named]
 
 
 def _context_of(entry: dict[str, Any]) -> int | None:
-    """The context of a slot: `max_model_len` of vLLM, `meta.n_ctx` of llama.cpp."""
+    """The context of a slot: `max_model_len` of vLLM, `meta.n_ctx` of llama.cpp. Of a larger one
+    than there is, `CONTEXT_TOKENS_MOST`.
+    """
     meta = entry.get("meta")
     for value in (entry.get("max_model_len"), isinstance(meta, dict) and meta.get("n_ctx")):
-        if isinstance(value, int) and value > 0:
-            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return min(value, limits.CONTEXT_TOKENS_MOST)
     return None

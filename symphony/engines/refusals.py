@@ -1,29 +1,33 @@
 """What a model server means by an answer other than 200, as an error that says what to do.
 
 A server's own words go into it, because they often name the cause; one line of them, printable and
-short, because they are a stranger's.
+short, because they are a stranger's. They are waited for a moment only: the status is what counts,
+and a slot is held meanwhile.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator
 
 import httpx2
+import trio
 
 from symphony.engines import limits
-from symphony.engines.sse import capped
 from symphony.errors import EngineError, EngineOverloaded, EngineUnavailable
 
 
 async def refusal(
-    status: int, retry_after: str | None, blocks: AsyncIterator[bytes]
+    status: int,
+    retry_after: str | None,
+    blocks: AsyncIterator[bytes],
+    deadline: float = math.inf,
 ) -> EngineError:
-    """The error behind an answer other than 200, of which `blocks` is the body."""
-    try:
-        words = error_words(await capped(blocks, limits.ERROR_BODY_BYTES))
-    except (EngineError, httpx2.HTTPError):
-        words = ""
+    """The error behind an answer other than 200, of which `blocks` is the body. Its words are those
+    that come within `limits.ERROR_WORDS_SECONDS`, and before `deadline` (trio's clock).
+    """
+    words = error_words(await _begin_of(blocks, deadline))
     said = f"HTTP {status}" + (f": {words}" if words else "")
     if status == 429 or (status == 503 and retry_after is not None):
         return EngineOverloaded(
@@ -36,9 +40,24 @@ async def refusal(
     if status in {401, 403}:
         return EngineError(
             f"the model server refused our key ({said})",
-            hint="name the variable that holds the key as api_key_env",
+            hint="name the key's variable in spec.engine.api_key, or set engine.api_key where "
+            "engine.url is set",
         )
     return EngineError(f"the model server refused the request ({said})")
+
+
+async def _begin_of(blocks: AsyncIterator[bytes], deadline: float) -> bytes:
+    """As much of a body as comes in time; none of one that is too long to be a message."""
+    body = bytearray()
+    try:
+        with trio.move_on_at(min(deadline, trio.current_time() + limits.ERROR_WORDS_SECONDS)):
+            async for block in blocks:
+                body += block
+                if len(body) > limits.ERROR_BODY_BYTES:
+                    return b""
+    except httpx2.HTTPError:
+        pass  # what came before it broke may say why
+    return bytes(body)
 
 
 def _retry_after_ms(header: str | None) -> int:

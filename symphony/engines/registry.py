@@ -8,7 +8,6 @@ made from the specification and from what is installed, never from a network ans
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from symphony.engines import converting, limits, llamacpp, models, replay, vllm, vllm_install
+from symphony.engines.address import key_headers, read_address, shown_address
 from symphony.engines.base import Engine
 from symphony.engines.catalog import UNKNOWN_LINEAGE, lookup_model
 from symphony.engines.openai import OpenAIEngine
@@ -28,7 +28,6 @@ Chosen = Literal["vllm", "llamacpp", "openai", "replay"]
 
 DEFAULT_MODEL = "smollm2-135m"
 _NEEDS_URL = "the engine kind openai needs the URL of a running server"
-ENV_API_KEY = "SYMPHONY_ENGINE_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,8 @@ class EngineSpec:
 
     `concurrency` None takes the engine's default; for llama.cpp it is the number of slots.
     `adapter` is the folder of a LoRA adapter of the model; only a vLLM of ours serves one.
-    `nodes_on_machine` divides the cores. `api_key` None reads `SYMPHONY_ENGINE_API_KEY`; it
-    is never taken from an argument list or shown.
+    `nodes_on_machine` divides the cores. `api_key` is the key of the server at `url`, given by
+    whoever gave that; it is never taken from an argument list or shown.
     """
 
     kind: Kind = "auto"
@@ -67,7 +66,7 @@ def explain_choice(spec: EngineSpec) -> EngineChoice:
         return _adapted(spec, spec.adapter)
     match spec.kind:
         case "vllm" | "openai" if spec.url is not None:
-            return EngineChoice(spec.kind, usable=True, reasons=(f"asked for, at {spec.url}",))
+            return _elsewhere(spec.kind, "asked for, at", spec.url, spec.api_key)
         case "openai":
             return EngineChoice("openai", usable=False, reasons=(_NEEDS_URL,))
         case "vllm":
@@ -77,7 +76,7 @@ def explain_choice(spec: EngineSpec) -> EngineChoice:
         case "replay":
             return _replayed(spec.model)
         case "auto" if spec.url is not None:
-            return EngineChoice("openai", usable=True, reasons=(f"a URL is set: {spec.url}",))
+            return _elsewhere("openai", "a URL is set:", spec.url, spec.api_key)
         case "auto":
             gpu = vllm.gpu()
             if gpu is None:
@@ -119,7 +118,6 @@ def _make(spec: EngineSpec) -> OpenAIEngine | SupervisedEngine | replay.ReplayEn
         return VllmEngine(_vllm_options(spec))
     if spec.url is None:
         raise ConfigError(choice.reasons[0], hint="set engine.url")
-    key = spec.api_key or os.environ.get(ENV_API_KEY) or None
     known = lookup_model(spec.model) if spec.model else None
     opened = vllm.attach if choice.kind == "vllm" else OpenAIEngine
     return opened(
@@ -129,7 +127,7 @@ def _make(spec: EngineSpec) -> OpenAIEngine | SupervisedEngine | replay.ReplayEn
         context_tokens=spec.context_tokens,
         concurrency=spec.concurrency
         or (limits.VLLM_CONCURRENCY if choice.kind == "vllm" else limits.CONCURRENCY),
-        api_key=key,
+        api_key=spec.api_key,
     )
 
 
@@ -179,6 +177,16 @@ def _embedded(reasons: tuple[str, ...], model: str | None) -> EngineChoice:
         found, here = str(error), False
     said = (*reasons, missing or "llama.cpp is installed", found)
     return EngineChoice("llamacpp", usable=missing is None and here, reasons=said)
+
+
+def _elsewhere(kind: Chosen, why: str, url: str, api_key: str | None) -> EngineChoice:
+    """A server at a URL: are its address and its key such that it can be asked?"""
+    try:
+        read_address(url)
+        key_headers(api_key)
+    except ConfigError as error:
+        return EngineChoice(kind, usable=False, reasons=(str(error),))
+    return EngineChoice(kind, usable=True, reasons=(f"{why} {shown_address(url)}",))
 
 
 def _own_vllm(reasons: tuple[str, ...], model: str | None) -> EngineChoice:

@@ -6,145 +6,46 @@ looks for a connection among all it knows and hands every block up through six l
 a call is one write, and what has arrived since the last read is read at once: a node that falls
 behind takes several tokens together, so what it spends per token falls as its load rises.
 
-A model that computes on this machine needs the cores that a node spends on its tokens, and each
-time that a node wakes up, the model's threads wait for one another. So once an answer has begun,
-its pieces are taken together for at most `TOGETHER_S` since the last read. The kernel does the
-waiting (SO_RCVLOWAT), and ends it as soon as there is more than two pieces hold. The end of an
-answer with its counts mostly is, so the wait is over when the answer is; a shorter end, or one that
-comes in two writes, is late by `TOGETHER_S` at the most.
+How bytes are waited for is told in `symphony.engines.line`.
 
 The rule kept: a connection serves again only if its last answer was read to its end and nothing
 came behind it. Leaving an answer earlier closes the connection, which servers take as an abort.
+Whether a byte of the answer to a request has come is known here, and `AnswerBegun` tells it. What
+comes beside a body, heads and frames, is counted too, so that a server can't keep us reading it.
 
 `symphony.engines.doors` says where this way can be gone. Faults are those of httpx2, as there.
 """
 
 from __future__ import annotations
 
-import select
-import socket
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import h11
 import httpx2
 import trio
 
 from symphony.engines import limits
+from symphony.engines.line import Line
 
-_READ_BYTES: Final = 65_536
 
-
-class _Line:
-    """A connection and what h11 knows of it.
-
-    The socket is a bare one: a stream tries to read before it waits, and takes a turn through the
-    scheduler after each write, which is right for streams and too much for what waits per token.
+class AnswerBegun(httpx2.TransportError):
+    """The answer broke before its head was here, and a byte of it came, or may have: the server may
+    have worked, so it must not be asked again. The fault itself is its cause.
     """
-
-    __slots__ = ("_read_at", "_socket", "http", "idle_since")
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._socket = socket.socket(fileno=stream.socket.detach())
-        self._socket.setblocking(False)
-        self.http = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.HEAD_BYTES)
-        self.idle_since = 0.0
-        self._read_at = 0.0
-
-    def close(self) -> None:
-        """At once, and without a word. Whoever waits for bytes gets `httpx2.ReadError`."""
-        trio.lowlevel.notify_closing(self._socket.fileno())
-        self._socket.close()
-
-    def fit(self, now: float) -> bool:
-        """Whether a kept connection looks alive: it is young, and its server has not closed it."""
-        if now - self.idle_since > limits.KEPT_SECONDS:
-            return False
-        poll = select.poll()
-        poll.register(self._socket.fileno(), select.POLLIN)
-        return not poll.poll(0)
-
-    async def fill(self) -> None:
-        """Wait for bytes and read all that are there. Raises `httpx2.ReadError`."""
-        data: bytes | None = None
-        while data is None:
-            await self._readable()
-            data = self._read()
-        self._take(data)
-
-    async def fill_together(self) -> None:
-        """The same, with what arrives until `TOGETHER_S` after the last read."""
-        deadline = self._read_at + limits.TOGETHER_S
-        if deadline <= trio.current_time():
-            await self.fill()
-            return
-        self._wake_at(limits.TOGETHER_BYTES)
-        with trio.move_on_at(deadline):
-            await self._readable()
-        self._wake_at(1)
-        data = self._read()
-        if data is None:
-            await self.fill()
-        else:
-            self._take(data)
-
-    async def _readable(self) -> None:
-        try:
-            await trio.lowlevel.wait_readable(self._socket.fileno())
-        except trio.ClosedResourceError as error:
-            raise httpx2.ReadError("the connection was closed here") from error
-
-    def _wake_at(self, waiting_bytes: int) -> None:
-        """Of how many bytes that wait to be read the kernel tells."""
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, waiting_bytes)
-        except OSError as error:
-            raise httpx2.ReadError(str(error)) from error
-
-    def _read(self) -> bytes | None:
-        """What is there; None if that is nothing."""
-        try:
-            return self._socket.recv(_READ_BYTES)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            raise httpx2.ReadError(str(error)) from error
-
-    def _take(self, data: bytes) -> None:
-        self._read_at = trio.current_time()
-        self.http.receive_data(data)
-
-    async def say(self, request: bytes) -> None:
-        """Send a whole request, unless the server has gone: who refuses one early closes behind
-        its answer, and that is still to be read.
-        """
-        left = memoryview(request)
-        while left:
-            try:
-                left = left[self._socket.send(left) :]
-            except BlockingIOError:
-                await trio.lowlevel.wait_writable(self._socket.fileno())
-            except OSError:
-                return
-
-    def event(self) -> object:
-        """The next event that is here. Raises `httpx2.RemoteProtocolError`."""
-        try:
-            return self.http.next_event()
-        except h11.RemoteProtocolError as error:
-            raise httpx2.RemoteProtocolError(str(error)) from error
 
 
 class StraightAnswer:
     """An answer whose head is here; its body comes block by block. Leaving it frees the line."""
 
-    __slots__ = ("_alone", "_door", "_line", "_whole", "retry_after", "status")
+    __slots__ = ("_alone", "_body_bytes", "_door", "_line", "_whole", "retry_after", "status")
 
-    def __init__(self, door: StraightDoor, line: _Line, head: h11.Response) -> None:
+    def __init__(self, door: StraightDoor, line: Line, head: h11.Response) -> None:
         self._door = door
         self._line = line
         self._whole = False
         self._alone = limits.BLOCKS_ALONE
+        self._body_bytes = 0
         self.status = head.status_code
         found = [value for name, value in head.headers if name == b"retry-after"]
         self.retry_after = found[0].decode("ascii", errors="replace") if found else None
@@ -174,7 +75,11 @@ class StraightAnswer:
             await (self._line.fill() if self._alone > 0 else self._line.fill_together())
 
     def _here(self) -> bytes:
-        """All of the body that has arrived and was not read yet."""
+        """All of the body that has arrived and was not read yet. Raises
+        `httpx2.RemoteProtocolError` for nonsense, and for frames that outweigh what is in them.
+        """
+        if self._line.heard_bytes > 2 * self._body_bytes + limits.FRAMES_BYTES:
+            raise httpx2.RemoteProtocolError("the server sends frames and nothing in them")
         parts: list[bytes] = []
         while not self._whole:
             try:
@@ -185,17 +90,22 @@ class StraightAnswer:
                 raise
             if isinstance(event, h11.Data):
                 parts.append(event.data)
+                self._body_bytes += len(event.data)
             elif isinstance(event, h11.EndOfMessage):
                 self._whole = True
             else:
                 break
         return b"".join(parts)
 
+    def hurry(self) -> None:
+        """Read as it comes from now on: this is the end of an answer."""
+        self._alone = limits.BLOCKS_ALONE
+
     async def run_out(self) -> None:
         """Read the few bytes behind a complete answer, so that the connection can serve again. A
         server that has more to say loses it.
         """
-        self._alone = limits.BLOCKS_ALONE
+        self.hurry()
         try:
             self._here()
             with trio.move_on_after(0 if self._whole else limits.RUN_OUT_SECONDS):
@@ -219,31 +129,38 @@ class StraightDoor:
             *((name.lower().encode(), value.encode()) for name, value in headers.items()),
         ]
         self._keep = keep
-        self._kept: list[_Line] = []
+        self._kept: list[Line] = []
 
     async def ask(self, body: bytes, *, fresh: bool = False) -> StraightAnswer:
         """POST a JSON body; the answer once its head is here. `fresh` takes no kept connection.
-        Raises `httpx2.TransportError`.
+        Raises `httpx2.TransportError`, `AnswerBegun` if a byte of an answer came.
         """
         line = (None if fresh else self._take()) or await self._connect()
         try:
             return StraightAnswer(self, line, await self._head(line, body))
+        except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
+            line.close()
+            if line.heard_bytes:
+                raise AnswerBegun(str(error)) from error
+            raise
         except BaseException:
             line.close()
             raise
 
-    async def _head(self, line: _Line, body: bytes) -> h11.Response:
+    async def _head(self, line: Line, body: bytes) -> h11.Response:
         await line.say(self._said(line, body))
         while True:
             event = line.event()
             if isinstance(event, h11.Response):
                 return event
+            if event is not h11.NEED_DATA and not isinstance(event, h11.InformationalResponse):
+                raise httpx2.RemoteProtocolError("the server left without an answer")
+            if line.heard_bytes > limits.HEAD_BYTES:
+                raise httpx2.RemoteProtocolError("the server says everything but an answer")
             if event is h11.NEED_DATA:
                 await line.fill()
-            elif not isinstance(event, h11.InformationalResponse):
-                raise httpx2.RemoteProtocolError("the server left without an answer")
 
-    def _said(self, line: _Line, body: bytes) -> bytes:
+    def _said(self, line: Line, body: bytes) -> bytes:
         """A whole request. Raises `httpx2.LocalProtocolError` for a key that no header can hold."""
         headers = [*self._headers, (b"content-length", b"%d" % len(body))]
         try:
@@ -253,16 +170,16 @@ class StraightDoor:
         parts = (request, h11.Data(body), h11.EndOfMessage())
         return b"".join(line.http.send(part) or b"" for part in parts)
 
-    async def _connect(self) -> _Line:
+    async def _connect(self) -> Line:
         try:
             with trio.fail_after(limits.CONNECT_SECONDS):
-                return _Line(await trio.open_tcp_stream(self._host, self._port))
+                return Line(await trio.open_tcp_stream(self._host, self._port))
         except trio.TooSlowError as error:
             raise httpx2.ConnectTimeout("no connection in time") from error
         except OSError as error:
             raise httpx2.ConnectError(str(error)) from error
 
-    def _take(self) -> _Line | None:
+    def _take(self) -> Line | None:
         """The connection that was used last, of those that still look alive."""
         now = trio.current_time()
         while self._kept:
@@ -272,7 +189,7 @@ class StraightDoor:
             line.close()
         return None
 
-    def give_back(self, line: _Line, *, whole: bool) -> None:
+    def give_back(self, line: Line, *, whole: bool) -> None:
         """Keep a connection for the next call, or close it."""
         http = line.http
         states = {http.our_state, http.their_state}
@@ -281,6 +198,7 @@ class StraightDoor:
             line.close()
             return
         http.start_next_cycle()
+        line.heard_bytes = 0
         line.idle_since = trio.current_time()
         self._kept.append(line)
 

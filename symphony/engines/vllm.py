@@ -20,6 +20,7 @@ import platformdirs
 from symphony.engines import limits
 from symphony.engines.dialect import VLLM
 from symphony.engines.openai import OpenAIEngine
+from symphony.errors import ModelError
 
 KIND = "vllm"
 ENV_ENGINES = "SYMPHONY_ENGINES"
@@ -68,6 +69,18 @@ def command() -> str | None:
 def installed() -> bool:
     """Whether vLLM is on this machine, where Symphony looks for it."""
     return command() is not None
+
+
+def refuse_options(*words: str) -> None:
+    """Raise `ModelError` for a name that vLLM's command line would take for an option: some make
+    it import a file.
+    """
+    for word in words:
+        if word.startswith("-"):
+            raise ModelError(
+                f"{word[:80]!r} would be an option of vLLM's command line, not a model",
+                hint="name a model of `symphony model list`, one of the hub, or a folder's path",
+            )
 
 
 def gpu() -> str | None:

@@ -77,6 +77,7 @@ def _orders(options: VllmOptions, key: str) -> dict[str, Any]:
     command = vllm.command()
     if command is None:
         raise EngineUnavailable("vLLM is not installed", hint="run: symphony engine install vllm")
+    vllm.refuse_options(options.weights, options.model, *options.adapters)
     env = {"VLLM_API_KEY": key, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     if Path(options.weights).is_dir():
         env["HF_HUB_OFFLINE"] = "1"

@@ -1,13 +1,18 @@
 """From manifests to agents that can work: finds them, opens their engines, writes their records.
 
 Agents that name the same model share one engine. One whose engine can't be opened here (its
-model is not pulled, its server is not configured) is left out with a warning that says what to
-do; a node without any agent still submits, votes and keeps the ledger.
+model is not pulled, its server is not configured, the variable of its key is not set) is left out
+with a warning that says what to do; a node without any agent still submits, votes and keeps the
+ledger.
+
+A key goes with its address: that of the machine's settings to the machine's `engine.url`, that of a
+manifest to the manifest's own `url`, or to the machine's where the manifest names none. So no
+manifest can have the machine's key sent to a server of its choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +23,7 @@ from symphony.core.records import Capability
 from symphony.engines.base import Description, Engine
 from symphony.engines.embedding import LateEncoder
 from symphony.engines.registry import EngineSpec, explain_choice, open_engine
-from symphony.errors import EngineError, SymphonyError
+from symphony.errors import EngineError, ManifestError, SymphonyError
 from symphony.manifests import AgentManifest, capability, find_manifests, secret, skill_text
 from symphony.node.self_test import SelfTests
 from symphony.node.skill_vectors import SkillVectors
@@ -70,10 +75,11 @@ class Household:
 
 
 def engine_spec(manifest: AgentManifest, machine: EngineSettings) -> EngineSpec:
-    """What a manifest asks for, as overridden by this machine's settings."""
+    """What a manifest asks for, as overridden by this machine's settings. Raises `ManifestError`
+    when the key that its server needs is not in the environment.
+    """
     wanted = manifest.engine
     kind = machine.kind if machine.kind != "auto" else wanted.kind
-    key = machine.api_key.get_secret_value() if machine.api_key else secret(manifest)
     return EngineSpec(
         kind=kind,
         model=machine.model or wanted.model,
@@ -81,8 +87,17 @@ def engine_spec(manifest: AgentManifest, machine: EngineSettings) -> EngineSpec:
         context_tokens=manifest.limits.context_tokens,
         nodes_on_machine=machine.nodes_on_machine,
         adapter=manifest.path.parent / wanted.adapter if wanted.adapter else None,
-        api_key=key,
+        api_key=_key_for(manifest, machine),
     )
+
+
+def _key_for(manifest: AgentManifest, machine: EngineSettings) -> str | None:
+    own_url = manifest.engine.url
+    if machine.url is None:
+        return secret(manifest) if own_url is not None else None
+    if machine.api_key:
+        return machine.api_key.get_secret_value()
+    return secret(manifest) if own_url in (None, machine.url) else None
 
 
 async def move_in(household: Household, settings: NodeSettings, stack: AsyncExitStack) -> None:
@@ -92,12 +107,19 @@ async def move_in(household: Household, settings: NodeSettings, stack: AsyncExit
     Raises `ManifestError` for a manifest that does not validate.
     """
     manifests = find_manifests(settings.agents)
-    specs = {manifest.name: engine_spec(manifest, settings.engine) for manifest in manifests}
-    wanted = {_served(specs[manifest.name]): manifest for manifest in reversed(manifests)}
+    specs: dict[str, EngineSpec] = {}
+    for manifest in manifests:
+        try:
+            specs[manifest.name] = engine_spec(manifest, settings.engine)
+        except ManifestError as error:
+            _leave_out(household, manifest.name, str(error))
+    hosted = [manifest for manifest in manifests if manifest.name in specs]
+    wanted = {_served(specs[manifest.name]): manifest for manifest in reversed(hosted)}
     opened: dict[_Served, tuple[Engine, Description]] = {}
 
     async def open_one(served: _Served, manifest: AgentManifest) -> None:
-        widest = _widest(specs[manifest.name], manifests, settings.engine)
+        same = [one for one in hosted if _served(specs[one.name]) == served]
+        widest = _widest(specs[manifest.name], same)
         found = await _open(widest, manifest.name, household, stack)
         if found is not None:
             opened[served] = found
@@ -105,7 +127,7 @@ async def move_in(household: Household, settings: NodeSettings, stack: AsyncExit
     async with trio.open_nursery() as nursery:
         for served, manifest in wanted.items():
             nursery.start_soon(open_one, served, manifest)
-    for manifest in manifests:
+    for manifest in hosted:
         found = opened.get(_served(specs[manifest.name]))
         if found is not None:
             household.agents[manifest.name] = HostedAgent(manifest, *found)
@@ -119,14 +141,11 @@ def _served(spec: EngineSpec) -> _Served:
     return spec.kind, spec.model, spec.adapter, spec.url, spec.api_key
 
 
-def _widest(
-    spec: EngineSpec, manifests: Iterable[AgentManifest], machine: EngineSettings
-) -> EngineSpec:
+def _widest(spec: EngineSpec, same: Sequence[AgentManifest]) -> EngineSpec:
     """The spec with the largest context that any agent of the same engine asks for, and for a
     server of somebody else with the most steps at once that any takes on. (The slots of a server
     of ours are bounded by memory, not by wishes.)
     """
-    same = [other for other in manifests if _served(engine_spec(other, machine)) == _served(spec)]
     contexts = [other.limits.context_tokens for other in same]
     steps = [other.limits.concurrency for other in same] if spec.url else []
     return replace(
@@ -141,14 +160,16 @@ async def _open(
 ) -> tuple[Engine, Description] | None:
     choice = explain_choice(spec)
     if not choice.usable:
-        reason = choice.reasons[-1]
-        household.warnings.append(f"agent {name} is not hosted: {reason}")
-        _log.warning("agent_not_hosted", agent=name, reason=reason)
+        _leave_out(household, name, choice.reasons[-1])
         return None
     try:
         engine = await stack.enter_async_context(open_engine(spec))
         return engine, await engine.describe()
     except SymphonyError as error:
-        household.warnings.append(f"agent {name} is not hosted: {error}")
-        _log.warning("agent_not_hosted", agent=name, reason=str(error))
+        _leave_out(household, name, str(error))
         return None
+
+
+def _leave_out(household: Household, name: str, reason: str) -> None:
+    household.warnings.append(f"agent {name} is not hosted: {reason}")
+    _log.warning("agent_not_hosted", agent=name, reason=reason)

@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from symphony.core.inputs import AgentsChanged, Input
+from symphony.core.owner.fitting import as_count
 from symphony.core.records import Capability, SelfTest
 from symphony.engines.base import Description
 from symphony.engines.measuring import Measured, measure
@@ -50,9 +51,9 @@ class SelfTests:
     def keep(self, described: Description, measured: Measured) -> None:
         self._known[_name(described)] = SelfTest(
             day=self._today(),
-            first_token_ms=measured.first_token_ms,
-            one_milli_tokens_per_s=round(measured.one_tokens_per_s * 1000),
-            many_milli_tokens_per_s=round(measured.many_tokens_per_s * 1000),
+            first_token_ms=as_count(measured.first_token_ms),
+            one_milli_tokens_per_s=as_count(round(measured.one_tokens_per_s * 1000)),
+            many_milli_tokens_per_s=as_count(round(measured.many_tokens_per_s * 1000)),
             many=measured.many,
             features=measured.features,
         )

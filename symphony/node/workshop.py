@@ -2,7 +2,8 @@
 
 Each unit runs as a task of its own inside a cancel scope; leaving the scope aborts the
 generation in the model server. Whatever goes wrong becomes a `WorkFailed` with a reason, so the
-conductor always learns that it has to look elsewhere.
+conductor always learns that it has to look elsewhere. That reason goes into the ledger, so it is a
+code and a fixed sentence (`symphony.node.failures`); the detail is in this node's log only.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ from symphony.engines.base import (
     Request,
 )
 from symphony.engines.constraints import check_constraint, check_output
-from symphony.errors import EngineError, SymphonyError, UsageError
+from symphony.errors import ConstraintViolated, EngineError, SymphonyError, UsageError
 from symphony.manifests import AgentManifest
+from symphony.node.failures import told_reason
 from symphony.tools import generate_with_tools
 
 _log = structlog.get_logger("symphony.work")
@@ -103,22 +105,20 @@ class Workshop:
             try:
                 await self._generate(work, started_ms)
             except SymphonyError as error:
-                failed = f"{error.code}: {error.message}"
+                _log.warning("work_failed", agent=work.agent, code=error.code, reason=error.message)
+                failed = told_reason(error)
             except Exception as error:  # noqa: BLE001 - one agent's bug must not end the node
                 _log.exception("agent_broke", agent=work.agent)
-                failed = f"internal: {type(error).__name__}"
+                failed = told_reason(error)
             if failed:
-                await self._report(work, self._failed(work, started_ms, failed))
+                elapsed_ms = self._now_ms() - started_ms
+                await self._report(work, WorkFailed(work.unit, work.epoch, failed, elapsed_ms))
         self._running.pop((work.unit, work.epoch), None)
 
     async def _report(self, work: StartWork, outcome: Input) -> None:
         """How a unit ended, once: whoever is no longer running has reported."""
         if self._running.pop((work.unit, work.epoch), None) is not None:
             await self._feed(outcome)
-
-    def _failed(self, work: StartWork, started_ms: int, reason: str) -> WorkFailed:
-        _log.warning("work_failed", agent=work.agent, reason=reason)
-        return WorkFailed(work.unit, work.epoch, reason, self._now_ms() - started_ms)
 
     async def _generate(self, work: StartWork, started_ms: int) -> None:
         """Run a unit and report its output: before the stream is closed, which takes a moment
@@ -165,7 +165,7 @@ def _done(work: StartWork, said: Sequence[tuple[str, Finished]], elapsed_ms: int
     if work.order.role == "judge":
         words = told([text for text, _ in said])
         if words is None:
-            raise EngineError("the model did not say which answer is better")
+            raise ConstraintViolated("the model did not say which answer is better")
         output = words
     logprob = end.mean_logprob
     milli = None

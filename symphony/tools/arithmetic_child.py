@@ -10,6 +10,11 @@ of processor, 256 MiB, no files, no other processes, and no descriptor beyond th
 born with, which also means no socket. And it is never code: a parser of four precedences knows
 numbers, operators and a handful of functions, nothing else. Run as a file, importing nothing of
 Symphony.
+
+The rule: what can be read in two ways is refused, because a wrong exact value is worse than none.
+`1,234` is one number where no function is around it; in `gcd(48,180)` a comma is between two
+arguments, and in `max(1,500, 2)` it could be either. `%` is the remainder, as in `17 % 5`, never a
+percentage: `15% - 30` could be both, and is told so.
 """
 
 from __future__ import annotations
@@ -37,9 +42,13 @@ _LIMITS: Final = (
     (resource.RLIMIT_CORE, 0),
     (resource.RLIMIT_NOFILE, 3),
 )
-_TOKEN: Final = re.compile(r"\s*(\d+(?:\.\d+)?|\*\*|//|[-+*/%^(),]|[a-z]+)")
+_TOKEN: Final = re.compile(r"\s*(\d+(?:\.\d+)?|\*\*|//|[-+*/%^(),]|[a-z]+)", re.ASCII)
+_THOUSANDS: Final = re.compile(r"\s*(\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?)", re.ASCII)
+_REMAINDER: Final = re.compile(r"(?:(?<=\s)%\s[\da-z(]|(?<!\s)%\d)", re.ASCII)
+_TRIPLE: Final = re.compile(r",(\d{3})(?!\d)", re.ASCII)
 _MEANT: Final = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "_": ""})
-_THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?:\D|$))")
+_COMMAS: Final = "write numbers without commas, and a space behind a comma between two numbers"
+_PERCENT: Final = "% may be a percentage here: write 15 / 100 for 15%, mod(17, 5) for a remainder"
 
 
 class BadExpression(Exception):
@@ -63,8 +72,10 @@ def value_of(text: str) -> Fraction:
     """The exact value. Raises `BadExpression`, or `ZeroDivisionError`."""
     if len(text) > EXPRESSION_CHARS:
         raise BadExpression(f"longer than {EXPRESSION_CHARS} characters")
-    reader = _Reader(_tokens(_THOUSANDS.sub("", text.lower().translate(_MEANT))))
+    reader = _Reader(_tokens(text.lower().translate(_MEANT)))
     value = reader.sum(0)
+    if reader.next == ",":
+        raise BadExpression(f"a comma there: {_COMMAS}")
     if reader.next is not None:
         raise BadExpression(f"{reader.next!r} was not expected")
     return value
@@ -91,15 +102,50 @@ def bounded(value: Fraction) -> Fraction:
 
 
 def _tokens(text: str) -> list[str]:
-    tokens, at = [], 0
-    text = text.strip()
+    """The words of an expression, numbers without their commas. Raises `BadExpression`, also for
+    what could be read in two ways.
+    """
+    tokens: list[str] = []
+    around: list[_Parentheses] = []
+    at, text = 0, " ".join(text.split())
     while at < len(text):
-        found = _TOKEN.match(text, at)
+        called = bool(around) and around[-1].called
+        found = (not called and _THOUSANDS.match(text, at)) or _TOKEN.match(text, at)
         if found is None:
             raise BadExpression(f"{text[at]!r} is no part of an expression")
-        tokens.append(found[1])
+        word, start = found[1], found.start(1)
+        if word == "%" and _REMAINDER.match(text, start) is None:
+            raise BadExpression(_PERCENT)
+        if word == "(":
+            around.append(_Parentheses(called or (bool(tokens) and tokens[-1].isalpha())))
+        elif word == ")" and around:
+            around.pop()
+        elif word == "," and called:
+            around[-1].comma(tokens[-1], _TRIPLE.match(text, start))
+        tokens.append(word.replace(",", "") if len(word) > 1 else word)
         at = found.end()
     return tokens
+
+
+class _Parentheses:
+    """One pair, while it is read: whether a function is around it, and what its commas may be."""
+
+    def __init__(self, called: bool) -> None:
+        self.called = called
+        self._commas = 0
+        self._in_numbers = 0
+
+    def comma(self, before: str, triple: re.Match[str] | None) -> None:
+        """A comma between arguments. One that may as well stand in a number, as in `1,500`, is
+        refused, except where there would be one number for a function that wants several.
+        """
+        self._commas += 1
+        if triple and before.isdigit() and len(before) < 4:
+            self._in_numbers += 1
+            if triple[1].startswith("0"):
+                raise BadExpression(f"{before}{triple[0]} in a function: {_COMMAS}")
+        if self._in_numbers and self._commas > 1:
+            raise BadExpression(f"these commas may be in numbers or between them: {_COMMAS}")
 
 
 class _Reader:
@@ -201,8 +247,14 @@ def _whole(values: list[Fraction]) -> list[int]:
 
 def _one(values: list[Fraction]) -> Fraction:
     if len(values) != 1:
-        raise BadExpression("this function wants one number")
+        raise BadExpression(f"this function wants one number: {_COMMAS}")
     return values[0]
+
+
+def _remainder(values: list[Fraction]) -> Fraction:
+    if len(values) != 2:
+        raise BadExpression("mod wants two numbers")
+    return values[0] % values[1]
 
 
 def _root(values: list[Fraction]) -> Fraction:
@@ -226,6 +278,7 @@ FUNCTIONS: Final[dict[str, Callable[[list[Fraction]], Fraction]]] = {
     "abs": lambda values: abs(_one(values)),
     "min": min,
     "max": max,
+    "mod": _remainder,
     "gcd": lambda values: Fraction(math.gcd(*_whole(values))),
     "lcm": lambda values: Fraction(math.lcm(*_whole(values))),
     "floor": lambda values: Fraction(math.floor(_one(values))),

@@ -16,9 +16,13 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
+
+import trio
 
 from symphony.engines.base import Chunk, Engine, Event, Finished, Message, NoConstraint, Request
+from symphony.engines.slots import within
 from symphony.errors import EngineError
 from symphony.tools import limits
 from symphony.tools.sandbox import SCRIPTS, ToolFailed, run_tool
@@ -40,18 +44,18 @@ async def generate_with_tools(
         async with engine.generate(request) as stream:
             yield stream
         return
-    talk = _Talk(engine, request, tools[0])
-    try:
+    async with _Talk(engine, request, tools[0]) as talk:
         yield talk
-    finally:
-        await talk.aclose()
 
 
 class _Talk:
-    """The rounds of one output, as one stream."""
+    """The rounds of one output, as one stream: a context, as that of an engine. All rounds and
+    calls together take the time that the request allows.
+    """
 
     def __init__(self, engine: Engine, request: Request, tool: str) -> None:
         self._engine = engine
+        self._deadline = trio.current_time() + request.deadline_ms / 1000
         self._request = replace(request, stop=(*request.stop, CLOSES))
         self._tool = tool
         others = " ".join(m.content for m in request.messages if m.role != "system")
@@ -62,6 +66,21 @@ class _Talk:
         self._calls = 0
         self._tokens = (0, 0)
         self._ended = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the round that runs, in the model server too. The engine is told why: one whose
+        server died in mid-answer has to see that.
+        """
+        if self._round is not None:
+            await self._round.__aexit__(kind, error, trace)
 
     def __aiter__(self) -> _Talk:
         return self
@@ -92,8 +111,10 @@ class _Talk:
             self._ended = True
             return replace(end, prompt_tokens=self._tokens[0], completion_tokens=self._tokens[1])
         self._calls += 1
-        answer = await self._answer(call[1])
-        await self.aclose()
+        with within(self._deadline):
+            answer = await self._answer(call[1])
+        if self._round is not None:
+            await self._round.aclose()
         piece = f"{CLOSES} = {answer}\n"
         self._text += piece
         turns = (Message("assistant", self._text), Message("user", _GO_ON))
@@ -111,14 +132,10 @@ class _Talk:
             return f"not computed: {error.message}"
 
     async def _begin(self, request: Request) -> None:
+        left_ms = max(1, round((self._deadline - trio.current_time()) * 1000))
+        timed = replace(request, deadline_ms=left_ms)
         self._round = AsyncExitStack()
-        self._stream = await self._round.enter_async_context(self._engine.generate(request))
-
-    async def aclose(self) -> None:
-        """End the round that runs, in the model server too."""
-        running, self._round = self._round, None
-        if running is not None:
-            await running.aclose()
+        self._stream = await self._round.enter_async_context(self._engine.generate(timed))
 
 
 _GO_ON: Final = (

@@ -26,6 +26,16 @@ from symphony.engines.openai import OpenAIEngine
 from symphony.errors import ModelError
 from symphony.testing.echo_server import Echo, serve
 
+MANIFEST = """\
+apiVersion: symphony/v1alpha1
+kind: Agent
+metadata: {name: solver}
+spec:
+  skills: [{name: echo, description: "answers"}]
+  engine: {kind: openai, model: echo}
+  instructions: prompt.md
+"""
+
 
 def ask(
     text: str = "ANSWER: three blind mice",
@@ -48,6 +58,13 @@ def ask(
         constraint=constraint,
         logprobs=logprobs,
     )
+
+
+def write_agent(folder: Path) -> Path:
+    """An agent's folder, with as little in it as there may be."""
+    (folder / "agent.yaml").write_text(MANIFEST)
+    (folder / "prompt.md").write_text("Answer.\n")
+    return folder
 
 
 async def run(engine: Engine, request: Request) -> tuple[str, Finished]:

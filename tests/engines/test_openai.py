@@ -242,3 +242,6 @@ def test_counters_of_both_servers_are_read():
         'vllm:num_requests_waiting{engine="1"} 2.0\nllamacpp:tokens_predicted_total nan\nbroken'
     )
     assert read_counters(page, 3) == Load(3, 2, 3, 250_000, 7)
+    for absurd in ("1e303", "1e309", "-1", "1e20", "9" * 400, "inf"):
+        line = f"\nvllm:kv_cache_usage_perc {absurd}\nvllm:generation_tokens_total {absurd}"
+        assert read_counters(page + line, 3) == Load(3, 2, 3, 250_000, 7), absurd

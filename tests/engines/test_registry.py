@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from symphony.engines import EngineSpec, explain_choice, models, open_engine, registry, vllm
 from symphony.engines.converting import folder_of, weights_for_vllm
+from symphony.engines.vllm_server import VllmOptions, _orders
 from symphony.errors import ConfigError, EngineUnavailable, ModelError
 
 from .conftest import EchoServer, ask, run
@@ -118,6 +120,50 @@ def test_what_vllm_is_given(shelf: Path):
     assert weights_for_vllm("SmolLM2-135M-Instruct") == str(folder)
     with pytest.raises(ModelError, match="can't serve"):
         weights_for_vllm("minilm-l6-int8")
+
+
+def test_a_folder_never_stands_in_for_a_model_of_the_catalogue(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+):
+    here = shelf / "here"
+    for name in ("smollm2-135m", "their-model", "Qwen/Qwen2.5-7B-Instruct", "some/folder"):
+        (here / name).mkdir(parents=True)
+    monkeypatch.chdir(here)
+    with pytest.raises(ModelError, match="symphony model convert smollm2-135m"):
+        weights_for_vllm("smollm2-135m")
+    for name in ("their-model", "qwen2.5-7b"):
+        with pytest.raises(ModelError, match="a name of the hub, and") as caught:
+            weights_for_vllm(name)
+        assert str(here) in caught.value.hint
+    for name in ("./smollm2-135m", "some/folder", str(here / "their-model")):
+        assert weights_for_vllm(name) == str(here / name)
+
+
+OPTION = "--tool-parser-plugin=/x.py"
+
+
+@pytest.mark.parametrize("name", [OPTION, "-O3", "somebody/--tool-parser-plugin=x.py"])
+def test_a_name_is_no_option_of_vllm(shelf: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    del shelf
+    monkeypatch.setattr(vllm, "command", lambda: "vllm")
+    choice = explain_choice(EngineSpec("vllm", model=name))
+    assert not choice.usable
+    assert "would be an option" in choice.reasons[-1]
+    with pytest.raises(ModelError, match="would be an option"):
+        registry._vllm_options(EngineSpec("vllm", model=name))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"weights": OPTION}, {"model": OPTION}, {"adapters": {OPTION: Path("x")}}]
+)
+def test_no_option_gets_into_the_command_of_vllm(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
+):
+    monkeypatch.setattr(vllm, "command", lambda: "vllm")
+    good = VllmOptions("somebody/their-model", "their-model", "unknown")
+    assert _orders(good, "key")["command"][:3] == ["vllm", "serve", "somebody/their-model"]
+    with pytest.raises(ModelError, match="would be an option"):
+        _orders(replace(good, **changed), "key")
 
 
 def test_a_key_is_not_shown():

@@ -32,7 +32,7 @@ WHOLE = HEAD + chunk(HI) + chunk(DONE) + b"0\r\n\r\n"
 
 
 class Server:
-    """Says `answers` one after the other, and counts what it got."""
+    """Says `answers` one after the other, leaves where one is empty, and counts what it got."""
 
     def __init__(self, *answers: bytes, stays: bool = True) -> None:
         self._answers = list(answers)
@@ -48,8 +48,9 @@ class Server:
             with suppress(trio.BrokenResourceError):
                 while asked := await stream.receive_some(65_536):
                     self.requests.append(asked)
-                    await stream.send_all(self._answers.pop(0))
-                    if not self._stays:
+                    answer = self._answers.pop(0)
+                    await stream.send_all(answer)
+                    if not answer or not self._stays:
                         return
         self.left.set()
 
@@ -116,13 +117,23 @@ async def test_a_kept_connection_that_the_server_closed_is_not_used(serving: Ser
         (b"SSH-2.0-nonsense\r\n\r\n", EngineUnavailable),
         (HEAD + b"fffffffffffffffffffffff\r\n", EngineUnavailable),
         (HEAD + chunk(HI) + b"not a size\r\n", EngineUnavailable),
+        (b"HTTP/1.1 200 OK\r\ncontent-ty", EngineUnavailable),
+        (
+            HEAD.replace(b"\r\n\r\n", b"\r\ncontent-length: 5\r\nContent-Length: 6\r\n\r\n"),
+            EngineUnavailable,
+        ),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", EngineUnavailable),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000, EngineUnavailable),
+        (HEAD + b"1\r\n:\r\n" * 500_000, EngineUnavailable),
+        (HEAD + (b"1;" + b"x" * 60_000 + b"\r\n:\r\n") * 100, EngineUnavailable),
         (b"HTTP/1.1 404 No\r\ncontent-length: 2\r\n\r\nno", EngineError),
     ],
 )
 async def test_what_a_server_says_at_first(
     serving: Serving, answer: bytes, kind: type[EngineError] | None
 ):
-    engine = await serving(Server(answer, answer))
+    server = Server(answer, stays=False)
+    engine = await serving(server)
     with trio.fail_after(5):
         if kind is None:
             assert (await run(engine, ask()))[0] == "hi"
@@ -130,16 +141,16 @@ async def test_what_a_server_says_at_first(
             with pytest.raises(kind) as caught:
                 await run(engine, ask())
             assert type(caught.value) is kind
+    assert len(server.requests) == 1, "after the first byte asking again would cost twice"
     await engine.aclose()
 
 
-async def test_a_key_that_no_header_can_hold(serving: Serving):
-    server = Server(WHOLE)
-    url = (await serving(server)).url
-    engine = OpenAIEngine(url, model="m", api_key="a\r\nhost: evil")
-    with pytest.raises(EngineError, match="the request failed"):
-        await run(engine, ask())
-    assert server.requests == []
+async def test_what_an_earlier_answer_said_is_no_byte_of_this_one(serving: Serving):
+    server = Server(WHOLE, b"", WHOLE)
+    engine = await serving(server)
+    assert (await run(engine, ask()))[0] == "hi"
+    assert (await run(engine, ask()))[0] == "hi"
+    assert (server.connections, len(server.requests)) == (2, 3)
     await engine.aclose()
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 import trio
+import trio.testing
 
 from symphony.engines import limits
 from symphony.engines.base import Chunk, Event, Finished
@@ -113,6 +114,25 @@ async def test_the_end_is_not_waited_for(engine: OpenAIEngine, typist: Typist):
             await typist.begin(stream)
             typist.say(piece("b"), counts(300) + LAST)
             assert await anext(stream) == Chunk("b")
+            assert isinstance(await anext(stream), Finished)
+
+
+@pytest.mark.usefixtures("for_ever")
+async def test_the_second_half_of_an_end_is_not_waited_for(engine: OpenAIEngine, typist: Typist):
+    reason = piece("", '"stop"')
+    padding = _chunked(b": %b\n" % (b" " * limits.TOGETHER_BYTES))
+    rest = counts(0).removeprefix(reason) + LAST
+    assert len(rest) < limits.TOGETHER_BYTES
+
+    async def say_the_rest() -> None:
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        typist.say(rest)
+
+    with trio.fail_after(5):
+        async with engine.generate(ask()) as stream, trio.open_nursery() as nursery:
+            await typist.begin(stream)
+            typist.say(padding + reason)
+            nursery.start_soon(say_the_rest)
             assert isinstance(await anext(stream), Finished)
 
 

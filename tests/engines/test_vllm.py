@@ -125,11 +125,11 @@ def swarm_of_three(root: Path, url: str, key: str) -> None:
     for name, kind in (("n1", "llamacpp"), ("n2", "vllm"), ("n3", "vllm")):
         folder = root / "agents" / name
         folder.mkdir(parents=True)
-        where = f', url: "{url}"' if kind == "vllm" else ""
+        where = f', url: "{url}", api_key: "${{env:SERVER_KEY}}"' if kind == "vllm" else ""
         (folder / "agent.yaml").write_text(_MANIFEST.format(kind=kind, url=where))
         (folder / "prompt.md").write_text("Answer in one short line.\n")
         environment = {"SYMPHONY_AGENTS": str(folder), "SYMPHONY_LOG_LEVEL": "warning"}
-        plans.append(NodePlan(name, {**environment, "SYMPHONY_ENGINE_API_KEY": key}))
+        plans.append(NodePlan(name, {**environment, "SERVER_KEY": key}))
     with local_swarm(root / "homes", plans) as nodes, nodes[0].client(300) as client:
         known = client.get("/api/agents").json()["agents"]
         assert sorted(agent["engine"] for agent in known) == ["llamacpp", "vllm", "vllm"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -9,10 +10,14 @@ from contextlib import aclosing, asynccontextmanager
 from fractions import Fraction
 
 import pytest
+import trio
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symphony.engines.base import Choice, Chunk, Event, Finished, Message, Request
+from symphony.engines.slots import within
+from symphony.errors import EngineError, EngineUnavailable
 from symphony.testing.echo import EchoEngine
 from symphony.tools import ToolFailed, generate_with_tools, limits, run_tool
 from symphony.tools.arithmetic_child import BadExpression, value_of, written
@@ -34,7 +39,14 @@ from symphony.tools.sandbox import SCRIPTS
         ("2^3^2", "512"),
         ("-2^2", "-4"),
         ("1,234 × 2 − 68", "2400"),
-        ("max(3, 1,000)", "1000"),
+        ("(1,234,567.5 + 1,000) / 2", "617783.75"),
+        ("gcd(48,180)", "12"),
+        ("max(3,120) + min(5,200) - 1,000", "-875"),
+        ("lcm(4, 100, 6)", "300"),
+        ("max(1234,567,8)", "1234"),
+        ("max(2, min(7,100))", "7"),
+        ("17%5 + 17 % 5 + 8 % (1+2)", "6"),
+        ("mod(-7, 5)", "3"),
         ("sqrt(144) + factorial(5)", "132"),
         ("gcd(12, 18) * lcm(4, 6)", "72"),
         ("123456789 * 987654321", "121932631112635269"),
@@ -69,6 +81,51 @@ def test_values(text: str, said: str) -> None:
 def test_what_is_no_expression_or_too_large_is_refused(text: str) -> None:
     with pytest.raises(BadExpression):
         value_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("max(3, 1,000)", "without commas"),
+        ("max(1,500, 2)", "without commas"),
+        ("max(1,500,2,500)", "without commas"),
+        ("gcd(12,000)", "without commas"),
+        ("sqrt(1,024)", "without commas"),
+        ("max((1,234), 5)", "is missing"),
+        ("1234,567 + 1", "without commas"),
+        ("1,23", "without commas"),
+        ("1,234,5", "without commas"),
+        ("3,5 + 1", "without commas"),
+        ("200 + 15% - 30", "percentage"),
+        ("240 * 15% + 3", "percentage"),
+        ("(200 * 15%) + 1", "percentage"),
+        ("15%", "percentage"),
+        ("15% * 240", "percentage"),
+        ("20% 50", "percentage"),
+        ("20%(50)", "percentage"),
+        ("max(15%, 3)", "percentage"),
+        ("7 % -2", "percentage"),
+        ("mod(1)", "two numbers"),
+        ("١٢ + 1", "no part"),
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(text: str, why: str) -> None:
+    with pytest.raises(BadExpression, match=why):
+        value_of(text)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 10**9), min_size=2, max_size=4), st.sampled_from(["max", "gcd"]))
+def test_arguments_stay_apart_and_thousands_together(numbers: list[int], name: str) -> None:
+    expected = max(numbers) if name == "max" else math.gcd(*numbers)
+    assert value_of(f"{name}({', '.join(map(str, numbers))})") == expected
+    assert value_of(f"{numbers[0]:,} + {numbers[1]:,}") == numbers[0] + numbers[1]
+    try:
+        glued = value_of(f"{name}({','.join(map(str, numbers))})")
+    except BadExpression:
+        assert any(100 <= number <= 999 for number in numbers)
+    else:
+        assert glued == expected
 
 
 TREES: st.SearchStrategy[tuple[str, Fraction]] = st.recursive(
@@ -133,26 +190,40 @@ def test_inside_there_is_no_network_no_file_and_no_room(attempt: str) -> None:
 
 
 class Parrot(EchoEngine):
-    """A model that says its lines, one a round, each up to a stop, and remembers what it heard."""
+    """A model that says its lines, one a round, each up to a stop, and remembers what it heard, and
+    how its rounds were left. One that has no more lines is dead.
+    """
 
-    def __init__(self, *lines: str) -> None:
+    def __init__(self, *lines: str, seconds: float = 0.0) -> None:
         super().__init__()
         self.lines = list(lines)
+        self.seconds = seconds
         self.heard: list[Request] = []
+        self.left: list[type[Exception] | None] = []
 
     @asynccontextmanager
     async def generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
         self.heard.append(request)
-        line = self.lines.pop(0)
-        for stop in request.stop:
-            line = line.partition(stop)[0]
+        deadline = trio.current_time() + request.deadline_ms / 1000
 
         async def events() -> AsyncGenerator[Event, None]:
+            with within(deadline):
+                await trio.sleep(self.seconds)
+            if not self.lines:
+                raise EngineUnavailable("the model server broke off in mid-answer: killed")
+            line = self.lines.pop(0)
+            for stop in request.stop:
+                line = line.partition(stop)[0]
             yield Chunk(line)
             yield Finished("stop", 5, 3, None, "parrot", "parrot")
 
-        async with aclosing(events()) as stream:
-            yield stream
+        try:
+            async with aclosing(events()) as stream:
+                yield stream
+            self.left.append(None)
+        except Exception as error:
+            self.left.append(type(error))
+            raise
 
 
 async def output(engine: Parrot, question: str, tools: tuple[str, ...]) -> tuple[str, Finished]:
@@ -201,3 +272,24 @@ async def test_a_model_that_calls_for_ever_is_stopped() -> None:
     text, _ = await output(engine, "?", ("arithmetic",))
     assert text.count("not computed") == limits.CALLS
     assert len(engine.heard) == limits.CALLS + 1
+
+
+QUOTED = "[[6*7]]"  # never computed, so that no process is started and the clock may jump
+
+
+async def test_all_rounds_together_take_the_time_of_the_request(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    engine = Parrot(*[QUOTED] * 20, seconds=3)
+    began = trio.current_time()
+    with pytest.raises(EngineError, match="deadline"):
+        await output(engine, QUOTED, ("arithmetic",))
+    assert trio.current_time() - began == pytest.approx(10)
+    assert [request.deadline_ms for request in engine.heard] == [10_000, 7_000, 4_000, 1_000]
+
+
+async def test_an_engine_whose_server_dies_in_a_later_round_is_told_so() -> None:
+    engine = Parrot(QUOTED)
+    with pytest.raises(EngineUnavailable, match="killed"):
+        await output(engine, QUOTED, ("arithmetic",))
+    assert engine.left == [None, EngineUnavailable], "as whoever buries the server has to see it"

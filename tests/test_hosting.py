@@ -1,0 +1,107 @@
+"""Which agents a node hosts, and which server gets which key."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from pydantic import SecretStr
+
+from symphony.engines.openai import OpenAIEngine
+from symphony.engines.registry import EngineSpec, open_engine
+from symphony.errors import ManifestError
+from symphony.manifests import AgentManifest, load_manifest
+from symphony.node.hosting import Household, engine_spec, move_in
+from symphony.settings import EngineSettings, NodeSettings
+from symphony.testing.echo_server import Echo, serve
+
+MANIFEST = """\
+apiVersion: symphony/v1alpha1
+kind: Agent
+metadata: {{name: {name}}}
+spec:
+  skills: [{{name: echo, description: "answers"}}]
+  engine: {{kind: auto, model: echo{more}}}
+  instructions: prompt.md
+"""
+HERE, THERE = "http://127.0.0.1:1", "http://10.0.0.9:2"
+KEY = ', api_key: "${env:A_KEY}"'
+
+
+def agent(folder: Path, name: str, more: str) -> AgentManifest:
+    (folder / name).mkdir()
+    (folder / name / "agent.yaml").write_text(MANIFEST.format(name=name, more=more))
+    (folder / name / "prompt.md").write_text("Answer.\n")
+    return load_manifest(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("more", "url", "key", "goes"),
+    [
+        (f', url: "{THERE}"', None, "machine", (THERE, None)),
+        (f', url: "{THERE}"{KEY}', None, "machine", (THERE, "manifest")),
+        (f', url: "{THERE}"{KEY}', HERE, "machine", (HERE, "machine")),
+        (f', url: "{THERE}"{KEY}', HERE, None, (HERE, None)),
+        (f', url: "{HERE}"{KEY}', HERE, None, (HERE, "manifest")),
+        (KEY, HERE, None, (HERE, "manifest")),
+        (KEY, HERE, "machine", (HERE, "machine")),
+        (KEY, None, "machine", (None, None)),
+        ("", HERE, "machine", (HERE, "machine")),
+    ],
+)
+def test_a_key_goes_with_its_address(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: str,
+    url: str | None,
+    key: str | None,
+    goes: tuple[str | None, str | None],
+):
+    monkeypatch.setenv("A_KEY", "manifest")
+    machine = EngineSettings(url=url, api_key=SecretStr(key) if key else None)
+    spec = engine_spec(agent(tmp_path, "solver", more), machine)
+    assert (spec.url, spec.api_key) == goes
+
+
+async def test_the_environment_gives_no_key_to_an_address_of_somebody_else(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("SYMPHONY_ENGINE_API_KEY", "machine")
+    async with open_engine(EngineSpec("openai", model="m", url=THERE)) as engine:
+        assert isinstance(engine, OpenAIEngine)
+        assert "authorization" not in engine._client.headers
+
+
+async def test_an_agent_that_cannot_be_hosted_costs_the_node_nothing(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("A_KEY", raising=False)
+    monkeypatch.setenv("B_KEY", "schlüssel")
+    url = await nursery.start(partial(serve, Echo(latency_ms=0)))
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    bad = {
+        "port": ', url: "http://me:pw@localhost:80a0"',
+        "bracket": ', url: "http://[::1"',
+        "unset": f', url: "{url}"{KEY}',
+        "foreign": f', url: "{url}", api_key: "${{env:B_KEY}}"',
+    }
+    for name, more in {"good": f', url: "{url}"', **bad}.items():
+        agent(folder, name, more)
+    with pytest.raises(ManifestError, match="A_KEY is not set"):
+        engine_spec(load_manifest(folder / "unset"), EngineSettings())
+    settings = NodeSettings(home=tmp_path, agents=(folder,))
+    household = Household.of(settings)
+    async with AsyncExitStack() as stack:
+        with trio.fail_after(20):
+            await move_in(household, settings, stack)
+        assert set(household.agents) == {"good"}
+    told = "\n".join(household.warnings)
+    assert len(household.warnings) == len(bad)
+    assert all(f"agent {name} is not hosted: " in told for name in bad)
+    assert "pw" not in told
+    assert "schl" not in told
+    nursery.cancel_scope.cancel()
