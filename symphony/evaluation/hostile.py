@@ -16,11 +16,27 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, assert_never, get_args
 
+from symphony.core.weighing import draw_order
 from symphony.evaluation.recordings import Recording, Reply
 
 Attack = Literal["random", "collude", "copy"]
 ATTACKS: tuple[Attack, ...] = get_args(Attack)
+Replies = tuple[Reply, ...]
 _HONEST, _HOSTILE = 7, 3
+
+
+def mixed_in(
+    honest: Sequence[Replies], hostile: Sequence[Replies], seed: bytes
+) -> dict[str, Replies]:
+    """All voters by name, in the order of their chains. Of answers that are level the earlier one
+    wins, so the hostile take places at random among the honest, who keep their order.
+    """
+    places = draw_order(len(honest) + len(hostile), seed)
+    taken = sorted(places[: len(hostile)])
+    rows = {at: (f"hostile{at}", row) for at, row in zip(taken, hostile, strict=True)}
+    free = (at for at in sorted(places) if at not in taken)
+    rows |= {at: (f"honest{at}", row) for at, row in zip(free, honest, strict=True)}
+    return dict(rows[at] for at in sorted(rows))
 
 
 def how_many(honest: int) -> int:
@@ -28,7 +44,7 @@ def how_many(honest: int) -> int:
     return max(1, (honest * _HOSTILE + _HONEST // 2) // _HONEST)
 
 
-def attackers(recording: Recording, pool: Sequence[str], attack: Attack) -> list[tuple[Reply, ...]]:
+def attackers(recording: Recording, pool: Sequence[str], attack: Attack) -> list[Replies]:
     """The replies of each hostile voter to every question of the recording."""
     count = how_many(len(pool))
     match attack:

@@ -44,6 +44,10 @@ def as_lines(report: PoolReport) -> Iterator[str]:
         f"certified {100 * report.certified:.1f} % (falsely {100 * report.false_certified:.2f} %), "
         f"left divided {100 * report.divided:.1f} %"
     )
+    yield (
+        f"  the same in waves: {100 * report.waves_saved:.0f} % of calls saved, accuracy "
+        f"{_pp(report.waves_minus_default)}"
+    )
     for attack, loss in report.attacks.items():
         yield f"  with 30 % hostile voters ({attack}): {_pp(loss)}"
 
@@ -81,6 +85,9 @@ def _summary(report: PoolReport) -> dict[str, Any]:
         "certified_minus_default_pp": round(report.certified_minus_default.pp, 3),
         "certified_minus_default_ci": _ends(report.certified_minus_default),
         "calls_saved_pct": round(100 * report.calls_saved, 2),
+        "waves_saved_pct": round(100 * report.waves_saved, 2),
+        "waves_minus_default_pp": round(report.waves_minus_default.pp, 3),
+        "waves_minus_default_ci": _ends(report.waves_minus_default),
         "certified_pct": round(100 * report.certified, 3),
         "exact_pct": round(100 * report.exact, 3),
         "divided_pct": round(100 * report.divided, 3),

@@ -6,7 +6,8 @@ questions.
 
 Rows beside the five rules: `default` is the rule that `auto` chooses given the evidence;
 `certified` is the default with agents asked one by one until the vote is exact or certified, or the
-rest is not worth asking; `exact` is the same with the exact stop only;
+rest is not worth asking; `exact` is the same with the exact stop only; `waves` is the default with
+chains begun in waves, as a conductor does;
 `reliability@10` knows 10 questions instead of half of them; `best_single` is the agent that was
 best on the calibration half, `mean_single` the mean of all agents, `oracle` a vote that is right
 whenever one agent is.
@@ -24,13 +25,13 @@ from symphony.errors import UsageError
 from symphony.evaluation import limits
 from symphony.evaluation.bootstrap import Bootstrap, Interval
 from symphony.evaluation.calibration import Fold, best_single, folds, grounds
-from symphony.evaluation.casting import ask_until_certain, ballots, elect, is_mode
-from symphony.evaluation.hostile import ATTACKS, attackers
+from symphony.evaluation.casting import ask_in_waves, ask_until_certain, ballots, elect, is_mode
+from symphony.evaluation.hostile import ATTACKS, Replies, attackers, mixed_in
 from symphony.evaluation.pools import PoolKind, draw_pools
 from symphony.evaluation.recordings import Recording, Reply
 
 FEW = f"reliability@{limits.FEW_PROBES}"
-Pool = list[tuple[Reply, ...]]
+Pool = list[Replies]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class PoolReport:
     minus_majority: Difference
     certified_minus_default: Difference
     calls_saved: float
+    waves_saved: float
+    waves_minus_default: Difference
     certified: float
     exact: float
     divided: float
@@ -133,8 +136,9 @@ def study(
         for fold in halves:
             _vote(sums, names, replies, fold, alpha_ppm, number.to_bytes(4, "big"))
             for attack in ATTACKS if hostile else ():
-                joined = [*replies, *attackers(recording, names, attack)]
-                _under_attack(sums.score(attack), len(names), joined, fold)
+                hostile_ones = attackers(recording, names, attack)
+                joined = mixed_in(replies, hostile_ones, number.to_bytes(4, "big"))
+                _under_attack(sums.score(attack), joined, fold)
     return _report(recording, kind, sums, drawn)
 
 
@@ -175,12 +179,17 @@ def _outcomes(said: Sequence[Reply], weights: dict[str, list[int]]) -> Iterator[
 def _stop(
     sums: _Tally, said: Sequence[Reply], scale: list[int], alpha_ppm: int, at: int, pool: bytes
 ) -> None:
-    asked = ask_until_certain(said, scale, alpha_ppm, pool + at.to_bytes(4, "big"))
+    seed = pool + at.to_bytes(4, "big")
+    asked = ask_until_certain(said, scale, alpha_ppm, seed)
     right = _is_right(said, asked.answer)
     sums.score("certified").add(at, right, [said[agent] for agent in asked.agents])
-    asked_all = ask_until_certain(said, scale, 0, pool + at.to_bytes(4, "big"))
-    right = _is_right(said, asked_all.answer)
-    sums.score("exact").add(at, right, [said[agent] for agent in asked_all.agents])
+    others = {
+        "exact": ask_until_certain(said, scale, 0, seed),
+        "waves": ask_in_waves(said, scale, alpha_ppm, seed),
+    }
+    for name, other in others.items():
+        right = _is_right(said, other.answer)
+        sums.score(name).add(at, right, [said[agent] for agent in other.agents])
     sums.states[asked.state] += 1
     sums.false_certified += asked.state == "certified" and not is_mode(said, asked.answer)
 
@@ -189,13 +198,13 @@ def _is_right(said: Sequence[Reply], key: str | None) -> bool:
     return any(reply.right and reply.key == key for reply in said)
 
 
-def _under_attack(score: _Score, honest: int, joined: Pool, fold: Fold) -> None:
-    names = [f"honest{at}" if at < honest else f"hostile{at}" for at in range(len(joined))]
-    known = grounds(joined, names, fold.learn)
+def _under_attack(score: _Score, joined: dict[str, Replies], fold: Fold) -> None:
+    names, rows = list(joined), list(joined.values())
+    known = grounds(rows, names, fold.learn)
     entrants = ballots(names)
     weights = weigh(default_rule(entrants, known), entrants, known)
     for at in fold.vote:
-        said = [row[at] for row in joined]
+        said = [row[at] for row in rows]
         score.add(at, _is_right(said, elect(said, weights)), said)
 
 
@@ -230,6 +239,8 @@ def _report(
         minus_majority=minus("default", "majority"),
         certified_minus_default=minus("certified", "default"),
         calls_saved=1 - sums.scores["certified"].calls / asked,
+        waves_saved=1 - sums.scores["waves"].calls / asked,
+        waves_minus_default=minus("waves", "default"),
         certified=sums.states["certified"] / sums.votes,
         exact=sums.states["exact"] / sums.votes,
         divided=sums.states["enough"] / sums.votes,

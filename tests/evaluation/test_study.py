@@ -12,8 +12,8 @@ import pytest
 from symphony.cli import main
 from symphony.evaluation import as_json, as_lines, load, study
 from symphony.evaluation.bootstrap import Bootstrap
-from symphony.evaluation.casting import ask_until_certain, elect, is_mode
-from symphony.evaluation.hostile import ATTACKS, attackers, how_many
+from symphony.evaluation.casting import ask_in_waves, ask_until_certain, elect, is_mode
+from symphony.evaluation.hostile import ATTACKS, attackers, how_many, mixed_in
 from symphony.evaluation.recordings import Reply
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -38,6 +38,17 @@ def test_asking_stops_when_the_vote_is_over():
     asked = ask_until_certain([GOLD, *[LIE] * 4], [9, 1, 1, 1, 1], 50_000, b"seed")
     assert (asked.answer, asked.state) == ("g", "exact")  # uneven weights: no heads are counted
     asked = ask_until_certain([NOTHING] * 3, [1, 1, 1], 50_000, b"seed")
+    assert (asked.answer, len(asked.agents), asked.state) == (None, 3, "open")
+
+
+def test_a_conductor_begins_as_many_chains_as_could_settle_it():
+    asked = ask_in_waves([GOLD] * 9, [10**6] * 9, 50_000, b"seed")
+    assert (asked.answer, len(asked.agents), asked.state) == ("g", 3, "certified")
+    asked = ask_in_waves([GOLD] * 9, [10**6] * 9, 0, b"seed")
+    assert (asked.answer, len(asked.agents), asked.state) == ("g", 9, "exact")
+    asked = ask_in_waves([GOLD, *[LIE] * 4], [9, 1, 1, 1, 1], 50_000, b"seed")
+    assert (asked.answer, len(asked.agents)) == ("g", 5)
+    asked = ask_in_waves([NOTHING] * 3, [1, 1, 1], 50_000, b"seed")
     assert (asked.answer, len(asked.agents), asked.state) == (None, 3, "open")
 
 
@@ -72,6 +83,17 @@ def test_hostile_voters_cost_little_once_they_are_known(folder):
     report = study(load(folder("toy"), "toy"), "mixed", 50_000, pools=3, hostile=True)
     assert set(report.attacks) == set(ATTACKS)
     assert all(loss.ci[1] >= -2 for loss in report.attacks.values())
+
+
+def test_the_hostile_are_not_always_last():
+    honest, hostile = [(GOLD,)] * 7, [(LIE,)] * 3
+    orders = {tuple(mixed_in(honest, hostile, bytes([seed]))) for seed in range(40)}
+    assert len(orders) > 20
+    for order in orders:
+        kept = [name for name in order if name.startswith("honest")]
+        assert len(order) == 10
+        assert len(kept) == 7
+        assert [int(name[6:]) for name in kept] == sorted(int(name[6:]) for name in kept)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
