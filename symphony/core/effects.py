@@ -16,7 +16,7 @@ from symphony.core.messages import Entrust, Message, Order
 from symphony.core.tasks.notes import TaskNote
 from symphony.core.timers import Timer
 
-Topic = Literal["entries", "beacons", "forks"]
+Topic = Literal["entries", "forks"]
 
 
 @dataclass(frozen=True, slots=True)

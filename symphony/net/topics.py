@@ -1,4 +1,4 @@
-"""The names of the three gossip topics of a swarm. The swarm's id is part of each name, so two
+"""The names of the two gossip topics of a swarm. The swarm's id is part of each name, so two
 swarms that happen to share a peer never mix.
 """
 
@@ -11,7 +11,6 @@ class Topics(NamedTuple):
     """Full topic names; iterating gives all of them."""
 
     entries: str
-    beacons: str
     forks: str
 
 

@@ -61,9 +61,9 @@ async def test_trap_1_a_failing_validator_ends_only_its_message() -> None:
         def fails(_peer: Any, _message: Any) -> bool:
             raise RuntimeError("a bug in a validator")
 
-        b.gossip.set_topic_validator(TOPICS.beacons, fails, is_async_validator=False)
-        await until(lambda: b.host.get_id() in a.router.mesh.get(TOPICS.beacons, ()))
-        await a.publish(TOPICS.beacons, b"boom")
+        b.gossip.set_topic_validator(TOPICS.entries, fails, is_async_validator=False)
+        await until(lambda: b.host.get_id() in a.router.mesh.get(TOPICS.entries, ()))
+        await a.publish(TOPICS.entries, b"boom")
         await until(lambda: sum(guards.swallowed.values()) > before)
         await is_well(b, a)
 
@@ -71,7 +71,7 @@ async def test_trap_1_a_failing_validator_ends_only_its_message() -> None:
 async def test_trap_2_a_malformed_key_rejects_the_message() -> None:
     hashed = b"\x12\x20" + hashlib.sha256(b"x").digest()  # an id that does not contain its key
     message = rpc_pb2.Message(
-        data=b"x", topicIDs=[TOPICS.beacons], from_id=hashed, seqno=b"1" * 8,
+        data=b"x", topicIDs=[TOPICS.entries], from_id=hashed, seqno=b"1" * 8,
         signature=b"1" * 64, key=b"no key at all",
     )  # fmt: skip
     assert pubsub_module.signature_validator(message) is False

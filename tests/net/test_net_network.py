@@ -90,14 +90,14 @@ async def test_gossip_reaches_a_peer_that_is_not_a_neighbour() -> None:
         await meet(a, b)
         await meet(c, b)
         await until(lambda: _in_mesh(b, a, c) and _in_mesh(a, b) and _in_mesh(c, b))
-        await a.publish(TOPICS.beacons, b"who wants this?")
+        await a.publish(TOPICS.entries, b"who wants this?")
         seen = await wait_for(c, GossipSeen)
-        assert seen == GossipSeen(TOPICS.beacons, a.node_id, b"who wants this?")
+        assert seen == GossipSeen(TOPICS.entries, a.node_id, b"who wants this?")
         assert {info.node_id for info in c.peers()} == {b.node_id}
 
 
 def _in_mesh(net: Network, *others: Network) -> bool:
-    mesh = {str(peer) for peer in net.router.mesh.get(TOPICS.beacons, ())}
+    mesh = {str(peer) for peer in net.router.mesh.get(TOPICS.entries, ())}
     return mesh == {str(other.host.get_id()) for other in others}
 
 

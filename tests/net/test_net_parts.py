@@ -232,8 +232,8 @@ def test_peer_ids_and_keys_convert_both_ways() -> None:
 
 def test_topics_carry_the_swarm() -> None:
     names = topics(b"\xab" * 32)
-    assert names.beacons == f"/symphony/{'ab' * 32}/beacons/1"
-    assert len(set(names)) == 3
+    assert names.forks == f"/symphony/{'ab' * 32}/forks/1"
+    assert len(set(names)) == 2
 
 
 def test_importing_the_light_half_does_not_load_libp2p() -> None:

@@ -138,7 +138,7 @@ async def test_a_body_that_never_comes_is_waited_for_with_a_bound(
 
 
 def message(**fields: Any) -> Any:
-    values = {"data": b"d", "topicIDs": [TOPICS.beacons], "from_id": b"f", "seqno": b"1"}
+    values = {"data": b"d", "topicIDs": [TOPICS.entries], "from_id": b"f", "seqno": b"1"}
     return rpc_pb2.Message(**(values | fields))
 
 
@@ -167,12 +167,12 @@ async def test_what_was_seen_is_not_fetched_again(monkeypatch: pytest.MonkeyPatc
             heard.set()
 
         monkeypatch.setattr(b.router, "handle_ihave", ihave)
-        await until(lambda: b.host.get_id() in a.router.mesh.get(TOPICS.beacons, ()))
-        await a.publish(TOPICS.beacons, b"once")
+        await until(lambda: b.host.get_id() in a.router.mesh.get(TOPICS.entries, ()))
+        await a.publish(TOPICS.entries, b"once")
         await wait_for(b, GossipSeen)
-        advertised = a.router.mcache.window(TOPICS.beacons)
+        advertised = a.router.mcache.window(TOPICS.entries)
         assert len(advertised) == 1
-        await a.router.emit_ihave(TOPICS.beacons, advertised, b.host.get_id())
+        await a.router.emit_ihave(TOPICS.entries, advertised, b.host.get_id())
         with trio.fail_after(5):
             await heard.wait()
         assert asked == []
