@@ -28,16 +28,9 @@ from ledger.errors import DecodeError
 from ledger.handover import commit
 from ledger.keys import PrivateKey
 from symphony.config import FILE_MODE, check_private, make_home, resolve_home, write_private
-from symphony.core.peers.admission import (
-    Address,
-    Genesis,
-    Invite,
-    Proof,
-    Rule,
-    parse_genesis,
-    parse_proof,
-    prove,
-)
+from symphony.core.peers.admission import Proof, parse_proof, prove
+from symphony.core.peers.genesis import Genesis, Rule, parse_genesis
+from symphony.core.peers.invite import Address, Invite
 from symphony.core.wire import Codec
 from symphony.errors import ConfigError
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ledger.keys import PrivateKey
 from symphony.config import FILE_MODE, check_private, write_private
-from symphony.core.peers.admission import Genesis, Invite, Scope, make_invite
+from symphony.core.peers.genesis import Genesis
+from symphony.core.peers.invite import Invite, Scope, make_invite
 from symphony.errors import AdmissionDenied, ConfigError, UsageError
 
 FILE_NAME = "invites.json"

@@ -15,7 +15,7 @@ from ledger import Kind
 from symphony.core import messages, records
 from symphony.core.events import TaskEnded
 from symphony.core.logs import inclusion
-from symphony.core.peers import admission
+from symphony.core.peers import admission, genesis, invite
 from symphony.core.receipts import receipt
 from symphony.core.votes import reputation
 from symphony.net.events import Channel
@@ -24,7 +24,7 @@ from symphony.net.hello import PROTOCOL
 REPO = Path(__file__).parents[1]
 PROTOCOL_PAGE = (REPO / "docs/protocol.md").read_text() + (REPO / "docs/receipt.md").read_text()
 GLOSSARY = (REPO / "docs/glossary.md").read_text()
-ROOMS = (records, receipt, inclusion, admission, messages, reputation)
+ROOMS = (records, receipt, inclusion, genesis, invite, admission, messages, reputation)
 
 _TABLE = re.compile(r"^### `(\w+)`\n\n((?:\|.*\n)+)", re.MULTILINE)
 TABLES: dict[str, str] = dict(_TABLE.findall(PROTOCOL_PAGE))

@@ -10,7 +10,7 @@ import pytest
 
 from ledger.handover import commit
 from ledger.keys import PrivateKey
-from symphony.core.peers.admission import make_invite
+from symphony.core.peers.invite import make_invite
 from symphony.errors import ConfigError
 from symphony.identity import (
     SwarmFile,

@@ -122,7 +122,7 @@ def prepare(settings: NodeSettings) -> None:
     """Make sure that there is an identity and something to join."""
     import time
 
-    from symphony.core.peers.admission import parse_token
+    from symphony.core.peers.invite import parse_token
     from symphony.errors import AdmissionDenied, ConfigError
     from symphony.identity import (
         accept_invite,

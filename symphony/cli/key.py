@@ -23,7 +23,7 @@ from symphony.cli.show import facts, out_json
 if TYPE_CHECKING:
     from ledger import Book, Entry, PrivateKey
     from ledger.sqlite import SqliteStore
-    from symphony.core.peers.admission import Invite
+    from symphony.core.peers.invite import Invite
     from symphony.identity import SwarmFile
 
 key = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="This node's key.")
@@ -94,7 +94,7 @@ def _report(now: PrivateKey, *, as_json: bool) -> None:
 
 def _invite(swarm: SwarmFile, old: PrivateKey, token: str | None) -> Invite | None:
     """The invite for the new key, if the swarm wants one. Raises `UsageError`."""
-    from symphony.core.peers.admission import parse_token
+    from symphony.core.peers.invite import parse_token
     from symphony.errors import UsageError
 
     rule = swarm.genesis.admission

@@ -22,7 +22,8 @@ from annotated_types import Len
 
 from ledger.errors import DecodeError
 from ledger.keys import signed_bytes
-from symphony.core.peers.admission import Address, Admitted, Denied, Hello, parse_hello
+from symphony.core.peers.admission import Admitted, Denied, Hello, parse_hello
+from symphony.core.peers.invite import Address
 from symphony.core.wire import Codec, Id16
 from symphony.net import frames, limits
 

@@ -21,7 +21,7 @@ from symphony.core import limits as core_limits
 from symphony.core.events import Event
 from symphony.core.ids import TASK_ID_BYTES, NodeId, TaskId
 from symphony.core.inputs import Cancel, Submit, Wanted
-from symphony.core.peers.admission import Genesis
+from symphony.core.peers.genesis import Genesis
 from symphony.core.spec import TaskSpec
 from symphony.core.stewards.charges import Charge
 from symphony.engines.base import JsonSchema

@@ -15,7 +15,7 @@ import trio
 from ledger import PrivateKey
 from ledger.sqlite import SqliteStore
 from symphony.config import make_home
-from symphony.core.peers.admission import parse_token
+from symphony.core.peers.invite import parse_token
 from symphony.engines.embedding import LateEncoder
 from symphony.errors import EngineError
 from symphony.identity import (

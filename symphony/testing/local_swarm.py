@@ -25,7 +25,7 @@ from typing import IO, Any, Protocol
 import httpx2
 
 from symphony.config import make_home
-from symphony.core.peers.admission import make_invite
+from symphony.core.peers.invite import make_invite
 from symphony.errors import ConnectionError as Unreachable
 from symphony.identity import (
     SwarmFile,

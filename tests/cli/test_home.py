@@ -11,7 +11,8 @@ import pytest
 
 from symphony.cli import join
 from symphony.config import NodeSettings, load_settings
-from symphony.core.peers.admission import check_hello, parse_token
+from symphony.core.peers.admission import check_hello
+from symphony.core.peers.invite import parse_token
 from symphony.errors import UsageError
 from symphony.identity import load_identity, read_swarm
 from symphony.invites import create_invite, revoked

@@ -20,7 +20,7 @@ from ledger import (
 )
 from ledger.sqlite import SqliteStore
 from symphony import identity
-from symphony.core.peers.admission import make_invite
+from symphony.core.peers.invite import make_invite
 from symphony.identity import load_identity, load_successor, read_swarm, successor_commitment
 from symphony.node.high_water import HighWater
 

@@ -11,24 +11,19 @@ from hypothesis import strategies as st
 from ledger.errors import DecodeError
 from ledger.keys import PrivateKey
 from symphony.core.peers.admission import (
-    TOKEN_PREFIX,
     Admitted,
     Denied,
-    Genesis,
     Hello,
-    Invite,
     Membership,
     Proof,
     Reason,
     check_hello,
-    invite_id,
-    make_invite,
-    parse_genesis,
     parse_hello,
     parse_proof,
-    parse_token,
     prove,
 )
+from symphony.core.peers.genesis import Genesis, parse_genesis
+from symphony.core.peers.invite import TOKEN_PREFIX, Invite, invite_id, make_invite, parse_token
 from symphony.errors import UsageError
 
 FOUNDER = PrivateKey.from_seed(b"f" * 32)

@@ -10,7 +10,9 @@ from contextlib import AbstractAsyncContextManager
 import trio
 
 from ledger.keys import PrivateKey
-from symphony.core.peers.admission import Genesis, Invite, Membership, make_invite, prove
+from symphony.core.peers.admission import Membership, prove
+from symphony.core.peers.genesis import Genesis
+from symphony.core.peers.invite import Invite, make_invite
 from symphony.net import NetEvent, NetSettings, PeerUp, open_network, topics
 from symphony.net.network import Network
 

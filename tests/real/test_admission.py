@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from symphony.core.peers.admission import Invite, make_invite
+from symphony.core.peers.invite import Invite, make_invite
 from symphony.identity import load_identity, read_swarm
 from symphony.testing.local_swarm import LocalNode, NodePlan, await_ready, spawn_node, stop_all
 from symphony.testing.template import forked
