@@ -12,7 +12,8 @@ from symphony.core.events import TaskEnded
 from symphony.core.inputs import PeerDown
 from symphony.core.messages import Beacon, Refused, Work
 from symphony.core.spec import TaskSpec
-from symphony.core.tasks.task_run import Chain, TaskRun, Unit
+from symphony.core.tasks.task_run import Chain, TaskRun
+from symphony.core.tasks.unit import Unit
 
 NEEDED = 800
 

@@ -144,7 +144,8 @@ def test_work_with_many_long_quotes_still_fits_a_frame():
     from symphony.core.owner.orders import order_for
     from symphony.core.spec import TaskSpec
     from symphony.core.tasks.plan import Step
-    from symphony.core.tasks.task_run import Chain, TaskRun, Unit
+    from symphony.core.tasks.task_run import Chain, TaskRun
+    from symphony.core.tasks.unit import Unit
 
     stage = Stage(capability())
     stage.submit()

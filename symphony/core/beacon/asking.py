@@ -20,7 +20,8 @@ from symphony.core.ids import NodeId
 from symphony.core.peers.directory import Listing
 from symphony.core.records import Candidate, Requirement
 from symphony.core.surroundings import Surroundings
-from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.tasks.task_run import TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.votes.judges import barred
 
 

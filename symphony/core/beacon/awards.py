@@ -26,7 +26,8 @@ from symphony.core.records import AWARD, MAX_BODY_BYTES, Award, AwardRecord
 from symphony.core.stewards.line import next_epoch
 from symphony.core.surroundings import Surroundings
 from symphony.core.tasks.notes import BiddersKept, portions
-from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.tasks.task_run import TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.timers import LeaseOver, StragglerDue
 from symphony.core.votes.judges import barred
 

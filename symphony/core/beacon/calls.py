@@ -28,7 +28,8 @@ from symphony.core.peers.directory import Listing
 from symphony.core.records import Candidate, Lapse, Requirement
 from symphony.core.surroundings import Surroundings
 from symphony.core.tasks.plan import FIRST_STEP, Step
-from symphony.core.tasks.task_run import Call, TaskRun, Unit
+from symphony.core.tasks.task_run import Call, TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.timers import CallAgain, CallAhead, WindowOver
 
 

@@ -18,7 +18,8 @@ from symphony.core.beacon.calls import Calls
 from symphony.core.events import UnitHedged
 from symphony.core.ids import NodeId
 from symphony.core.surroundings import Surroundings
-from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.tasks.task_run import TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.timers import StragglerDue
 
 

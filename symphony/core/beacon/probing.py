@@ -24,7 +24,8 @@ from symphony.core.inputs import Probe
 from symphony.core.logs.journal import Journal
 from symphony.core.outbox import Outbox
 from symphony.core.records import PROBE, ProbeOutcome, ProbeRecord
-from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.tasks.task_run import TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.votes.answers import canonical, extract
 from symphony.core.votes.voting import voter_of
 

@@ -17,7 +17,8 @@ from symphony.core.ids import NodeId, UnitId, unit_id
 from symphony.core.messages import Order, Quote
 from symphony.core.spec import TaskSpec
 from symphony.core.tasks.plan import Step
-from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.tasks.task_run import TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.votes.comparison import comparison_order, pair_in
 
 

@@ -13,7 +13,7 @@ from ledger.errors import DecodeError
 from symphony.core.ids import NodeId, salted_digest
 from symphony.core.messages import Done, encode_order
 from symphony.core.records import RESULT, ResultRecord, Role
-from symphony.core.tasks.task_run import Unit
+from symphony.core.tasks.unit import Unit
 from symphony.core.votes.answers import is_empty
 from symphony.core.votes.comparison import places_in
 

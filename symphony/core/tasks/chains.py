@@ -21,7 +21,8 @@ from symphony.core.spec import TaskSpec
 from symphony.core.surroundings import Surroundings
 from symphony.core.tasks.notes import ChainTurned
 from symphony.core.tasks.plan import BadPlan, Plan, direct_plan, parse_plan
-from symphony.core.tasks.task_run import Chain, Opened, TaskRun, Unit
+from symphony.core.tasks.task_run import Chain, Opened, TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.votes.comparing import under_way
 from symphony.core.votes.evidence_book import EvidenceBook
 from symphony.core.votes.judges import judges

@@ -35,7 +35,8 @@ from symphony.core.tasks.notes import ResultKept, TaskBegun
 from symphony.core.tasks.remains import Remains
 from symphony.core.tasks.resuming import Resuming
 from symphony.core.tasks.submission import task_record
-from symphony.core.tasks.task_run import NO_EPOCH, Chain, TaskRun, Unit
+from symphony.core.tasks.task_run import Chain, TaskRun
+from symphony.core.tasks.unit import NO_EPOCH, Unit
 from symphony.core.timers import (
     AskedOver,
     CallAgain,

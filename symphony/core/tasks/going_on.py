@@ -17,7 +17,8 @@ from symphony.core.events import TaskResumed, TaskTakenOver
 from symphony.core.ids import NodeId, TaskId
 from symphony.core.surroundings import Surroundings
 from symphony.core.tasks.chains import Chains
-from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.tasks.task_run import TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.timers import DeadlineOver, LeaseOver
 
 

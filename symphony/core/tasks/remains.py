@@ -40,7 +40,8 @@ from symphony.core.tasks.notes import (
     TaskNote,
 )
 from symphony.core.tasks.plan import BadPlan, parse_plan
-from symphony.core.tasks.task_run import NO_EPOCH, Chain, TaskRun, Unit
+from symphony.core.tasks.task_run import Chain, TaskRun
+from symphony.core.tasks.unit import NO_EPOCH, Unit
 from symphony.core.votes.comparison import pair_in
 
 Made = tuple[Award, EntryId]

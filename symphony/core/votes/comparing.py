@@ -12,7 +12,8 @@ from __future__ import annotations
 from symphony.core import limits
 from symphony.core.beacon.calls import Calls
 from symphony.core.owner.prompts import JUDGE_SKILL
-from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.tasks.task_run import TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.votes.comparison import pair_in, pairs_to_compare, unit_name
 from symphony.core.votes.judges import judges
 from symphony.core.votes.settling import Settlement

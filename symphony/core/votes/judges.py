@@ -7,7 +7,8 @@ so neither is asked for (`barred`). The rule `ranked` would not count them eithe
 from __future__ import annotations
 
 from symphony.core.ids import NodeId
-from symphony.core.tasks.task_run import TaskRun, Unit
+from symphony.core.tasks.task_run import TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.votes.comparison import comparisons_in, pair_in
 from symphony.core.votes.grounds import agent_key
 from symphony.core.weighing import Comparison

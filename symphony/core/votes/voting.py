@@ -16,7 +16,8 @@ from symphony.core.owner.prompts import DIRECT_SKILL
 from symphony.core.peers.directory import Listing
 from symphony.core.records import Award, Capability, Requirement, Rule
 from symphony.core.spec import TaskSpec
-from symphony.core.tasks.task_run import Chain, TaskRun, Unit
+from symphony.core.tasks.task_run import Chain, TaskRun
+from symphony.core.tasks.unit import Unit
 from symphony.core.votes.answers import canonical, extract
 from symphony.core.votes.evidence import Skilled
 from symphony.core.votes.evidence_book import EvidenceBook
