@@ -307,6 +307,9 @@ Sync = Heads | Reconcile | Want | Entries
 ForOwner = Beacon | Work | Renewed | Stop
 """What a conductor says to those who work for it, or might."""
 
+FromOwner = Progress | Done | Refused
+"""What they say to it of a unit that is theirs."""
+
 Message = (
     Beacon
     | Bids

@@ -319,14 +319,10 @@ class Swarm:
                 self._replication.heard(peer, message)
             case Beacon() | Work() | Renewed() | Stop():
                 self.worker.heard(peer, message)
-            case Progress():
-                self.conductor.progress(peer, message)
+            case Progress() | Done() | Refused():
+                self.conductor.owners.heard(peer, message)
             case Bids():
                 self.conductor.bids(peer, message)
-            case Done():
-                self.conductor.done(peer, message)
-            case Refused():
-                self.conductor.refused(peer, message)
             case ContactAsked() | ContactTold() | Seek():
                 self.members.contact(peer, message)
             case CosignAsked(entry):

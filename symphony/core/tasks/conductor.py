@@ -6,6 +6,10 @@ The conductor's log is the lock service of its tasks: awards are entries in it, 
 one owner or there is a proof of cheating, and nobody needs a consensus. What fails is tried
 elsewhere (next bid, next epoch) within bounds; a chain that fails never votes; a task always
 ends, at its deadline at the latest, with a verdict entry that says how.
+
+Here tasks begin and end. In between, `owners` hears who works on them, and `chains` says what
+follows from a result. Tasks that began before a restart come by `resuming`, those that began at
+another node by `stewarding`.
 """
 
 from __future__ import annotations
@@ -17,26 +21,24 @@ from typing import assert_never
 from ledger import Kind
 from symphony.core import limits
 from symphony.core.beacon.hedging import Hedging
-from symphony.core.beacon.lease import conductor_until_ms
 from symphony.core.beacon.probing import Probing
-from symphony.core.effects import Forget, Reject
-from symphony.core.events import TaskAccepted, TaskEnded, TaskSteppedBack, TokensSeen
-from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
+from symphony.core.effects import Forget
+from symphony.core.events import TaskAccepted, TaskEnded, TaskSteppedBack
+from symphony.core.ids import NodeId, TaskId
 from symphony.core.inputs import Probe, Submit, TaskFound, Unsealed, Wanted
-from symphony.core.messages import Bids, Done, Progress, Refused, Renewed, Stop
-from symphony.core.owner.results import OTHER_INPUT, checked
-from symphony.core.records import TASK, Lapse, Outcome
+from symphony.core.messages import Bids
+from symphony.core.records import TASK, Outcome
 from symphony.core.stewards.line import Line, line_of
 from symphony.core.stewards.stewarding import Stewarding
 from symphony.core.surroundings import Surroundings
 from symphony.core.tasks.chains import Chains
 from symphony.core.tasks.going_on import GoingOn
-from symphony.core.tasks.notes import ResultKept, TaskBegun
+from symphony.core.tasks.notes import TaskBegun
+from symphony.core.tasks.owners import Owners
 from symphony.core.tasks.remains import Remains
 from symphony.core.tasks.resuming import Resuming
 from symphony.core.tasks.submission import task_record
 from symphony.core.tasks.task_run import Chain, TaskRun
-from symphony.core.tasks.unit import NO_EPOCH, Unit
 from symphony.core.timers import (
     AskedOver,
     CallAgain,
@@ -71,6 +73,7 @@ class Conductor:
         ends = self._give_up, self.refuse
         begin = self.stewarding.begin
         self.resuming = Resuming(around, self._chains, self._going_on.go_on, *ends, begin)
+        self.owners = Owners(around, self._chains, self._runs, self.resuming)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -229,7 +232,7 @@ class Conductor:
             case CallAhead():
                 self._calls.ahead(run)
             case LeaseOver():
-                self.lease_over(timer)
+                self.owners.lease_over(timer)
             case StragglerDue():
                 self._hedging.due(run, timer)
             case DeadlineOver():
@@ -237,90 +240,10 @@ class Conductor:
             case _:
                 assert_never(timer)
 
-    def progress(self, peer: NodeId, progress: Progress) -> None:
-        """The owner is alive: answer, and wait for another lease."""
-        found = self._owned(peer, UnitId(progress.unit), Epoch(progress.epoch))
-        hold = found[1].hold(peer, Epoch(progress.epoch)) if found else None
-        if found is None or hold is None:
-            # after a restart it may be a unit that we shall go on with
-            if not self.resuming and not self._ahead(peer, progress):
-                self._out.send(peer, Stop(progress.unit, progress.epoch))
-            return
-        run, unit = found
-        assert hold.award is not None
-        if self._out.now_ms - hold.answered_ms >= limits.ACKNOWLEDGE_EVERY_MS:
-            hold.answered_ms = self._out.now_ms
-            hold.lease_until_ms = conductor_until_ms(self._out.now_ms, hold.award.lease_ms)
-            self._out.send(peer, Renewed(progress.unit, progress.epoch, progress.number))
-        if progress.text:
-            unit.seen_chars += len(progress.text) if hold is unit else 0
-            seen = TokensSeen(run.task, self._at(run), unit.name, peer, progress.text)
-            self._out.tell(seen)
-
-    def done(self, peer: NodeId, done: Done) -> None:
-        """A result: check it against the award and the owner's signed entry, then go on."""
-        found = self._owned(peer, UnitId(done.unit), Epoch(done.epoch))
-        entry = self._around.journal.take_signed(peer, done.entry)
-        if found is None or entry is None:
-            return
-        run, unit = found
-        self._counts(unit, peer, Epoch(done.epoch))
-        record = checked(peer, unit, entry, done)
-        if isinstance(record, str):
-            lost = record == OTHER_INPUT and unit.rebuilt == unit.epoch  # we lost what it was given
-            if not lost:
-                self._out.do(Reject(peer, f"result: {record}"))
-            self._fail_over(run, unit, record, "lost" if lost else "junk")
-            return
-        tokens = 0
-        if record.status == "ok":  # a failure does not say what it cost
-            tokens = run.charge(unit, record.prompt_tokens + record.completion_tokens)
-        run.entries.append(entry)
-        self._around.entrusting.keep(run, ResultKept(done.entry, done.output, tokens))
-        if record.status == "failed":
-            self._fail_over(run, unit, record.reason or "the owner's engine failed", "failed")
-            return
-        self._calls.alone(run, unit)
-        took_ms = self._out.now_ms - unit.awarded_ms
-        self._around.pace.learn(peer, record.agent, unit.role, took_ms)
-        unit.output, unit.result, unit.record = done.output, entry, record
-        for begun in (run.units.get(UnitId(other)) for other in done.begun):
-            if begun is not None and begun.held_after == unit.id:
-                begun.begun = begun.award is not None and begun.award.owner == peer
-        self._chains.unit_done(run, unit, peer)
-
-    def refused(self, peer: NodeId, refused: Refused) -> None:
-        found = self._owned(peer, UnitId(refused.unit), Epoch(refused.epoch))
-        if found is not None:
-            self._counts(found[1], peer, Epoch(refused.epoch))
-            run, unit = found
-            if not refused.begun:
-                run.release(unit)
-            self._fail_over(run, unit, f"refused: {refused.reason}", "refused")
-
     def peer_down(self, peer: NodeId, why: str = "the owner's connection broke") -> None:
-        """A peer is no owner any more: its units go to the next bidder at once."""
+        """A peer is gone, or is not to be worked with any more."""
         self.stewarding.peer_down(peer)
-        for run in list(self._runs.values()):
-            self._calls.gone(run, peer)
-            for unit in list(run.units.values()):
-                for epoch in (unit.epoch, unit.rival.epoch if unit.rival else NO_EPOCH):
-                    if not run.ended and unit.hold(peer, epoch) is not None:
-                        self._counts(unit, peer, epoch)
-                        self._fail_over(run, unit, why, "gone")
-                        break
-
-    def lease_over(self, timer: LeaseOver) -> None:
-        run = self._runs.get(timer.task)
-        unit = run.units.get(timer.unit) if run else None
-        hold = unit.hold_of(timer.epoch) if unit is not None else None
-        if run is None or unit is None or hold is None or hold.owner is None:
-            return
-        if self._out.now_ms < hold.lease_until_ms:
-            self._out.timer(timer, hold.lease_until_ms - self._out.now_ms)
-            return
-        self._counts(unit, hold.owner, timer.epoch)
-        self._fail_over(run, unit, "the owner was silent for a lease", "late")
+        self.owners.gone(peer, why)
 
     def deadline_over(self, timer: DeadlineOver) -> None:
         if (run := self._runs.get(timer.task)) is not None:
@@ -349,36 +272,6 @@ class Conductor:
             self.refuse(run.task, "ledger_invalid", why)
             self._around.entrusting.drop(run.task)
             self._out.do(Forget(run.task))
-
-    def _owned(self, peer: NodeId, unit_id: UnitId, epoch: Epoch) -> tuple[TaskRun, Unit] | None:
-        """The unit, if this peer owns it in this very epoch."""
-        for run in self._runs.values():
-            unit = run.units.get(unit_id)
-            if unit is not None and unit.hold(peer, epoch) is not None:
-                return run, unit
-        return None
-
-    def _ahead(self, peer: NodeId, progress: Progress) -> bool:
-        """Is this about work that was sent ahead, overtaking the result that it waited for?"""
-        units = (run.units.get(UnitId(progress.unit)) for run in self._runs.values())
-        held = next((unit for unit in units if unit is not None and unit.held_after), None)
-        award = held.award if held is not None else None
-        return award is not None and (award.owner, award.epoch) == (peer, progress.epoch)
-
-    @staticmethod
-    def _counts(unit: Unit, owner: NodeId, epoch: Epoch) -> None:
-        """What follows is about this owner's hold: if it is the rival, it changes places."""
-        if unit.hold(owner, epoch) is unit.rival:
-            unit.change_places()
-
-    def _fail_over(self, run: TaskRun, unit: Unit, reason: str, lapse: Lapse) -> None:
-        """Take the unit from its owner and give it to the next bidder."""
-        assert unit.award is not None
-        owner = NodeId(unit.award.owner)
-        if owner in self._around.alive():
-            self._out.send(owner, Stop(unit.id, unit.epoch))
-        run.failovers += 1
-        self._calls.again(run, unit, reason, lapse, avoid_owner=lapse != "lost")
 
     def _finish(self, run: TaskRun, outcome: Outcome, stop: str) -> None:
         run.ended = True
