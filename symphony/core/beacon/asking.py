@@ -1,4 +1,4 @@
-"""Whom to ask for bids, and what a bid is worth: the conductor's view of the agents it knows.
+"""Whom to ask for bids, for what, and what a bid is worth: the agents that a conductor knows of.
 
 Asked are the few that promise most, by the very score that an election would give them, and two
 more by chance, so that newcomers and those that once did badly are heard again. Agents whose
@@ -10,13 +10,15 @@ call goes on without them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from symphony.core import limits
+from symphony.core.beacon.awards import tokens_needed
 from symphony.core.beacon.election import score
 from symphony.core.beacon.match import eligible
 from symphony.core.ids import NodeId
+from symphony.core.messages import Order
 from symphony.core.peers.directory import Listing
 from symphony.core.records import Candidate, Requirement
 from symphony.core.surroundings import Surroundings
@@ -27,9 +29,12 @@ from symphony.core.votes.judges import barred
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Chooses among the agents that a node knows of."""
+    """Chooses among the agents that a node knows of. `order_for` builds the order that the owner of
+    a unit would get.
+    """
 
     around: Surroundings
+    order_for: Callable[[TaskRun, Unit], Order]
 
     def reachable(self, run: TaskRun) -> frozenset[NodeId]:
         """Who may be asked at all: for a local task nobody but this node, and once as many nodes
@@ -39,6 +44,27 @@ class Asking:
         if run.spec.privacy == "local":
             return frozenset({around.me})
         return around.alive() & {around.me, *run.nodes} if run.nodes_spent else around.alive()
+
+    def requirement(self, run: TaskRun, unit: Unit) -> Requirement:
+        """What a unit needs of its owner: all that a beacon says of it."""
+        vectors = self.around.vectors
+        if unit.step is None and unit.role == "solve":
+            tokens = len(run.spec.prompt) // 3 + 200 + run.spec.max_tokens
+        else:
+            tokens = tokens_needed(self.order_for(run, unit)) + run.unknown_tokens(unit)
+        return Requirement(
+            role=unit.role,
+            skill=unit.skill,
+            privacy=run.spec.privacy,
+            context_tokens=tokens,
+            vector=vectors.get(unit.skill),
+            encoder=vectors.encoder,
+        )
+
+    def able(self, run: TaskRun, unit: Unit) -> list[Listing]:
+        """The agents that could do a unit now."""
+        needs = self.requirement(run, unit)
+        return [listing for _, listing in self.fitting(run, unit, needs)]
 
     def fitting(self, run: TaskRun, unit: Unit, needs: Requirement) -> list[tuple[int, Listing]]:
         """(φ, listing) of all that may own the unit, best first; those who failed it, are

@@ -1,33 +1,30 @@
-"""The Beacon protocol at the conductor: call, collect, close early, call ahead, fail over.
+"""The Beacon protocol at the conductor: call, collect, close early, fail over.
 
 A call asks at most ten nodes directly: those whose best agent matches best, and two at random so
 that newcomers get heard. It closes when all asked have answered, when every unit has bids
 enough, or when the window ends; there is no fixed sleep. Bids that didn't win are kept for
 failover: the next one in rank gets the unit with the next epoch, without a new auction.
 
-The steps that follow a running one are called for *ahead*, while it runs, and if their plan is
-known their owners are elected at once. The work is sent when their turn comes, on bids that are at
-most 30 s old; for older ones there is a new call.
+The steps that follow a running one are called for *ahead*, while it runs (`ahead`). When their turn
+comes, bids that are at most 30 s old are used; for older ones there is a new call.
 
 Units that are ready together share one beacon and one award entry (`awards`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from symphony.core import limits
 from symphony.core.beacon.asking import Asking
-from symphony.core.beacon.awards import Awards, tokens_needed
+from symphony.core.beacon.awards import Awards
 from symphony.core.effects import Embed
 from symphony.core.events import BeaconSent, BidHeard, FailedOver
 from symphony.core.ids import EntryId, NodeId, UnitId
 from symphony.core.messages import Beacon, Bid, Bids, Order, Stop, UnitCall
-from symphony.core.owner.prompts import DIRECT_SKILL
 from symphony.core.peers.directory import Listing
-from symphony.core.records import Candidate, Lapse, Requirement
+from symphony.core.records import Lapse
 from symphony.core.surroundings import Surroundings
-from symphony.core.tasks.plan import FIRST_STEP, Step
 from symphony.core.tasks.task_run import Call, TaskRun
 from symphony.core.tasks.unit import Unit
 from symphony.core.timers import CallAgain, CallAhead, WindowOver
@@ -46,9 +43,8 @@ class Calls:
     ) -> None:
         self._around = around
         self._out = around.out
-        self._order_for = order_for
         self._give_up = give_up
-        self._asking = Asking(around)
+        self.asking = Asking(around, order_for)
         self.awards = Awards(around, order_for, give_up)
 
     # --- the call -----------------------------------------------------------------------------
@@ -76,7 +72,7 @@ class Calls:
             run.parked.extend(left)
             self._out.do(Embed(missing))
             return
-        self._beacons(run, left)
+        self.beacons(run, left)
 
     def _foreseen(self, unit: Unit) -> bool:
         """Are there fresh bids from a call ahead, not tried yet?"""
@@ -91,70 +87,8 @@ class Calls:
             run.looking_ahead = True
             self._out.timer(CallAhead(run.task), limits.LOOK_AHEAD_MS)
 
-    def ahead(self, run: TaskRun) -> None:
-        """Call for the steps whose needs are being worked on: while models think, the election of
-        the next owners costs nobody any time. One beacon serves all chains.
-        """
-        run.looking_ahead = False
-        following = [*run.following(), *self._first_steps(run)]
-        following = [unit for unit in following if self._embedded(unit.skill)]
-        for unit in following:
-            unit.foreseen = True
-        self._beacons(run, following)
-
-    def _first_steps(self, run: TaskRun) -> list[Unit]:
-        """The first steps of the plans that are still being made, as far as they can be known:
-        each is called `s1`. What it needs will be known with the plan, and its bids are scored
-        anew then; so they are called for only where all who can solve anything are asked.
-        """
-        skill = run.spec.skill or DIRECT_SKILL
-        units = [
-            Unit(run.task, f"step/{chain.index}/{FIRST_STEP}", chain.index, "solve", skill)
-            for chain in run.unplanned()
-        ]
-        if not units or not self._embedded(skill):
-            return []
-        solvers = self._asking.fitting(run, units[0], self._requirement(run, units[0]))
-        if len({listing.node for _, listing in solvers}) > limits.ASKED_BY_MATCH:
-            return []
-        return [run.add_unit(unit) for unit in units]
-
-    def able(self, run: TaskRun, unit: Unit) -> list[Listing]:
-        """The agents that could do a unit now."""
-        needs = self._requirement(run, unit)
-        return [listing for _, listing in self._asking.fitting(run, unit, needs)]
-
-    def _embedded(self, skill: str) -> bool:
-        """Is the vector of this skill here? If not, it is asked for, and will be next time."""
-        missing = self._around.vectors.missing([skill])
-        if missing:
-            self._out.do(Embed(missing))
-        return not missing
-
-    def planned(self, run: TaskRun, chain: int, step: Step, early: Sequence[Unit]) -> Unit:
-        """The unit for a step of a new plan. If it was called for before there was a plan, it
-        keeps those bids, scored by what the step really needs.
-        """
-        name = f"step/{chain}/{step.id}"
-        unit = next((unit for unit in early if unit.name == name), None)
-        if unit is None or step.needs or self._around.vectors.missing([step.skill]):
-            return Unit(run.task, name, chain, "solve", step.skill, step)
-        unit.step, unit.skill = step, step.skill
-        unit.requirement = self._requirement(run, unit)
-        unit.candidates = tuple(self._scored(run, unit, unit.candidates))
-        for call in run.calls.values():
-            if unit.id in call.bids:
-                bids = call.bids[unit.id]
-                bids[:] = self._scored(run, unit, bids)
-        return unit
-
-    def _scored(self, run: TaskRun, unit: Unit, bids: Iterable[Candidate]) -> list[Candidate]:
-        """The bids once more, by what the unit needs now."""
-        known = ((run.listings[EntryId(bid.capability)], bid.free) for bid in bids)
-        fitting = ((listing, free) for listing, free in known if self._asking.hears(unit, listing))
-        return [self._asking.candidate(run, unit, listing, free) for listing, free in fitting]
-
-    def _beacons(self, run: TaskRun, units: Sequence[Unit]) -> None:
+    def beacons(self, run: TaskRun, units: Sequence[Unit]) -> None:
+        """Ask for bids, for as many units at once as a beacon holds."""
         for start in range(0, len(units), limits.MAX_CHAINS):
             self._beacon(run, units[start : start + limits.MAX_CHAINS])
 
@@ -169,8 +103,8 @@ class Calls:
         around = self._around
         for unit in units:
             unit.calls += 1
-            unit.requirement = self._requirement(run, unit)
-        chosen = self._asking.whom(run, units)
+            unit.requirement = self.asking.requirement(run, unit)
+        chosen = self.asking.whom(run, units)
         beacon = around.chance.randbytes(16)
         call = Call(beacon, tuple(units), frozenset(chosen))
         run.calls[beacon] = call
@@ -184,21 +118,6 @@ class Calls:
         self._out.timer(WindowOver(run.task, beacon), limits.BID_WINDOW_MS)
         for node in chosen:
             self._out.send(node, message)
-
-    def _requirement(self, run: TaskRun, unit: Unit) -> Requirement:
-        vectors = self._around.vectors
-        if unit.step is None and unit.role == "solve":
-            tokens = len(run.spec.prompt) // 3 + 200 + run.spec.max_tokens
-        else:
-            tokens = tokens_needed(self._order_for(run, unit)) + run.unknown_tokens(unit)
-        return Requirement(
-            role=unit.role,
-            skill=unit.skill,
-            privacy=run.spec.privacy,
-            context_tokens=tokens,
-            vector=vectors.get(unit.skill),
-            encoder=vectors.encoder,
-        )
 
     # --- the bids -----------------------------------------------------------------------------
 
@@ -218,10 +137,10 @@ class Calls:
             found = call.bids.setdefault(unit.id, [])
             own = [candidate.agent for candidate in found if candidate.owner == peer]
             full = len(found) >= limits.MAX_BIDS_PER_UNIT or len(own) >= limits.MAX_BIDS_PER_NODE
-            if full or bid.agent in own or not self._asking.hears(unit, listing):
+            if full or bid.agent in own or not self.asking.hears(unit, listing):
                 continue
             free = bid.free + run.soon_free(unit, peer, bid.agent)
-            found.append(self._asking.candidate(run, unit, listing, free))
+            found.append(self.asking.candidate(run, unit, listing, free))
             run.listings[listing.id] = listing
             if bid.estimate_ms:
                 run.estimates_ms[unit.id, peer, bid.agent] = bid.estimate_ms

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from symphony.core.beacon.ahead import Ahead
 from symphony.core.beacon.calls import Calls
 from symphony.core.events import BallotCast, ChainFailed, PlanMade, UnitDone
 from symphony.core.ids import NodeId
@@ -40,6 +41,7 @@ class Chains:
         self._out = around.out
         self._end = end
         self.calls = Calls(around, order_for, self._unit_failed)
+        self.ahead = Ahead(around, self.calls)
 
     def begin(self, run: TaskRun) -> None:
         """Call for the planners of the chains of the next wave, or for their direct steps; of all
@@ -125,7 +127,7 @@ class Chains:
         self._out.tell(PlanMade(run.task, self._at(run), chain.index, steps, fallback))
         early = [run.units.pop(unit.id) for unit in list(self._steps(run, chain))]
         for step in plan.steps:
-            unit = run.add_unit(self.calls.planned(run, chain.index, step, early))
+            unit = run.add_unit(self.ahead.planned(run, chain.index, step, early))
             if step is plan.final:
                 chain.final = unit
         return self._ready(run, chain)

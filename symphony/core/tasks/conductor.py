@@ -230,7 +230,7 @@ class Conductor:
                 units = [run.units[unit] for unit in ids]
                 self._calls.call(run, [unit for unit in units if unit.state == "calling"])
             case CallAhead():
-                self._calls.ahead(run)
+                self._chains.ahead.due(run)
             case LeaseOver():
                 self.owners.lease_over(timer)
             case StragglerDue():

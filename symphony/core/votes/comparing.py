@@ -38,7 +38,7 @@ def _units(run: TaskRun, vote: Settlement, calls: Calls) -> list[Unit]:
             number = len(made)
             name = unit_name(number, shown)
             unit = Unit(run.task, name, limits.MAX_CHAINS + number, "judge", JUDGE_SKILL)
-            able = {listing.node for listing in calls.able(run, unit)}
+            able = {listing.node for listing in calls.asking.able(run, unit)}
             same = sum(set(pair_in(other.name)) == set(pair) for other in made)
             if len(able) > same:
                 made.append(run.add_unit(unit))
