@@ -107,7 +107,7 @@ class Desk:
 
     def _charge(self, task: TaskId) -> Charge | None:
         """A durable task of whose line this node is."""
-        return self._loop.swarm.conductor.stewarding.charge(task)
+        return self._loop.swarm.conductor.stewarding.keeping.charge(task)
 
     async def cancel(self, task: TaskId) -> bool:
         story, charge = self._hub.story(task), self._charge(task)

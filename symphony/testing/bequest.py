@@ -112,7 +112,7 @@ def _held(world: World, task: TaskId) -> bool:
         if machine.gone:
             continue
         swarm = machine.swarm
-        charge = None if swarm is None else swarm.conductor.stewarding.charge(task)
+        charge = None if swarm is None else swarm.conductor.stewarding.keeping.charge(task)
         if charge is not None and charge.best() is not None:
             return True
         if machine.disk.notes.get(task):
@@ -126,7 +126,7 @@ def waiting(world: World) -> bool:
     return any(
         charge.over is None and charge.best() is not None
         for swarm in swarms
-        for charge in swarm.conductor.stewarding
+        for charge in swarm.conductor.stewarding.keeping
     )
 
 

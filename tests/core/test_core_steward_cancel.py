@@ -32,7 +32,7 @@ class Cancelled:
         return next(iter(self.world.checks.tasks))
 
     def _find(self) -> None:
-        charge = self.world.machines[0].swarm.conductor.stewarding.charge(self.task)
+        charge = self.world.machines[0].swarm.conductor.stewarding.keeping.charge(self.task)
         self.steward = self.world.machines[self.world.index_of[charge.line[1]]]
 
     def _cancel(self) -> None:
@@ -75,7 +75,7 @@ def test_who_is_not_of_the_line_cancels_nothing():
 
     def meddle() -> None:
         conductor = wish.world.machines[0]
-        charge = conductor.swarm.conductor.stewarding.charge(wish.task)
+        charge = conductor.swarm.conductor.stewarding.keeping.charge(wish.task)
         stranger = next(m for m in wish.world.machines if m.id not in charge.line)
         heard = Heard(stranger.id, CancelAsked(wish.task))
         found.extend(conductor.swarm.handle(conductor.local_ms(wish.world.now_ms), heard))

@@ -99,7 +99,7 @@ def test_the_second_steward_takes_over_when_the_first_is_lost_too():
 
     def look() -> None:
         task = next(iter(world.checks.tasks))
-        charge = world.machines[0].swarm.conductor.stewarding.charge(task)
+        charge = world.machines[0].swarm.conductor.stewarding.keeping.charge(task)
         line.extend(world.index_of[node] for node in charge.line)
 
     world.at(AT_MS + 300, look)
@@ -170,7 +170,7 @@ def entrusted():
     def look() -> None:
         task = next(iter(world.checks.tasks))
         for machine in world.machines[1:]:
-            charge = machine.swarm.conductor.stewarding.charge(task)
+            charge = machine.swarm.conductor.stewarding.keeping.charge(task)
             if charge is not None and charge.place == 1:
                 _, boxes = charge.best()
                 notes = world.boxes.open_all(machine.box, task, boxes)

@@ -1,7 +1,7 @@
-"""A steward's side of durable tasks: keep what is entrusted, notice silence, take over, step back.
+"""A steward's side of durable tasks: hear whoever conducts, notice silence, take over, step back.
 
-    heard       the conductor's notes come in boxes, and are kept unread; its word that it is alive
-                starts the patience anew
+    heard       the conductor's notes come in boxes, and are kept unread (`keeping`); its word that
+                it is alive starts the patience anew
     silence     the boxes are opened, checked (`inherited`), and the task goes on here; from now on
                 this node gives its notes to the others of the line, the first conductor included
     overtaken   a word of a *later* one of the line that conducts, or a verdict of anybody in it:
@@ -17,23 +17,23 @@ through this file; the one that conducts it does so in `Conductor`, as any other
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from ledger import Entry, Kind, parse_entry
+from ledger import Entry, Kind
 from ledger.errors import DecodeError
 from symphony.core import limits
-from symphony.core.effects import Forget, Note, Reject, Unseal
+from symphony.core.effects import Reject, Unseal
 from symphony.core.ids import NodeId, TaskId
 from symphony.core.inputs import Submit, Unsealed
 from symphony.core.messages import CancelAsked, Entrust, Entrusted, LineWord, Tending
-from symphony.core.records import TASK, VERDICT, TaskRecord
+from symphony.core.records import VERDICT, TaskRecord
 from symphony.core.stewards.charges import Charge
 from symphony.core.stewards.entrusting import Entrusting
 from symphony.core.stewards.inherited import inherited
-from symphony.core.stewards.line import able_to_keep, choose_stewards, line_of
+from symphony.core.stewards.keeping import Keeping
+from symphony.core.stewards.line import able_to_keep, choose_stewards
 from symphony.core.surroundings import Surroundings
-from symphony.core.tasks.notes import BoxKept, TaskNote
 from symphony.core.tasks.remains import Lost, Remains
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.timers import SilenceOver
@@ -66,18 +66,11 @@ class Stewarding:
         self._around = around
         self._out = around.out
         self._seat = seat
-        self._charges: dict[TaskId, Charge] = {}
+        self.keeping = Keeping(around)
 
     @property
     def entrusting(self) -> Entrusting:
         return self._around.entrusting
-
-    def charge(self, task: TaskId) -> Charge | None:
-        """What is known here of a durable task."""
-        return self._charges.get(task)
-
-    def __iter__(self) -> Iterator[Charge]:
-        return iter(self._charges.values())
 
     def choose(self, submit: Submit, record: TaskRecord) -> Sequence[tuple[NodeId, bytes]]:
         """Who is to keep a task that is to be durable, with their box keys; bounded as all others
@@ -91,18 +84,23 @@ class Stewarding:
 
     def begin(self, run: TaskRun) -> None:
         """A durable task that this node conducts; or would, had not somebody else ended it."""
-        charge = self._charges.get(run.task)
+        charge = self.keeping.charge(run.task)
         if charge is not None and charge.over not in (None, charge.place):
             self._step_back(charge, charge.line[charge.over or 0])
             self._tell_end(charge)
         elif run.line is not None and charge is None:
             until_ms = run.started_ms + run.spec.deadline_ms
             line, entry = run.line, run.entries[0].encode()
-            self._add(Charge(run.task, entry, line.nodes, line.place, until_ms, self._out.now_ms))
+            now_ms = self._out.now_ms
+            charge = Charge(run.task, entry, line.nodes, line.place, until_ms, now_ms)
+            self.keeping.add(charge)
+            self._again(charge)
 
-    def _add(self, charge: Charge) -> None:
-        self._charges[charge.task] = charge
-        self._again(charge)
+    def start(self) -> None:
+        """The node is up: from now on it can hear whoever conducts."""
+        for charge in self.keeping:
+            charge.heard_ms = self._out.now_ms
+            self._again(charge)
 
     def _again(self, charge: Charge) -> None:
         wait_ms = max(limits.TEND_EVERY_MS, charge.due_ms() - self._out.now_ms)
@@ -127,17 +125,20 @@ class Stewarding:
                 self._cancel_asked(peer, TaskId(word.task))
 
     def _entrust(self, peer: NodeId, word: Entrust) -> None:
-        charge = self._charges.get(TaskId(word.task)) or self._accept(peer, word)
+        charge = self.keeping.charge(TaskId(word.task))
         if charge is None:
-            return
+            charge = self.keeping.accept(peer, word)
+            if charge is None:
+                return
+            self._again(charge)
         if self._heeds(charge, peer, word.left_ms):
             key = (charge.line.index(peer), word.term)
-            full = not self._keep(charge, peer, word)
+            full = not self.keeping.keep(charge, peer, word)
             count = len(charge.list_of(key))
             self._out.send(peer, Entrusted(word.task, word.term, count, full=full))
 
     def _tending(self, peer: NodeId, word: Tending) -> None:
-        charge = self._charges.get(TaskId(word.task))
+        charge = self.keeping.charge(TaskId(word.task))
         if charge is None:  # the first note has what it takes to know it
             self._out.send(peer, Entrusted(word.task, word.term, 0, tended=True))
         elif self._heeds(charge, peer, word.left_ms, over=word.over):
@@ -147,42 +148,6 @@ class Stewarding:
                 self._tell_end(charge)
             if charge.unwanted and charge.over is None:
                 self._out.send(peer, CancelAsked(word.task))
-
-    def _accept(self, peer: NodeId, word: Entrust) -> Charge | None:
-        """A new charge, if the signed task entry names both the peer and this node."""
-        if not word.entry:
-            self._out.send(peer, Entrusted(word.task, word.term, 0))
-            return None
-        entry = self._around.journal.take_signed(peer, word.entry)
-        if entry is None or entry.kind != Kind.TASK or entry.body is None:
-            return None
-        try:
-            record = TASK.decode(entry.body)
-        except DecodeError as error:
-            self._out.do(Reject(peer, f"task: {error}"))
-            return None
-        line, me = line_of(NodeId(entry.author), record), self._around.me
-        local = record.privacy == "local"
-        if local or record.task != word.task or peer not in line or me not in line or peer == me:
-            self._out.do(Reject(peer, "entrust: the task entry does not say so"))
-            return None
-        others = [charge for charge in self._charges.values() if charge.place]
-        same = [charge for charge in others if charge.line[0] == line[0]]
-        full = len(same) >= limits.MAX_CHARGES_OF_ONE and not self._make_room(same)
-        if full or (len(others) >= limits.MAX_CHARGES and not self._make_room(others)):
-            self._out.send(peer, Entrusted(word.task, word.term, 0, full=True))
-            return None
-        now_ms, task = self._out.now_ms, TaskId(word.task)
-        charge = Charge(task, word.entry, line, line.index(me), now_ms + word.left_ms, now_ms)
-        self._add(charge)
-        return charge
-
-    def _make_room(self, charges: Iterable[Charge]) -> bool:
-        """Forget the one that has been over for longest."""
-        over = [charge for charge in charges if charge.over is not None]
-        if over:
-            self._drop(min(over, key=lambda charge: charge.over_ms))
-        return bool(over)
 
     def _heeds(self, charge: Charge, peer: NodeId, left_ms: int, *, over: bool = False) -> bool:
         """Is this a word of somebody that this node is to follow?"""
@@ -219,7 +184,7 @@ class Stewarding:
 
     def cancel(self, task: TaskId) -> None:
         """A client of this node wants a task to be cancelled that is conducted elsewhere."""
-        charge, me = self._charges.get(task), self._around.me
+        charge, me = self.keeping.charge(task), self._around.me
         if charge is not None and charge.over is None:
             charge.unwanted = True
             for node in charge.line:
@@ -228,7 +193,7 @@ class Stewarding:
 
     def _cancel_asked(self, peer: NodeId, task: TaskId) -> None:
         """Any of a line may end its tasks, as it may by a verdict of its own."""
-        charge = self._charges.get(task)
+        charge = self.keeping.charge(task)
         if charge is None:
             return
         if peer not in charge.line:
@@ -238,32 +203,16 @@ class Stewarding:
         elif charge.over == charge.place:
             self._answer(charge, peer)
 
-    def _keep(self, charge: Charge, peer: NodeId, word: Entrust) -> bool:
-        """Keep a box, if it is the next of its list; False if there is no room for it."""
-        boxes = charge.list_of((charge.line.index(peer), word.term))
-        if word.number != len(boxes) + 1 or not word.box:
-            return True
-        left = limits.MAX_CHARGES_BYTES - sum(c.size for c in self._charges.values())
-        if len(word.box) > min(left, limits.MAX_CHARGE_BYTES - charge.size):
-            return False
-        boxes.append(word.box)
-        charge.hopeless.discard((charge.line.index(peer), word.term))
-        until_ms = self._out.wall_ms + charge.until_ms - self._out.now_ms
-        entry = charge.entry if word.number == 1 else b""
-        note = BoxKept(peer, word.term, word.number, max(0, until_ms), word.box, entry)
-        self._out.do(Note(charge.task, note))
-        return True
-
     def verdict(self, entry: Entry) -> None:
         """A verdict in anybody's log: if it is of one in line, the task is over."""
-        if not self._charges:
+        if not self.keeping:
             return  # mostly: it need not be read
         try:
             record = VERDICT.decode(entry.body or b"")
         except DecodeError:
             return
         task, author = TaskId(record.task), NodeId(entry.author)
-        charge = self._charges.get(task)
+        charge = self.keeping.charge(task)
         if charge is None or author not in charge.line:
             return
         charge.end(charge.line.index(author), self._out.now_ms)
@@ -273,7 +222,7 @@ class Stewarding:
 
     def peer_down(self, peer: NodeId) -> None:
         """A connection broke: if it was to who conducts a task, that is more than silence."""
-        for charge in self._charges.values():
+        for charge in self.keeping:
             if charge.over is None and charge.heard_from == peer:
                 charge.gone = True
                 self._again(charge)
@@ -282,11 +231,11 @@ class Stewarding:
 
     def fired(self, timer: SilenceOver) -> None:
         """Was the conductor heard? If not, it is this node's turn."""
-        charge, now_ms = self._charges.get(timer.task), self._out.now_ms
+        charge, now_ms = self.keeping.charge(timer.task), self._out.now_ms
         if charge is None or now_ms < charge.armed_ms:
             return
         if now_ms >= charge.drop_ms():
-            self._drop(charge)
+            self.keeping.drop(charge)
         elif charge.over is not None:
             self._look(charge, charge.drop_ms() - now_ms)
         else:
@@ -308,7 +257,7 @@ class Stewarding:
 
     def unsealed(self, found: Unsealed) -> None:
         """The boxes are open: go on, or tell how it ended."""
-        charge = self._charges.get(found.task)
+        charge = self.keeping.charge(found.task)
         if charge is None or charge.opening is None:
             return
         key, charge.opening = charge.opening, None
@@ -332,14 +281,14 @@ class Stewarding:
 
     def ended(self, task: TaskId) -> None:
         """It was told here how the task ended."""
-        charge = self._charges.get(task)
+        charge = self.keeping.charge(task)
         if charge is not None:
             charge.told = True
             charge.lists.clear()
 
     def wanted(self, task: TaskId) -> None:
         """A client of this node waits for the end of a task."""
-        charge = self._charges.get(task)
+        charge = self.keeping.charge(task)
         if charge is not None:
             charge.wanted = True
             self._tell_end(charge)
@@ -349,41 +298,3 @@ class Stewarding:
         asked = charge.wanted and not charge.told and charge.over is not None
         if asked and charge.opening is None and not self._seat.conducts(charge.task):
             self._open(charge)
-
-    def _drop(self, charge: Charge) -> None:
-        del self._charges[charge.task]
-        if not charge.told:
-            self._out.do(Forget(charge.task))
-
-    # --- after a restart ----------------------------------------------------------------------
-
-    def found(self, task: TaskId, notes: Iterable[TaskNote]) -> None:
-        """Boxes that were kept before this node was restarted."""
-        for note in notes:
-            if not isinstance(note, BoxKept):
-                continue
-            charge = self._charges.get(task)
-            if charge is None and note.entry:
-                charge = self._restored(task, note)
-            if charge is not None and note.giver in charge.line:
-                giver = NodeId(note.giver)
-                boxes = charge.list_of((charge.line.index(giver), note.term))
-                if note.number == len(boxes) + 1:
-                    boxes.append(note.box)
-
-    def _restored(self, task: TaskId, note: BoxKept) -> Charge | None:
-        entry = parse_entry(note.entry)
-        line = line_of(NodeId(entry.author), TASK.decode(entry.body or b""))
-        if self._around.me not in line:
-            return None
-        until_ms = self._out.now_ms + note.until_wall_ms - self._out.wall_ms
-        place = line.index(self._around.me)
-        charge = Charge(task, note.entry, line, place, until_ms, self._out.now_ms)
-        self._charges[task] = charge
-        return charge
-
-    def start(self) -> None:
-        """The node is up: from now on it can hear whoever conducts."""
-        for charge in self._charges.values():
-            charge.heard_ms = self._out.now_ms
-            self._again(charge)

@@ -177,7 +177,7 @@ class Conductor:
         match happened:
             case TaskFound(task, notes):
                 self.resuming.found(task, notes)
-                self.stewarding.found(task, notes)
+                self.stewarding.keeping.found(task, notes)
             case Unsealed():
                 self.stewarding.unsealed(happened)
             case Wanted(task):
