@@ -14,7 +14,7 @@ from symphony.core.logs import journal
 from symphony.core.owner import worker
 from symphony.core.records import VerdictRecord
 from symphony.core.spec import TaskSpec
-from symphony.core.tasks import conductor, remains
+from symphony.core.tasks import conductor, owners, remains
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.votes import verdict, voting
 from symphony.core.votes.settling import Settlement
@@ -38,7 +38,7 @@ def test_a_reservation_that_is_never_given_back(monkeypatch):
 def test_a_conductor_that_gives_a_unit_away_too_early(monkeypatch):
     early = lambda answered_ms, lease_ms: answered_ms + lease_ms // 4  # noqa: E731
     monkeypatch.setattr(awards, "conductor_until_ms", early)
-    monkeypatch.setattr(conductor, "conductor_until_ms", early)
+    monkeypatch.setattr(owners, "conductor_until_ms", early)
     assert "was given away while node" in violations(range(12))
 
 
