@@ -138,6 +138,7 @@ class _Check:
                 refuse(f"entry {short(entry.id)} does not belong into this receipt")
         for opened in self.receipt.opened:
             self._opened(opened)
+        self._all_opened()
         self.found.evidence += [self._entry(raw) for raw in self.receipt.evidence]
         vote = recount(self.found, first, task, verdict)
         as_ordered(self.found, task, self.receipt.answer_schema)
@@ -269,6 +270,16 @@ class _Check:
             refuse(f"the output of {opened.unit} is not the one that its owner signed")
         self.found.salts[opened.unit] = opened.salt
         self.found.texts[opened.unit] = (EntryId(opened.result), opened.text, award)
+
+    def _all_opened(self) -> None:
+        """Is every good result shown? Of a plan only the one that was gone by: a bad one is asked
+        for once more.
+        """
+        shown = {result for result, _, _ in self.found.texts.values()}
+        for name, (_, record) in self.found.results.items():
+            award = self.found.awards[UnitId(record.unit), record.epoch]
+            if record.status == "ok" and name not in shown and award.requirement.role != "plan":
+                refuse(f"the output of {award.name} is not shown")
 
 
 def role_of(name: str, chains: int) -> Role | None:

@@ -19,6 +19,7 @@ from symphony.core.ids import EntryId, NodeId, UnitId, salted_digest, short
 from symphony.core.messages import encode_order
 from symphony.core.receipts.checked import Checked, refuse
 from symphony.core.receipts.elections import passed_over
+from symphony.core.receipts.ended import all_counted, answer_at
 from symphony.core.receipts.report import CheckedBallot
 from symphony.core.receipts.steps import last_step, steps_of
 from symphony.core.records import (
@@ -28,7 +29,7 @@ from symphony.core.records import (
     TaskRecord,
     VerdictRecord,
 )
-from symphony.core.votes.answers import canonical, extract
+from symphony.core.votes.answers import canonical
 from symphony.core.votes.comparison import comparison_order, comparisons_in, pair_in
 from symphony.core.votes.evidence import Skilled, counts_at, is_evidence
 from symphony.core.votes.grounds import AWAITING, EVIDENT, agent_key, grounds_of
@@ -62,9 +63,7 @@ def recount(checked: Checked, first: Entry, task: TaskRecord, verdict: VerdictRe
     awaited = [_awaited(checked, task, item) for item in verdict.awaited]
     if len({*chains, *(a.chain for a in verdict.awaited)}) != len(chains) + len(awaited):
         refuse("a chain is awaited that has voted, or is awaited twice")
-    for chain in verdict.blank:
-        _blank(checked, task, chain)
-    _chains(task, verdict, chains)
+    all_counted(checked, task, verdict)
     _evidence(checked, first, verdict)
     said = _judged(checked, task, [item.ballot for _, item in cast])
     voters = [voter for voter, _ in (*cast, *awaited, *said)]
@@ -132,20 +131,6 @@ def _outcome(task: TaskRecord, verdict: VerdictRecord, vote: Settlement) -> None
         refuse(f"a task with {count} ballots, {vote.state}, did not end as {verdict.outcome!r}")
 
 
-def _chains(task: TaskRecord, verdict: VerdictRecord, voted: Sequence[int]) -> None:
-    """Do the numbers of chains that voted, are out and were drawn go together?"""
-    if voted != sorted(voted) or (voted and voted[-1] >= task.chains):
-        refuse("the ballots are not in the order of the task's chains")
-    if len(voted) + verdict.outstanding > task.chains:
-        refuse("more chains voted or were out than the task has")
-    if len(verdict.awaited) > verdict.outstanding:
-        refuse("more chains are awaited than were out")
-    if verdict.drawn > task.chains or (verdict.outstanding and verdict.drawn == task.chains):
-        refuse("chains count as drawn that had not ended")
-    if verdict.drawn + verdict.outstanding > task.chains:
-        refuse("chains count as drawn that had not ended")
-
-
 def _evidence(checked: Checked, first: Entry, verdict: VerdictRecord) -> None:
     """Are these the entries that the verdict cites, all from before the task?"""
     if tuple(entry.id for entry in checked.evidence) != verdict.evidence:
@@ -164,14 +149,14 @@ def _evidence(checked: Checked, first: Entry, verdict: VerdictRecord) -> None:
 
 def _ballot(checked: Checked, task: TaskRecord, ballot: Ballot) -> tuple[Skilled, Cast]:
     steps = steps_of(checked, ballot.chain)
-    result, text, award = checked.texts[steps[-1]]
+    result, _, award = checked.texts[steps[-1]]
     if result != ballot.result or award.owner != ballot.owner:
         refuse(f"ballot {ballot.chain} does not stand on its chain's last result")
     voter = _voter(checked, award)
     if (ballot.agent, ballot.skill) != voter[1:]:
         refuse(f"ballot {ballot.chain} names another agent or skill than its award")
     record = checked.results[EntryId(ballot.result)][1]
-    answer = extract(text, task.answer_type, task.choices, cut=record.cut)
+    answer = answer_at(checked, task, steps[-1])
     if answer is None:
         refuse(f"ballot {ballot.chain} stands on an output without an answer")
     key = canonical(answer, task.answer_type)
@@ -234,14 +219,6 @@ def _judged(
             refuse(f"the judge of {name} did not say which answer is better")
         found.append((voter, words))
     return found
-
-
-def _blank(checked: Checked, task: TaskRecord, chain: int) -> None:
-    """A chain that is said to have ended without an answer: its last owner is blamed for it."""
-    result, text, award = checked.texts[steps_of(checked, chain)[-1]]
-    cut = checked.results[result][1].cut
-    if extract(text, task.answer_type, task.choices, cut=cut) is not None:
-        refuse(f"the output of {award.name} holds an answer")
 
 
 def _voter(checked: Checked, award: Award) -> Skilled:

@@ -76,7 +76,10 @@ class Chains:
         cast_now: list[Chain] = []
         for chain in run.chains:
             final = chain.final
-            if final is None or final.state != "done" or chain.ended:
+            if final is None or final.state != "done":
+                continue
+            if chain.ended:
+                chain.blank = chain.cast is None  # else it would have voted
                 continue
             if self._cast(run, chain, final):
                 cast_now.append(chain)
