@@ -102,7 +102,7 @@ class NodeSettings(_Table):
         description="append to the own log though no peer confirms its end; a backup would fork",
     )
     probes_per_hour: Annotated[float, Interval(ge=0, le=3600)] = Field(
-        default=2.0,
+        default=0.5,
         description="questions with known answers asked of others, one a minute at most; 0: none",
     )
     engine: EngineSettings = EngineSettings()

@@ -112,6 +112,7 @@ CONDUCTOR_WAITS_PPM = 1_100_000  # ... and the conductor waits 1.1: clocks may d
 MAX_OUTCOMES_PER_ENTRY = 32  # some 150 bytes each
 MAX_PROBES_OUT = 2  # at once: they are to be no load
 PROBE_EVERY_MS = 60_000  # between two of one node; the edge asks for far fewer
+PROBE_TOKENS = 6_000  # that this pause pays for; what cost more makes the next one wait longer
 PROBE_FLUSH_MS = 600_000  # outcomes gather, so that one entry holds many and none tells at once
 PROBE_WINDOW_MS = 28 * 24 * 3600 * 1000  # four half-lives: what is older weighs below a sixteenth
 PROBE_LIFETIME_MS = PROBE_WINDOW_MS + 7 * 24 * 3600 * 1000  # of the body, for who looks back

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from symphony.core import limits
 from symphony.core.records import AnswerType, Planning, Privacy, Rule, Selection
 
 
@@ -13,6 +14,9 @@ class TaskSpec:
     """What a user wants to know, and within which bounds. `max_nodes` is how many nodes besides the
     conductor may be asked to work on it; 0 is as many as it takes. `durable`: two other nodes keep
     what it takes to go on with it, should its conductor be lost; they count as asked.
+
+    Whoever says nothing gets these defaults, by whatever way it asks, and so do probes: this is the
+    one place for them.
     """
 
     prompt: str
@@ -26,8 +30,8 @@ class TaskSpec:
     answer_schema: str = ""
     skill: str = ""
     privacy: Privacy = "swarm"
-    budget_tokens: int = 50_000
+    budget_tokens: int = limits.DEFAULT_BUDGET_TOKENS
     max_nodes: int = 0
-    deadline_ms: int = 300_000
+    deadline_ms: int = limits.DEFAULT_DEADLINE_MS
     max_tokens: int = 512
     durable: bool = False

@@ -42,8 +42,8 @@ The file is YAML 1.2. Unknown keys are refused, at every level; keys that begin 
 yours and are never looked at. Anchors and aliases are refused.
 
 A probe is one JSON object a line: `prompt` and `answer`; `type` is `text` (default), `number`,
-`boolean` (`"true"` or `"false"`) or `choice` (with `choices`); `skill` names the skill it
-measures, by default the agent's first.
+`boolean` (`"true"` or `"false"`) or `choice` (with `choices`); `skill` says which skill it is
+about, by default the agent's first. Others are asked without it, as most users ask.
 """
 
 

@@ -38,5 +38,3 @@ NOTE_BYTES_PER_TASK = 16 * 1024 * 1024  # 16 chains of 8 steps with outputs of 6
 FOLD_NOTES_BYTES = 4 * 1024 * 1024  # notes written before their WAL is folded: some 50 tasks
 ENDED_KEPT_MS = 7 * 24 * 3600 * 1000  # as long as anybody may look at a task's entries
 EVIDENCE_ROWS = 100_000  # before the own last entry: a week of a busy swarm, some 100 ms to find
-PROBE_TOKENS = 6_000  # of one probe: three direct steps of 512 tokens with room to spare
-PROBE_DEADLINE_MS = 300_000  # what a task has by default

@@ -1,8 +1,12 @@
 """The edge of probing: now and then, ask others something that is known here.
 
 Half of the questions come from the probes of this node's own manifests, half are generated. They
-are asked with the options that users have by default, so that they look like any other task; what
-the core does with them is in `symphony.core.beacon.probing`, which also bounds their rate again.
+are asked with the options that users have by default, every one of them: a budget, a plan or a
+skill of their own would tell the owners, in the task's entry or in the call, that somebody only
+tests them. So a probe is planned where users' tasks are, and it measures what their votes rest on:
+whoever writes the last step. What bounds its cost is the pause before the next one: here, and again
+in `symphony.core.beacon.probing`, where it is graded.
+
 The pauses are drawn anew each time between half and one and a half of the mean, and the first comes
 before the first probe: a node that was just started has better things to do.
 """
@@ -21,7 +25,6 @@ from symphony.core.inputs import Probe as Ask
 from symphony.core.spec import TaskSpec
 from symphony.manifests.families import generated
 from symphony.manifests.probes import Probe
-from symphony.node import limits
 
 _HOUR_S = 3600
 
@@ -45,14 +48,6 @@ def chosen(own: Sequence[Probe], draw: random.Random) -> Probe:
 
 
 def ask(probe: Probe) -> Ask:
-    """The task that a probe is asked as."""
-    spec = TaskSpec(
-        probe.prompt,
-        planning="never",
-        answer_type=probe.type,
-        choices=probe.choices,
-        skill=probe.skill,
-        budget_tokens=limits.PROBE_TOKENS,
-        deadline_ms=limits.PROBE_DEADLINE_MS,
-    )
+    """The task that a probe is asked as: the question, the form of its answer, and nothing else."""
+    spec = TaskSpec(probe.prompt, answer_type=probe.type, choices=probe.choices)
     return Ask(TaskId(os.urandom(TASK_ID_BYTES)), os.urandom(16), spec, probe.answer)

@@ -1,23 +1,28 @@
 """Probes: ordinary tasks to everybody else; their outcomes are written down later, together."""
 
+import json
+from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from core_stage import TASK as TASK_ID
 from core_stage import Stage, capability
 from core_votes import Panel
 
 from ledger import Kind
+from symphony.client import wire
 from symphony.core import limits
 from symphony.core.beacon.experience import LEARNED_FROM, Experience
-from symphony.core.effects import KeepReceipt
+from symphony.core.effects import KeepReceipt, Send
 from symphony.core.events import TaskEnded
 from symphony.core.ids import TaskId
-from symphony.core.inputs import Probe
-from symphony.core.messages import Work
-from symphony.core.records import PROBE, TASK, VERDICT
+from symphony.core.inputs import Heard, Probe, Submit
+from symphony.core.messages import Entries, Work
+from symphony.core.records import AWARD, PROBE, TASK, VERDICT
 from symphony.core.spec import TaskSpec
 from symphony.core.votes.answers import canonical, extract
+from symphony.gateway.task_models import TaskBody
 from symphony.manifests import families
 from symphony.manifests.probes import Probe as Known
 from symphony.node.prober import ask, chosen, probe_others
@@ -92,18 +97,114 @@ def skills(learned: Experience) -> dict[Any, Any]:
     return {key: (s.right, s.wrong, s.at) for key, s in learned._skills.items()}
 
 
-def test_an_owner_sees_a_task_like_any_other() -> None:
-    asked, real = Panel("ada bob cid"), Panel("ada bob cid")
-    asked.stage.give(probe(ord("t")))
-    real.stage.submit(chains=3, rule="majority")
-    orders = []
-    for panel in (asked, real):
+KNOWN = Known(prompt="What is 6 x 7?", answer="42", type="number", skill="math.arithmetic")
+PLAN = json.dumps(
+    {
+        "steps": [
+            {"id": "s1", "question": "How many are 6 and 6?", "needs": [], "skill": "math"},
+            {"id": "s2", "question": "How many is that in all?", "needs": ["s1"], "skill": "math"},
+        ]
+    }
+)
+ROLES = {"without a planner": ("solve",), "planned": ("plan", "solve")}
+READ = {Kind.TASK: TASK, Kind.AWARD: AWARD, Kind.VERDICT: VERDICT}
+
+
+def users_spec(known: Known) -> TaskSpec:
+    """The task of a user who asks the same and gives no option, by the SDK and the gateway."""
+    given: dict[str, Any] = {"answer_type": known.type}
+    if known.choices:
+        given["choices"] = list(known.choices)
+    body = wire.submission(known.prompt, None, cast("wire.TaskOptions", given)).body
+    return TaskBody.model_validate_json(json.dumps(body)).spec()
+
+
+def played(happened: Probe | Submit, roles: tuple[Any, ...]) -> Panel:
+    """A whole task, under the same id and salts, with owners that answer always the same."""
+    panel = Panel("ada bob cid dan")
+    stage = panel.stage
+    for name, peer in stage.peers.items():
+        entry = stage.capabilities[name] = peer.declare(capability(roles=roles))
+        stage.give(Heard(peer.id, Entries((entry.encode(),))))
+    stage.effects.clear()
+    stage.give(replace(happened, task=TASK_ID, salt=b"s" * 16))
+    for _ in range(60):
         panel.bid()
-        orders.append([work.order for name, work in panel.works()])
-        assert all(isinstance(work, Work) for _, work in panel.works())
-    assert orders[0] == orders[1]
-    records = [TASK.decode(panel.stage.entries(Kind.TASK)[0].body) for panel in (asked, real)]
-    assert records[0] == records[1]
+        for name, work in panel.works()[:1]:
+            said = "12" if not work.order.final else "Answer: 41" if name == "ada" else "Answer: 42"
+            panel.answer(name, work, PLAN if work.order.role == "plan" else said)
+        stage.wait(30)
+        if stage.told(TaskEnded):
+            stage.wait(limits.PUBLISH_EVERY_MS)
+            return panel
+    raise AssertionError("the task did not end")
+
+
+@pytest.mark.parametrize("roles", ROLES.values(), ids=ROLES)
+def test_owners_and_readers_of_the_ledger_see_a_task_like_any_other(roles) -> None:
+    """Everything that leaves the node, and when, is the same to the byte: beacons, awards, orders,
+    entries, timers. Only the receipt, which never leaves it unasked, is not kept.
+    """
+    known, asked = (played(each, roles) for each in (ask(KNOWN), users_submit(KNOWN)))
+    for kind, codec in READ.items():
+        records = [[codec.decode(e.body) for e in p.stage.entries(kind)] for p in (known, asked)]
+        assert records[0] == records[1]
+    sent = [[e for e in p.stage.effects if isinstance(e, Send)] for p in (known, asked)]
+    assert sent[0] == sent[1]
+    assert any(isinstance(e.message, Work) and e.message.order.final for e in sent[0])
+    rest = [[e for e in p.stage.effects if not isinstance(e, KeepReceipt)] for p in (known, asked)]
+    assert rest[0] == rest[1]
+    planned = any(isinstance(e.message, Work) and e.message.order.role == "plan" for e in sent[0])
+    assert planned == ("plan" in roles)
+
+
+def users_submit(known: Known) -> Submit:
+    return Submit(TaskId(bytes(16)), bytes(16), users_spec(known))
+
+
+@pytest.mark.parametrize("form", ["number", "boolean", "choice", "text", "expression"])
+def test_a_probe_is_asked_with_the_options_of_a_user_who_gives_none(form) -> None:
+    answer = {"boolean": "true", "choice": "a"}.get(form, "1")
+    choices = ("a", "b") if form == "choice" else ()
+    known = Known(prompt="Is it?", answer=answer, type=form, choices=choices, skill="logic")
+    assert ask(known).spec == users_spec(known)
+    assert users_spec(known) == TaskSpec("Is it?", answer_type=form, choices=choices)
+
+
+def test_a_generated_probe_has_no_options_either() -> None:
+    for seed in range(20):
+        known = families.generated(Random(seed), gym=False)
+        assert ask(known).spec == TaskSpec(known.prompt, answer_type=known.type)
+
+
+def test_the_owner_of_a_planned_probes_last_step_is_graded() -> None:
+    panel = played(ask(KNOWN), ROLES["planned"])
+    stage = panel.stage
+    voted = VERDICT.decode(stage.entries(Kind.VERDICT)[0].body).ballots
+    assert len(voted) >= 2
+    stage.wait(limits.PROBE_FLUSH_MS + limits.PROBE_EVERY_MS)
+    owners = [(stage.name(ballot.owner), ballot.agent) for ballot in voted]
+    assert sorted(outcomes(stage)) == sorted((name, name != "ada") for name, _ in owners)
+
+
+def test_a_probe_that_cost_much_makes_the_next_one_wait() -> None:
+    panel = Panel("ada bob cid")
+    stage = panel.stage
+    began_ms = stage.now_ms
+    stage.give(replace(probe(1), spec=replace(SPEC, max_tokens=6_000)))
+    panel.bid()
+    for name, work in panel.works():
+        panel.answer(name, work, "Answer: 42", task=panel_task(panel), completion_tokens=5_000)
+    stage.wait(1)
+    cost = VERDICT.decode(stage.entries(Kind.VERDICT)[0].body).tokens
+    assert cost >= 10_000
+    rest_ms = cost * limits.PROBE_EVERY_MS // limits.PROBE_TOKENS
+    stage.wait(began_ms + rest_ms - 1 - stage.now_ms)
+    stage.give(probe(2))
+    assert len(stage.entries(Kind.TASK)) == 1
+    stage.wait(rest_ms)  # at the most as long again, for the owner that was stopped
+    stage.give(probe(2))
+    assert len(stage.entries(Kind.TASK)) == 2
 
 
 def test_the_rate_is_bounded_and_users_come_first() -> None:
@@ -141,14 +242,10 @@ def test_what_a_gym_draws_is_a_whole_number() -> None:
     assert all(known is not None and int(known.answer) is not None for known in made)
 
 
-def test_the_edge_asks_as_a_user_would() -> None:
-    known = Known(prompt="Is it?", answer="true", type="boolean", skill="logic")
-    asked = ask(known)
-    assert (asked.spec.prompt, asked.spec.skill, asked.answer) == ("Is it?", "logic", "true")
-    assert (asked.spec.rule, asked.spec.selection, asked.spec.chains) == ("auto", "learned", 3)
-    drawn = [chosen([known], Random(seed)) for seed in range(20)]
-    assert known in drawn
-    assert any(other != known for other in drawn)
+def test_half_of_the_questions_are_generated() -> None:
+    drawn = [chosen([KNOWN], Random(seed)) for seed in range(20)]
+    assert KNOWN in drawn
+    assert any(other != KNOWN for other in drawn)
 
 
 async def test_the_pauses_are_those_that_were_asked_for(autojump_clock) -> None:

@@ -3,13 +3,17 @@
 To the rest of the swarm a probe is a task like any other: the same beacons, awards, orders and
 entries, with the defaults that users have; its question comes from a manifest's probes or from a
 generated family, fresh each time. Only here it is remembered that the answer is known. When the
-task ends, every last step that gave a result is graded: the known class, or not. An owner that
+task ends, every last step that gave a result is graded: the known class, or not. Where tasks are
+planned, so is a probe: its owner answers after others' steps, as it does for users. An owner that
 failed, or was never asked to the end, is no outcome; and nobody grades its own agents.
 
 Outcomes are written down later, many at a time (`PROBE_FLUSH_MS`), in one entry of kind `probe`:
 so a probe costs the log little, and its owner can't tell it from work while that matters. Elections
-learn from that entry, too (`experience`). The
-rate is bounded here, whatever the edge asks for, and probes give way to users' tasks.
+learn from that entry, too (`experience`).
+
+The rate is bounded here, whatever the edge asks for, and probes give way to users' tasks. A bound
+on one probe's tokens, or an early end, would be seen by its owners. So a probe may cost what a
+user's task may, and the pause that follows is as long as what it cost.
 """
 
 from __future__ import annotations
@@ -40,15 +44,15 @@ class Probing:
         self._experience = experience
         self._answers: dict[bytes, str] = {}
         self._outcomes: list[ProbeOutcome] = []
-        self._last_ms = -limits.PROBE_EVERY_MS
+        self._next_ms = 0
         self._since_ms = 0
 
     def begin(self, probe: Probe, *, busy: bool, others: int) -> bool:
         """May this probe run now? Then its answer is kept until the task ends."""
-        early = self._out.now_ms - self._last_ms < limits.PROBE_EVERY_MS
+        early = self._out.now_ms < self._next_ms
         if busy or early or not others or len(self._answers) >= limits.MAX_PROBES_OUT:
             return False
-        self._last_ms = self._out.now_ms
+        self._next_ms = self._out.now_ms + limits.PROBE_EVERY_MS
         self._answers[probe.task] = probe.answer
         return True
 
@@ -70,6 +74,9 @@ class Probing:
         answer = self._answers.pop(run.task, None)
         if answer is None:
             return
+        cost = run.tokens_used + run.tokens_lost
+        rest_ms = cost * limits.PROBE_EVERY_MS // limits.PROBE_TOKENS
+        self._next_ms = max(self._next_ms, run.started_ms + rest_ms)
         finals = [chain.final for chain in run.chains]
         if not self._outcomes:
             self._since_ms = self._out.now_ms
