@@ -14,7 +14,8 @@ import trio.testing
 from symphony.core.inputs import AgentsChanged, Input
 from symphony.core.records import CAPABILITY, Capability, SelfTest
 from symphony.core.wire import Codec
-from symphony.engines.base import Choice, Description, Event, Feature, Request
+from symphony.engines.adapters import AdaptedEngine
+from symphony.engines.base import Choice, Description, Engine, Event, Feature, Request
 from symphony.engines.measuring import Measured
 from symphony.engines.supervised import SupervisedEngine
 from symphony.errors import ConstraintViolated, EngineUnavailable
@@ -48,7 +49,9 @@ class Ours(SupervisedEngine):
         return Description("llamacpp", "echo", "echo", 8192, 4, CLAIMED)
 
     @asynccontextmanager
-    async def _generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
+    async def _generate(
+        self, request: Request, model: str | None = None
+    ) -> AsyncIterator[AsyncIterator[Event]]:
         self.asked += 1
         async with self.echo.generate(request) as stream:
             yield stream
@@ -66,7 +69,7 @@ class Hosted(NamedTuple):
     heard: list[Input]
 
 
-async def hosted(engine: Ours, folder: Path, nursery: trio.Nursery) -> Hosted:
+async def hosted(engine: Engine, folder: Path, nursery: trio.Nursery) -> Hosted:
     (folder / "agent.yaml").write_text(MANIFEST)
     (folder / "prompt.md").write_text("Answer.\n")
     manifest, described = load_manifest(folder), await engine.describe()
@@ -90,6 +93,19 @@ def test_whatever_was_measured_peers_can_read_it(tmp_path: Path) -> None:
     assert (found.first_token_ms, found.many_milli_tokens_per_s) == (2**32 - 1, 2**32 - 1)
     codec = Codec[SelfTest](SelfTest, max_bytes=1000)
     assert codec.decode(codec.encode(found)) == found
+
+
+async def test_an_adapter_is_measured_for_itself(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    adapted = AdaptedEngine(Ours(), "echo:poet")
+    plain, _, workshop, feed, heard = await hosted(adapted, tmp_path, nursery)
+    tests = SelfTests(tmp_path, lambda: DAY)
+    await measure_when_idle(tests, plain, workshop, feed, 60)
+    (changed,) = heard
+    assert isinstance(changed, AgentsChanged)
+    assert [(one.model, one.self_test is None) for one in changed.agents] == [("echo:poet", False)]
+    assert tests.find(await adapted.server.describe()) is None
 
 
 async def test_it_is_measured_once_when_nobody_works(

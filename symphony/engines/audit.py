@@ -40,12 +40,20 @@ class Scored:
         return sum(rank == 1 for rank in self.ranks) * 1_000_000 // len(self.ranks)
 
 
-async def score(engine: OpenAIEngine, messages: tuple[Message, ...], output: str) -> Scored:
-    """Score `output` as the answer to `messages`. Raises `EngineError` where the server gives no
-    log-probabilities of prompts.
+async def score(
+    engine: OpenAIEngine,
+    messages: tuple[Message, ...],
+    output: str,
+    *,
+    model: str | None = None,
+) -> Scored:
+    """Score `output` as the answer to `messages`, by `model` where that is another one of the same
+    server. Raises `EngineError` where the server gives no log-probabilities of prompts.
     """
     asked = [{"role": message.role, "content": message.content} for message in messages]
-    before = await engine.post("/tokenize", {"messages": asked, "add_generation_prompt": True})
+    named = {} if model is None else {"model": model}
+    question = {"messages": asked, "add_generation_prompt": True, **named}
+    before = await engine.post("/tokenize", question)
     answer = {"role": "assistant", "content": output}
     found = await engine.post(
         "/v1/chat/completions",
@@ -56,6 +64,7 @@ async def score(engine: OpenAIEngine, messages: tuple[Message, ...], output: str
             "prompt_logprobs": 0,
             "max_tokens": 1,
             "temperature": 0,
+            **named,
         },
     )
     try:

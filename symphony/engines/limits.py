@@ -249,6 +249,13 @@ leash itself is killed."""
 VLLM_CPU_CACHE_GIB: Final = 2
 """Key-value cache of vLLM on a machine without a GPU: 90 k tokens of SmolLM2, 75 k of Qwen 1.5B."""
 
+VLLM_ADAPTERS_AT_ONCE: Final = 8
+"""LoRA adapters in one batch of a vLLM of ours: each takes its share of the GPU's memory at the
+start, and those beyond wait for the next batch. Guess."""
+
+ADAPTER_CONFIG_BYTES: Final = 64 * 1024
+"""The configuration of a LoRA adapter: some hundred bytes, some thousand with layers."""
+
 VLLM_BATCHED_TOKENS: Final = 4096
 """The least that a batch may hold where prompts are not prefilled in pieces."""
 

@@ -108,21 +108,26 @@ class OpenAIEngine:
             features=(await self._measured_dialect()).features,
         )
 
-    def generate(self, request: Request) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        return self._generate(request)
+    def generate(
+        self, request: Request, *, model: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """`model` is another one of the same server, instead of ours: an adapter."""
+        return self._generate(request, model)
 
     @asynccontextmanager
-    async def _generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
+    async def _generate(
+        self, request: Request, model: str | None
+    ) -> AsyncIterator[AsyncIterator[Event]]:
         deadline = trio.current_time() + request.deadline_ms / 1000
-        body = await self._body(request, deadline)
+        body = await self._body(request, deadline, model)
         async with (
             self._slots.take(deadline, own=request.own),
             await self._ask(body, deadline) as answer,
         ):
             if answer.status != 200:
                 raise await refusal(answer.status, answer.retry_after, aiter(answer), deadline)
-            kind, model = self._kind, body["model"]
-            stream = ChatStream(answer, request, deadline, kind=kind, model=model)
+            kind, named = self._kind, body["model"]
+            stream = ChatStream(answer, request, deadline, kind=kind, model=named)
             yield stream
             if stream.complete:
                 await answer.run_out()
@@ -147,16 +152,16 @@ class OpenAIEngine:
         await self._door.aclose()
         await self._client.aclose()
 
-    async def _body(self, request: Request, deadline: float) -> dict[str, Any]:
+    async def _body(self, request: Request, deadline: float, model: str | None) -> dict[str, Any]:
         check_prompt(request)
         check_constraint(request.constraint)
         fields: dict[str, Any] = {}
         with within(deadline):
             if not isinstance(request.constraint, NoConstraint):
                 fields = (await self._measured_dialect()).fields(request.constraint)
-            model = self._model or str((await self._find_model())["id"])
+            named = model or self._model or str((await self._find_model())["id"])
         body: dict[str, Any] = {
-            "model": model,
+            "model": named,
             "messages": [{"role": m.role, "content": m.content} for m in request.messages],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
@@ -222,8 +227,8 @@ class OpenAIEngine:
         return _parse_models(await self._get("/v1/models"))
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """What the server answers to a body about our model, outside of the generations that
-        are counted here. Raises `EngineError`.
+        """What the server answers to a body about our model, or the one that it names, outside of
+        the generations that are counted here. Raises `EngineError`.
         """
         request = self._client.build_request("POST", path, json={"model": self._model, **body})
         return parse_object(await self._fetch(request, limits.PROBE_SECONDS))

@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, assert_never
 
-from symphony.engines import converting, limits, llamacpp, models, replay, vllm, vllm_install
+from symphony.engines import (
+    adapters,
+    converting,
+    limits,
+    llamacpp,
+    models,
+    replay,
+    vllm,
+    vllm_install,
+)
 from symphony.engines.address import key_headers, read_address, shown_address
 from symphony.engines.base import Engine
 from symphony.engines.catalog import UNKNOWN_LINEAGE, lookup_model
@@ -36,7 +45,8 @@ class EngineSpec:
     `FILE#MODEL` for recorded outputs.
 
     `concurrency` None takes the engine's default; for llama.cpp it is the number of slots.
-    `adapter` is the folder of a LoRA adapter of the model; only a vLLM of ours serves one.
+    `adapter` is the folder of a LoRA adapter of the model; only a vLLM of ours serves one. `beside`
+    are adapters that the same server shall serve for others.
     `nodes_on_machine` divides the cores. `api_key` is the key of the server at `url`, given by
     whoever gave that; it is never taken from an argument list or shown.
     """
@@ -48,7 +58,13 @@ class EngineSpec:
     concurrency: int | None = None
     nodes_on_machine: int = 1
     adapter: Path | None = None
+    beside: tuple[Path, ...] = ()
     api_key: str | None = field(default=None, repr=False)
+
+    @property
+    def adapters(self) -> tuple[Path, ...]:
+        """All that the server shall serve."""
+        return (*self.beside, self.adapter) if self.adapter is not None else self.beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +78,8 @@ class EngineChoice:
 
 def explain_choice(spec: EngineSpec) -> EngineChoice:
     """Decide without opening anything; for `open_engine`, and for `symphony doctor`."""
-    if spec.adapter is not None:
-        return _adapted(spec, spec.adapter)
+    if spec.adapters:
+        return _adapted(spec)
     match spec.kind:
         case "vllm" | "openai" if spec.url is not None:
             return _elsewhere(spec.kind, "asked for, at", spec.url, spec.api_key)
@@ -99,14 +115,17 @@ async def open_engine(spec: EngineSpec) -> AsyncIterator[Engine]:
     try:
         if isinstance(engine, SupervisedEngine):
             await engine.start()
-        yield engine
+        if spec.adapter is not None and isinstance(engine, VllmEngine):
+            yield engine.adapted(spec.adapter)
+        else:
+            yield engine
     finally:
         await engine.aclose()
 
 
 def _make(spec: EngineSpec) -> OpenAIEngine | SupervisedEngine | replay.ReplayEngine:
     choice = explain_choice(spec)
-    if spec.adapter is not None and not choice.usable:
+    if spec.adapters and not choice.usable:
         raise ConfigError(choice.reasons[-1], hint="see docs/engines.md about adapters")
     if choice.kind == "replay":
         return replay.open_recording(spec.model or "")
@@ -136,15 +155,13 @@ def _vllm_options(spec: EngineSpec) -> VllmOptions:
     known = lookup_model(wanted)
     context_tokens = spec.context_tokens or limits.CONTEXT_TOKENS
     model = known.name if known else Path(wanted).name
-    adapters = {f"{model}:{spec.adapter.name}": spec.adapter} if spec.adapter else {}
     return VllmOptions(
         weights=converting.weights_for_vllm(wanted),
         model=model,
         lineage=known.lineage if known else UNKNOWN_LINEAGE,
         context_tokens=min(context_tokens, known.context_tokens) if known else context_tokens,
         concurrency=spec.concurrency or limits.VLLM_CONCURRENCY,
-        adapters=adapters,
-        adapter=next(iter(adapters), None),
+        adapters=adapters.named(model, spec.adapters),
         cpu=vllm_install.on_cpu(),
     )
 
@@ -203,16 +220,16 @@ def _own_vllm(reasons: tuple[str, ...], model: str | None) -> EngineChoice:
     return EngineChoice("vllm", usable=True, reasons=said)
 
 
-def _adapted(spec: EngineSpec, adapter: Path) -> EngineChoice:
-    """A model with an adapter. Weights that are not safetensors could be code, and are refused."""
+def _adapted(spec: EngineSpec) -> EngineChoice:
+    """A model with adapters."""
     if spec.url is not None or spec.kind not in ("auto", "vllm"):
         why = "a vLLM of the node serves adapters; a server at a URL names its own as models"
         return EngineChoice("vllm", usable=False, reasons=(why,))
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        if not (adapter / name).is_file():
-            why = f"the adapter {adapter.name} has no {name}"
-            return EngineChoice("vllm", usable=False, reasons=(why,))
-    return _own_vllm((f"the adapter {adapter.name} needs vLLM",), spec.model)
+    for adapter in spec.adapters:
+        if refused := adapters.refusal_of(adapter):
+            return EngineChoice("vllm", usable=False, reasons=(refused,))
+    names = ", ".join(sorted(adapter.name for adapter in spec.adapters))
+    return _own_vllm((f"adapters need vLLM: {names}",), spec.model)
 
 
 def _replayed(model: str | None) -> EngineChoice:

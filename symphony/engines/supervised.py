@@ -80,11 +80,19 @@ class SupervisedEngine:
     def generate(self, request: Request) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         return self._generate(request)
 
+    def generate_as(
+        self, model: str, request: Request
+    ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """A generation by another model of the same server: an adapter, under its name."""
+        return self._generate(request, model)
+
     @asynccontextmanager
-    async def _generate(self, request: Request) -> AsyncIterator[AsyncIterator[Event]]:
+    async def _generate(
+        self, request: Request, model: str | None = None
+    ) -> AsyncIterator[AsyncIterator[Event]]:
         deadline = trio.current_time() + request.deadline_ms / 1000
         async with AsyncExitStack() as stack:
-            stream = await self._enter(stack, request, deadline)
+            stream = await self._enter(stack, request, model, deadline)
             try:
                 yield stream
             except EngineUnavailable:
@@ -105,33 +113,29 @@ class SupervisedEngine:
                     await self._drop()
 
     async def _enter(
-        self, stack: AsyncExitStack, request: Request, deadline: float
+        self, stack: AsyncExitStack, request: Request, model: str | None, deadline: float
     ) -> AsyncIterator[Event]:
+        async def asked(client: OpenAIEngine) -> AsyncIterator[Event]:
+            left_ms = max(1, int((deadline - trio.current_time()) * 1000))
+            asking = client.generate(replace(request, deadline_ms=left_ms), model=model)
+            return await stack.enter_async_context(asking)
+
         client, child = await self._living(deadline)
         try:
-            return await self._asked(stack, client, request, deadline)
+            return await asked(client)
         except EngineUnavailable:
             # A killed process closes its sockets a moment before it is seen to be dead.
             # Nothing was answered, so the request may go to its successor.
             if child is self._child and not await child.dies_within(self._plan.dying_seconds):
                 raise
             client, _ = await self._living(deadline)
-            return await self._asked(stack, client, request, deadline)
+            return await asked(client)
 
     async def _living(self, deadline: float) -> tuple[OpenAIEngine, Child]:
         with within(deadline):
             client = await self._ensure()
         assert self._child is not None
         return client, self._child
-
-    @staticmethod
-    async def _asked(
-        stack: AsyncExitStack, client: OpenAIEngine, request: Request, deadline: float
-    ) -> AsyncIterator[Event]:
-        left_ms = max(1, int((deadline - trio.current_time()) * 1000))
-        return await stack.enter_async_context(
-            client.generate(replace(request, deadline_ms=left_ms))
-        )
 
     async def health(self) -> Health:
         try:

@@ -7,7 +7,8 @@ must fit into one batch; compiling takes longer there than it ever gives back; a
 the key-value cache has to be named. Cores are left to vLLM, which is three times slower when it
 is bound to all of them.
 
-LoRA adapters are named at the start and served beside the model under names of their own.
+LoRA adapters are named at the start and served beside the model under names of their own
+(`adapters`): one server for a model and all its adapters.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from symphony.engines import limits, vllm
+from symphony.engines.adapters import AdaptedEngine, largest_rank
 from symphony.engines.audit import Scored, score
 from symphony.engines.base import Description, Message
 from symphony.engines.dialect import VLLM
@@ -31,8 +33,7 @@ _SCRIPT = Path(__file__).with_name("vllm_child.py")
 @dataclass(frozen=True, slots=True)
 class VllmOptions:
     """How the server is run. `weights` is a folder in Hugging Face's format, or the name of a
-    repository of the hub. `adapters` maps names to LoRA folders; `adapter` is the one this
-    engine speaks to, None for the model itself.
+    repository of the hub. `adapters` maps names to LoRA folders.
     """
 
     weights: str
@@ -41,17 +42,16 @@ class VllmOptions:
     context_tokens: int = limits.CONTEXT_TOKENS
     concurrency: int = limits.VLLM_CONCURRENCY
     adapters: dict[str, Path] = field(default_factory=dict)
-    adapter: str | None = None
     cpu: bool = False
 
 
 class VllmEngine(SupervisedEngine):
-    """A vLLM server with one model, owned by this process."""
+    """A vLLM server with one model, owned by this process, and the adapters that it serves."""
 
     def __init__(self, options: VllmOptions) -> None:
         description = Description(
             engine=vllm.KIND,
-            model=options.adapter or options.model,
+            model=options.model,
             lineage=options.lineage,
             context_tokens=options.context_tokens,
             concurrency=options.concurrency,
@@ -68,9 +68,21 @@ class VllmEngine(SupervisedEngine):
             )
         )
 
-    async def score(self, messages: tuple[Message, ...], output: str) -> Scored:
-        """How likely the model finds an output that somebody claims it wrote."""
-        return await score(await self._ensure(), messages, output)
+        self._adapted = {
+            folder: AdaptedEngine(self, name) for name, folder in options.adapters.items()
+        }
+
+    def adapted(self, folder: Path) -> AdaptedEngine:
+        """The way to the adapter of that folder, which the options named."""
+        return self._adapted[folder]
+
+    async def score(
+        self, messages: tuple[Message, ...], output: str, *, model: str | None = None
+    ) -> Scored:
+        """How likely the model, or an adapter of it by its name, finds an output that somebody
+        claims it wrote.
+        """
+        return await score(await self._ensure(), messages, output, model=model)
 
 
 def _orders(options: VllmOptions, key: str) -> dict[str, Any]:
@@ -100,14 +112,16 @@ def _flags(options: VllmOptions) -> list[str]:
         flags += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(whole)]
     if options.adapters:
         named = [f"{name}={path}" for name, path in sorted(options.adapters.items())]
-        flags += ["--enable-lora", "--lora-modules", *named]
+        flags += ["--enable-lora", "--max-lora-rank", str(largest_rank(options.adapters.values()))]
+        flags += ["--max-loras", str(min(len(named), limits.VLLM_ADAPTERS_AT_ONCE))]
+        flags += ["--lora-modules", *named]
     return flags
 
 
 def _connect(options: VllmOptions, url: str, key: str) -> OpenAIEngine:
     return vllm.attach(
         url,
-        model=options.adapter or options.model,
+        model=options.model,
         lineage=options.lineage,
         context_tokens=options.context_tokens,
         concurrency=options.concurrency,

@@ -1,9 +1,9 @@
 """From manifests to agents that can work: finds them, opens their engines, writes their records.
 
-Agents that name the same model share one engine. One whose engine can't be opened here (its
-model is not pulled, its server is not configured, the variable of its key is not set) is left out
-with a warning that says what to do; a node without any agent still submits, votes and keeps the
-ledger.
+Agents that name the same model share one engine, those with LoRA adapters of it included. One whose
+engine can't be opened here (its model is not pulled, its server is not configured, the variable of
+its key is not set) is left out with a warning that says what to do; a node without any agent still
+submits, votes and keeps the ledger.
 
 A key goes with its address: that of the machine's settings to the machine's `engine.url`, that of a
 manifest to the manifest's own `url`, or to the machine's where the manifest names none. So no
@@ -12,9 +12,10 @@ manifest can have the machine's key sent to a server of its choice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import structlog
 import trio
@@ -22,7 +23,8 @@ import trio
 from symphony.core.records import Capability
 from symphony.engines.base import Description, Engine
 from symphony.engines.embedding import LateEncoder
-from symphony.engines.registry import EngineSpec, explain_choice, open_engine
+from symphony.engines.registry import EngineSpec, Kind, explain_choice, open_engine
+from symphony.engines.vllm_server import VllmEngine
 from symphony.errors import EngineError, ManifestError, SymphonyError
 from symphony.manifests import AgentManifest, capability, find_manifests, secret, skill_text
 from symphony.node.self_test import SelfTests
@@ -113,32 +115,39 @@ async def move_in(household: Household, settings: NodeSettings, stack: AsyncExit
             specs[manifest.name] = engine_spec(manifest, settings.engine)
         except ManifestError as error:
             _leave_out(household, manifest.name, str(error))
-    hosted = [manifest for manifest in manifests if manifest.name in specs]
-    wanted = {_served(specs[manifest.name]): manifest for manifest in reversed(hosted)}
-    opened: dict[_Served, tuple[Engine, Description]] = {}
+    servers: dict[_Served, list[AgentManifest]] = {}
+    for manifest in manifests:
+        spec = specs.get(manifest.name)
+        if spec is not None and (served := _served(household, manifest.name, spec)) is not None:
+            servers.setdefault(served, []).append(manifest)
+    opened: dict[str, tuple[Engine, Description]] = {}
 
-    async def open_one(served: _Served, manifest: AgentManifest) -> None:
-        same = [one for one in hosted if _served(specs[one.name]) == served]
-        widest = _widest(specs[manifest.name], same)
-        found = await _open(widest, manifest.name, household, stack)
-        if found is not None:
-            opened[served] = found
+    async def open_one(kind: Kind, same: Sequence[AgentManifest]) -> None:
+        opened.update(await _open(kind, same, specs, household, stack))
 
     async with trio.open_nursery() as nursery:
-        for served, manifest in wanted.items():
-            nursery.start_soon(open_one, served, manifest)
-    for manifest in hosted:
-        found = opened.get(_served(specs[manifest.name]))
+        for (kind, *_), same in servers.items():
+            nursery.start_soon(open_one, kind, same)
+    for manifest in manifests:
+        found = opened.get(manifest.name)
         if found is not None:
             household.agents[manifest.name] = HostedAgent(manifest, *found)
 
 
-_Served = tuple[object, ...]
+_Served = tuple[Kind, str | None, str | None, str | None]
 
 
-def _served(spec: EngineSpec) -> _Served:
-    """What agents share an engine by."""
-    return spec.kind, spec.model, spec.adapter, spec.url, spec.api_key
+def _served(household: Household, name: str, spec: EngineSpec) -> _Served | None:
+    """What agents share a server by: its kind as it was chosen for one of ours, model, URL and key.
+    A vLLM of ours serves a model and all its adapters. None for an agent whose adapter can't be
+    served: it is left out alone.
+    """
+    choice = explain_choice(spec)
+    if spec.adapter is not None and not choice.usable:
+        _leave_out(household, name, choice.reasons[-1])
+        return None
+    kind = choice.kind if spec.url is None else spec.kind
+    return kind, spec.model, spec.url, spec.api_key
 
 
 def _widest(spec: EngineSpec, same: Sequence[AgentManifest]) -> EngineSpec:
@@ -156,18 +165,42 @@ def _widest(spec: EngineSpec, same: Sequence[AgentManifest]) -> EngineSpec:
 
 
 async def _open(
-    spec: EngineSpec, name: str, household: Household, stack: AsyncExitStack
-) -> tuple[Engine, Description] | None:
+    kind: Kind,
+    same: Sequence[AgentManifest],
+    specs: Mapping[str, EngineSpec],
+    household: Household,
+    stack: AsyncExitStack,
+) -> dict[str, tuple[Engine, Description]]:
+    """Open the one server of these agents; the way to it for each of them, by its name.
+
+    A server that does not start with its adapters is tried without: an adapter that is not one of
+    this model must not cost the agents of the model itself their place.
+    """
+    name = same[0].name
+    adapters = {one.name: folder for one in same if (folder := specs[one.name].adapter) is not None}
+    spec = replace(specs[name], kind=kind, adapter=None, beside=tuple(adapters.values()))
     choice = explain_choice(spec)
     if not choice.usable:
         _leave_out(household, name, choice.reasons[-1])
-        return None
+        return {}
     try:
-        engine = await stack.enter_async_context(open_engine(spec))
-        return engine, await engine.describe()
+        engine = await stack.enter_async_context(open_engine(_widest(spec, same)))
+        ways = {one.name: _way(engine, adapters.get(one.name)) for one in same}
+        return {agent: (way, await way.describe()) for agent, way in ways.items()}
     except SymphonyError as error:
-        _leave_out(household, name, str(error))
-        return None
+        for agent in adapters or (name,):
+            _leave_out(household, agent, str(error))
+    plain = [one for one in same if one.name not in adapters]
+    if not adapters or not plain:
+        return {}
+    return await _open(kind, plain, specs, household, stack)
+
+
+def _way(engine: Engine, adapter: Path | None) -> Engine:
+    if adapter is None:
+        return engine
+    assert isinstance(engine, VllmEngine)
+    return engine.adapted(adapter)
 
 
 def _leave_out(household: Household, name: str, reason: str) -> None:

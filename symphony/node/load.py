@@ -1,7 +1,7 @@
 """How busy this node's engines are, and what memory is left: what an operator looks at first.
 
-Each engine is asked once, however many agents share it, and for a moment only: one that does not
-answer is shown without numbers, because that is when somebody looks.
+Each server is asked once, however many agents and adapters share it, and for a moment only: one
+that does not answer is shown without numbers, because that is when somebody looks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import trio
 
 from symphony.capacity import Load
+from symphony.engines.adapters import AdaptedEngine
+from symphony.engines.base import Description, Engine
 from symphony.engines.load import Loaded
 from symphony.engines.machine import memory
 from symphony.errors import EngineError
@@ -21,25 +23,30 @@ from symphony.node.workshop import HostedAgent
 
 async def look(agents: Iterable[HostedAgent]) -> LoadView:
     """Ask all engines at once, and the machine beside them."""
-    sharing: dict[int, HostedAgent] = {id(agent.engine): agent for agent in agents}
+    sharing: dict[int, tuple[Engine, Description]] = {}
+    for agent in agents:
+        if isinstance(agent.engine, AdaptedEngine):
+            server = agent.engine.server
+            sharing[id(server)] = server, await server.describe()
+        else:
+            sharing[id(agent.engine)] = agent.engine, agent.description
     found: dict[int, EngineView] = {}
 
-    async def ask(key: int, agent: HostedAgent) -> None:
-        described = agent.description
-        found[key] = EngineView(described.engine, described.model, await _load(agent))
+    async def ask(key: int, engine: Engine, described: Description) -> None:
+        found[key] = EngineView(described.engine, described.model, await _load(engine))
 
     async with trio.open_nursery() as nursery:
-        for key, agent in sharing.items():
-            nursery.start_soon(ask, key, agent)
+        for key, shared in sharing.items():
+            nursery.start_soon(ask, key, *shared)
         machine = await trio.to_thread.run_sync(memory)
     return LoadView(tuple(found[key] for key in sharing), machine)
 
 
-async def _load(agent: HostedAgent) -> Load | None:
-    if not isinstance(agent.engine, Loaded):
+async def _load(engine: Engine) -> Load | None:
+    if not isinstance(engine, Loaded):
         return None
     try:
         with trio.fail_after(limits.LOAD_S):
-            return await agent.engine.load()
+            return await engine.load()
     except (trio.TooSlowError, EngineError):
         return None

@@ -21,6 +21,7 @@ import structlog
 from symphony.core.inputs import AgentsChanged, Input
 from symphony.core.owner.fitting import as_count
 from symphony.core.records import Capability, SelfTest
+from symphony.engines.adapters import AdaptedEngine
 from symphony.engines.base import Description
 from symphony.engines.measuring import Measured, measure
 from symphony.engines.supervised import SupervisedEngine
@@ -84,7 +85,8 @@ async def measure_when_idle(
     ours = {
         id(agent.engine): agent
         for agent in agents.values()
-        if isinstance(agent.engine, SupervisedEngine) and tests.find(agent.description) is None
+        if isinstance(agent.engine, SupervisedEngine | AdaptedEngine)
+        and tests.find(agent.description) is None
     }
     if not ours or after_s <= 0:
         return

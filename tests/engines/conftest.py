@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from symphony.engines import models
+from symphony.engines import models, vllm
 from symphony.engines.base import (
     Chunk,
     Constraint,
@@ -127,3 +128,17 @@ async def llama(smollm2: Path) -> AsyncIterator[LlamaCppEngine]:
         yield engine
     finally:
         await engine.aclose()
+
+
+@pytest.fixture
+def starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that lists the starts of vLLM; `weights` beside it is what it may serve."""
+    program = tmp_path / "vllm"
+    source = Path(__file__).with_name("fake_vllm.py").read_text()
+    program.write_text(f"#!{sys.executable} -S\n{source}")
+    program.chmod(0o755)
+    log = tmp_path / "starts"
+    (tmp_path / "weights").mkdir()
+    monkeypatch.setenv("FAKE_VLLM_LOG", str(log))
+    monkeypatch.setattr(vllm, "command", lambda: str(program))
+    return log

@@ -178,7 +178,7 @@ def test_an_adapter_needs_a_vllm_of_ours_and_safe_weights(
     weights.mkdir()
     monkeypatch.setattr(vllm, "command", lambda: "vllm")
     spec = EngineSpec(kind="vllm", model=str(weights), adapter=folder)
-    (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_config.json").write_text('{"r": 8}')
     (folder / "adapter_model.bin").write_bytes(b"a pickle")
     assert "adapter_model.safetensors" in explain_choice(spec).reasons[-1]
     (folder / "adapter_model.safetensors").write_bytes(b"")
@@ -186,6 +186,6 @@ def test_an_adapter_needs_a_vllm_of_ours_and_safe_weights(
     assert explain_choice(replace(spec, kind="auto")).kind == "vllm", "not llama.cpp without it"
     for other in (replace(spec, kind="llamacpp"), replace(spec, url="http://127.0.0.1:1")):
         assert not explain_choice(other).usable
+        assert not explain_choice(replace(other, adapter=None, beside=(folder,))).usable
     options = registry._vllm_options(spec)
-    assert (options.model, options.adapter) == ("weights", "weights:poet")
-    assert options.adapters == {"weights:poet": folder}
+    assert (options.model, options.adapters) == ("weights", {"weights:poet": folder})
