@@ -22,20 +22,32 @@ import trio
 from symphony.engines import limits
 from symphony.errors import EngineUnavailable
 
+_Room = tempfile.TemporaryDirectory[str]
+
 
 class Child:
     """One life of one server process. Made by `spawn`; usable when `ready` has returned."""
 
-    def __init__(self, process: trio.Process, stderr: IO[bytes]) -> None:
+    def __init__(self, process: trio.Process, stderr: IO[bytes], room: _Room | None) -> None:
         self._process = process
         self._stderr = stderr
+        self._room = room
         self._line = bytearray()
         self._url: str | None = None
         self.started_at = trio.current_time()
 
     @classmethod
-    async def spawn(cls, script: Path, orders: dict[str, Any]) -> Child:
-        """Start `script` with our interpreter and hand it its orders."""
+    async def spawn(cls, script: Path, orders: dict[str, Any], *, room: bool = False) -> Child:
+        """Start `script` with our interpreter and hand it its orders; with `room`, also a folder
+        for what its processes need while they live, which goes with the child.
+        """
+        folder = (
+            tempfile.TemporaryDirectory(prefix="vllm-", ignore_cleanup_errors=True)
+            if room
+            else None
+        )
+        if folder is not None:
+            orders = {**orders, "room": folder.name}
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         process = await trio.lowlevel.open_process(
             [sys.executable, "-P", str(script)],
@@ -44,7 +56,7 @@ class Child:
             stderr=stderr,
             start_new_session=True,  # a Ctrl-C at the terminal is for the node to handle
         )
-        child = cls(process, stderr)
+        child = cls(process, stderr, folder)
         assert process.stdin is not None
         # One that died at once breaks the pipe; `ready` will see its silence and tell.
         with contextlib.suppress(trio.BrokenResourceError):
@@ -86,6 +98,8 @@ class Child:
         """Let go of the leash, wait, and kill what does not leave."""
         await _end(self._process)
         self._stderr.close()
+        if self._room is not None:
+            self._room.cleanup()
 
     async def _read_line(self) -> None:
         assert self._process.stdout is not None

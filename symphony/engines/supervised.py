@@ -35,7 +35,7 @@ class ServerPlan:
     `script` runs it, with the orders that `orders` makes for a key; `connect` makes the way to
     it from its URL and that key. `orders` raises `EngineUnavailable` where it can't run here.
     `start_seconds` is from spawning to ready, `dying_seconds` from a refused connection to the
-    end of the child.
+    end of the child. `room`: its processes leave files about, and get a folder that goes with it.
     """
 
     description: Description
@@ -44,6 +44,7 @@ class ServerPlan:
     connect: Callable[[str, str], OpenAIEngine]
     start_seconds: float = limits.START_SECONDS
     dying_seconds: float = limits.DYING_SECONDS
+    room: bool = False
 
 
 class SupervisedEngine:
@@ -170,7 +171,8 @@ class SupervisedEngine:
                 await self._drop()
                 await trio.sleep_until(self._not_before)
                 self._key = secrets.token_urlsafe(24)
-                self._child = await Child.spawn(self._plan.script, self._plan.orders(self._key))
+                orders = self._plan.orders(self._key)
+                self._child = await Child.spawn(self._plan.script, orders, room=self._plan.room)
             if self._client is None:
                 self._client = self._plan.connect(await self._ready(self._child), self._key)
             return self._client

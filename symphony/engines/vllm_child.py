@@ -2,12 +2,14 @@
 
     python -P …/symphony/engines/vllm_child.py
 
-reads one line of JSON from standard input (the command, its environment, the grace of its end),
+reads one line of JSON from standard input (the command, its environment, the grace of its end, and
+`room`, a folder for its temporary files),
 starts the command on a free port of the loopback, and prints one line of JSON (`{"url": …}` or
 `{"error": …}`) once `/health` answers or the server died. Then it waits for the first of two
 things: the server's death, or the end of its own standard input, which means that the node is
 gone or wants it gone. Both end every process of the server: vLLM runs several, and those that
-outlive their parent would hold the memory of a GPU.
+outlive their parent would hold the memory of a GPU. The room goes last: vLLM keeps sockets and
+other files among the temporary ones, and leaves them there.
 
 Run as a file and importing nothing of Symphony, as `llamacpp_child` is. Secrets reach the server
 by its environment, which only its own user can read, never by arguments.
@@ -20,6 +22,7 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -43,7 +46,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 def main() -> NoReturn:
     orders = json.loads(sys.stdin.buffer.readline(ORDERS_BYTES))
-    grace_s = float(orders["grace_s"])
+    grace_s, room = float(orders["grace_s"]), str(orders["room"])
     port = _free_port()
     tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
     try:
@@ -53,7 +56,7 @@ def main() -> NoReturn:
         sys.exit(1)
     drain = threading.Thread(target=_drain, args=(server, tail), daemon=True)
     drain.start()
-    threading.Thread(target=_watch_leash, args=(server, grace_s), daemon=True).start()
+    threading.Thread(target=_watch_leash, args=(server, grace_s, room), daemon=True).start()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # meant for the group, which includes us
     while not _healthy(port):
         if server.poll() is not None:
@@ -61,13 +64,13 @@ def main() -> NoReturn:
             # the death, and processes that inherited the pipe may hold its end back for ever.
             drain.join(LAST_WORDS_S)
             _say({"error": " ".join(tail)[-ERROR_CHARS:] or f"it ended with {server.returncode}"})
-            _end(server, grace_s)
+            _end(server, grace_s, room)
         # Nothing but an answer says that a server answers. Its death ends the wait at once.
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(HEALTH_EVERY_S)
     _say({"url": f"http://127.0.0.1:{port}"})
     server.wait()
-    _end(server, grace_s)
+    _end(server, grace_s, room)
 
 
 def _start(orders: dict[str, Any], port: int) -> subprocess.Popen[str]:
@@ -79,7 +82,7 @@ def _start(orders: dict[str, Any], port: int) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env={**os.environ, **orders["env"]},
+        env={**os.environ, **orders["env"], "TMPDIR": orders["room"]},
         # Should this leash be killed, the kernel ends the server for it.
         preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - no thread yet
     )
@@ -107,15 +110,15 @@ def _drain(server: subprocess.Popen[str], tail: collections.deque[str]) -> None:
         tail.append(line.strip()[:ERROR_CHARS])
 
 
-def _watch_leash(server: subprocess.Popen[str], grace_s: float) -> None:
+def _watch_leash(server: subprocess.Popen[str], grace_s: float, room: str) -> None:
     while sys.stdin.buffer.read(4096):
         pass
-    _end(server, grace_s)
+    _end(server, grace_s, room)
 
 
-def _end(server: subprocess.Popen[str], grace_s: float) -> NoReturn:
+def _end(server: subprocess.Popen[str], grace_s: float, room: str) -> NoReturn:
     """Ask all other processes of the group to go, kill those that are left, and remove the shared
-    memory that they had and did not remove themselves.
+    memory and the files that they had and did not remove themselves.
     """
     segments = {segment for pid in _others() for segment in _segments(pid)}
     os.killpg(os.getpgrp(), signal.SIGTERM)
@@ -129,6 +132,7 @@ def _end(server: subprocess.Popen[str], grace_s: float) -> NoReturn:
     for segment in segments:
         with contextlib.suppress(OSError):
             os.unlink(segment)  # noqa: PTH108 - nothing of Path's is needed
+    shutil.rmtree(room, ignore_errors=True)
     os._exit(1)
 
 

@@ -13,6 +13,7 @@ LoRA adapters are named at the start and served beside the model under names of 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,7 @@ class VllmEngine(SupervisedEngine):
                 partial(_connect, options),
                 limits.VLLM_START_SECONDS,
                 limits.VLLM_GRACE_SECONDS + limits.DYING_SECONDS,
+                room=True,
             )
         )
 
@@ -91,6 +93,9 @@ def _orders(options: VllmOptions, key: str) -> dict[str, Any]:
         raise EngineUnavailable("vLLM is not installed", hint="run: symphony engine install vllm")
     vllm.refuse_options(options.weights, options.model, *options.adapters)
     env = {"VLLM_API_KEY": key, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    # What torch compiled has to outlive the server: it would be compiled at each start.
+    compiled = vllm.environment() / "compiled"
+    env["TORCHINDUCTOR_CACHE_DIR"] = os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(compiled))
     if Path(options.weights).is_dir():
         env["HF_HUB_OFFLINE"] = "1"
     if options.cpu:

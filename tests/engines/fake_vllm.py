@@ -2,7 +2,8 @@
 
     fake_vllm.py serve WEIGHTS --served-model-name M [--enable-lora … --lora-modules N=PATH …] …
 
-It appends its arguments as one line of JSON to the file that `FAKE_VLLM_LOG` names, says for each question which model it was asked as, refuses those that it
+It appends its arguments as one line of JSON to the file that `FAKE_VLLM_LOG` names, leaves a file
+among the temporary ones, says for each question which model it was asked as, refuses those that it
 does not have, and does not start with an adapter whose weights are `broken`.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ _PAGE = b'vllm:num_requests_running{engine="0"} 0.0\nvllm:generation_tokens_tota
 def main() -> None:
     with Path(os.environ["FAKE_VLLM_LOG"]).open("a") as log:
         log.write(json.dumps(sys.argv[1:]) + "\n")
+    Path(tempfile.gettempdir(), "a socket of vLLM").touch()
     parser = argparse.ArgumentParser()
     parser.add_argument("--served-model-name", required=True)
     parser.add_argument("--lora-modules", nargs="*", default=[])
