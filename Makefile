@@ -35,7 +35,8 @@ test-vllm: $(VENV)/.installed  ## install vLLM, convert the models, hold it to t
 	$(BIN)/symphony engine install vllm
 	for model in $(VLLM_MODELS); do \
 	  $(BIN)/symphony model pull $$model && $(BIN)/symphony model convert $$model || exit 1; done
-	$(BIN)/python -m pytest -m slow tests/engines/test_vllm.py
+	$(BIN)/python -m pytest -m slow --durations=0 tests/engines/test_vllm.py \
+	  tests/engines/test_vllm_node.py tests/engines/test_vllm_qwen.py
 
 check: $(VENV)/.installed  ## ruff, mypy --strict, import-linter, file lengths
 	$(BIN)/ruff check .

@@ -133,12 +133,16 @@ def started(
 
 @contextmanager
 def local_swarm(
-    root: Path, plans: Sequence[NodePlan], start: Start | None = None
+    root: Path,
+    plans: Sequence[NodePlan],
+    start: Start | None = None,
+    ready_s: float = START_S,
 ) -> Iterator[list[LocalNode]]:
     """Start the nodes of `plans`; the first one is the founder. Yields them when each knows all
     others. Raises `symphony.errors.ConnectionError` with the log's end when one doesn't start.
 
     `start` makes their processes in another way than `started`, which knows their prefixes.
+    `ready_s` is what each may take to be ready: a node waits for the model servers of its own.
     """
     nodes: list[LocalNode] = []
     try:
@@ -149,7 +153,7 @@ def local_swarm(
         genesis = new_genesis("local", "invite", founder_key)
         write_swarm(founder_home, SwarmFile(genesis))
         nodes.append(spawn_node(founder_plan, founder_home, (), start))
-        await_ready(nodes[0])
+        await_ready(nodes[0], ready_s)
         addresses = tuple(nodes[0].ready["addresses"])
         now_ms = time.time_ns() // 1_000_000
         for plan in others:
@@ -168,7 +172,7 @@ def local_swarm(
             accept_invite(home, key, invite)
             nodes.append(spawn_node(plan, home, addresses, start))
         for node in nodes[1:]:
-            await_ready(node)
+            await_ready(node, ready_s)
         await_mesh(nodes)
         yield nodes
     finally:
@@ -191,14 +195,14 @@ def spawn_node(
     return LocalNode(plan, home, process, log)
 
 
-def await_ready(node: LocalNode) -> None:
+def await_ready(node: LocalNode, timeout_s: float = START_S) -> None:
     """Read the ready line, then the gateway's key from the node's home."""
     assert node.process.stdout is not None
     lines: Queue[str] = Queue()
     node.reader = Thread(target=_first_line, args=(node.process.stdout, lines), daemon=True)
     node.reader.start()
     try:
-        line = lines.get(timeout=START_S)
+        line = lines.get(timeout=timeout_s)
     except Empty:
         line = ""
     if not line:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from symphony.engines import models, vllm
+from symphony.engines import converting, models, vllm
 from symphony.engines.base import (
     Chunk,
     Constraint,
@@ -111,6 +111,27 @@ def smollm2() -> Path:
         return models.pull("smollm2-135m")
     except ModelError as error:
         pytest.skip(f"SmolLM2 can't be fetched here: {error}")
+
+
+def for_vllm(model: str) -> Path:
+    """A model in the form that vLLM serves, converted if it is not yet."""
+    if not vllm.installed():
+        pytest.skip("vLLM is not installed here (make test-vllm installs it)")
+    try:
+        return converting.convert(model)
+    except ModelError as error:
+        pytest.skip(f"{model} is not here: {error}")
+
+
+@pytest.fixture(scope="session")
+def smollm2_for_vllm(smollm2: Path) -> Path:
+    del smollm2
+    return for_vllm("smollm2-135m")
+
+
+@pytest.fixture(scope="session")
+def qwen_for_vllm() -> Path:
+    return for_vllm("qwen2.5-coder-1.5b")
 
 
 @pytest.fixture(scope="session")

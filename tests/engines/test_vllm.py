@@ -1,7 +1,8 @@
 """vLLM for real: the contract, audits, a swarm on top of it, and nothing left behind.
 
-`make test-vllm` installs it, converts the models and runs this. A server takes half a minute to
-start on two idle cores, so one serves every check, and is killed by the last.
+`make test-vllm` installs it, converts the models and runs this and its two neighbours: a node with
+a vLLM of its own (`test_vllm_node`), and the larger model (`test_vllm_qwen`). A server takes half a
+minute to start on two idle cores, so one serves every check of a file, and is killed by the last.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ import psutil
 import pytest
 import trio
 
-from symphony.engines import converting, vllm, vllm_install
+from symphony.engines import vllm_install
 from symphony.engines.base import Feature, Message
 from symphony.engines.vllm_server import VllmEngine, VllmOptions
 from symphony.testing.engine_contract import CHECKS, said
 from symphony.testing.local_swarm import NodePlan, local_swarm
 
 from .subjects import kill_9, of_ours
+from .vllm_stage import PATIENCE_MS, alive, litter, segments
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 MODEL = "smollm2-135m"
-PATIENCE_MS = 900_000
 _MANIFEST = """\
 apiVersion: symphony/v1alpha1
 kind: Agent
@@ -39,29 +40,11 @@ spec:
 """
 
 
-@pytest.fixture(scope="module")
-def weights(smollm2: Path) -> Path:
-    del smollm2
-    if not vllm.installed():
-        pytest.skip("vLLM is not installed here (make test-vllm installs it)")
-    return converting.convert(MODEL)
-
-
-async def alive(family: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that are not over soon. A zombie that nobody reaps holds nothing any more."""
-    _, left = await trio.to_thread.run_sync(psutil.wait_procs, family, 10)
-    return [one for one in left if one.status() != psutil.STATUS_ZOMBIE]
-
-
-def segments() -> set[Path]:
-    """The shared memory of vLLM's kind on this machine."""
-    return set(Path("/dev/shm").glob("psm_*"))
-
-
-async def test_all_that_vllm_promises(weights: Path, tmp_path: Path) -> None:
-    options = VllmOptions(str(weights), MODEL, "smollm2", concurrency=4, cpu=vllm_install.on_cpu())
+async def test_all_that_vllm_promises(smollm2_for_vllm: Path, tmp_path: Path) -> None:
+    weights = str(smollm2_for_vllm)
+    options = VllmOptions(weights, MODEL, "smollm2", concurrency=4, cpu=vllm_install.on_cpu())
     engine = VllmEngine(options)
-    before = segments()
+    before = litter()
     with trio.fail_after(PATIENCE_MS / 1000):
         await engine.start()
 
@@ -89,13 +72,14 @@ async def test_all_that_vllm_promises(weights: Path, tmp_path: Path) -> None:
         first = segments() - before
         assert first
         await death(subject)
-        assert not await alive(family), "the killed server's are gone"
+        assert not await trio.to_thread.run_sync(alive, family), "the killed server's are gone"
         assert not first & segments(), "its shared memory, too"
         family = psutil.Process(engine.pid).children(recursive=True)
         await kill_9(engine)  # the leash itself: the next use, or the end, clears up behind it
     finally:
         await engine.aclose()
-    assert not await alive(family)
+    assert not await trio.to_thread.run_sync(alive, family)
+    assert litter() <= before, "no shared memory, no sockets"
 
 
 async def audits(engine: VllmEngine) -> None:
