@@ -3,7 +3,7 @@
 A fold over four kinds of entries of the *own* log, in the log's order, and over nothing else:
 
     task      what sort of answers are compared
-    award     who got which unit; and how the epoch before it ended (`lapse`)
+    award     who got which unit (`open_tasks`); and how the epoch before it ended (`lapse`)
     verdict   which chains voted, and for which class; which ended in nothing at all
     probe     who was right, and who was not, when the answer was known
 
@@ -26,8 +26,8 @@ written down minutes after its verdict and counts whole, besides what the ballot
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ledger import Entry, Kind
@@ -36,14 +36,13 @@ from symphony.core import limits
 from symphony.core.beacon.breaker import CLOSED, Breaker, BreakerState
 from symphony.core.beacon.expectation import NO_EVIDENCE, Evidence, faded
 from symphony.core.beacon.judging import judgements
+from symphony.core.beacon.open_tasks import AgentKey, Given, OpenTask, OpenTasks
 from symphony.core.ids import NodeId
 from symphony.core.records import (
     AWARD,
     PROBE,
     TASK,
     VERDICT,
-    AnswerType,
-    Award,
     AwardRecord,
     Ballot,
     Lapse,
@@ -56,35 +55,6 @@ from symphony.core.records import (
 LEARNED_FROM = (Kind.TASK, Kind.AWARD, Kind.VERDICT, Kind.PROBE)
 _STRIKES: frozenset[Lapse] = frozenset({"failed", "late", "junk"})
 _NO_FAULT: frozenset[Lapse] = frozenset({"unused", "bad_plan", "lost"})
-
-AgentKey = tuple[NodeId, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """One award as it is remembered until its task ends. `number` counts our awards."""
-
-    award: Award
-    number: int
-
-    @property
-    def agent(self) -> AgentKey:
-        return NodeId(self.award.owner), self.award.agent
-
-
-@dataclass(slots=True)
-class _Open:
-    """A task without a verdict: its units by name, each with its awards by epoch."""
-
-    answer_type: AnswerType = "text"
-    units: dict[str, dict[int, Given]] = field(default_factory=dict)
-
-    def final(self, chain: int) -> str | None:
-        """The chain's last step: the one whose first award came last, since it needs all others."""
-        names = [name for name in self.units if name.startswith(f"step/{chain}/")]
-        return max(
-            names, key=lambda name: min(g.number for g in self.units[name].values()), default=None
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +90,7 @@ class Experience:
     def __init__(self) -> None:
         self._agents: OrderedDict[AgentKey, _Agent] = OrderedDict()
         self._skills: OrderedDict[tuple[AgentKey, str], _Skill] = OrderedDict()
-        self._open: OrderedDict[bytes, _Open] = OrderedDict()
+        self._open = OpenTasks()
         self._results: OrderedDict[bytes, tuple[AgentKey, str]] = OrderedDict()
         """Whose they are and what skill they were asked for: a probe's outcomes name results."""
         self._awards = 0
@@ -179,25 +149,23 @@ class Experience:
                 pass
 
     def begun(self, record: TaskRecord) -> None:
-        self._task(record.task).answer_type = record.answer_type
+        self._open.get(record.task).answer_type = record.answer_type
 
     def awarded(self, record: AwardRecord) -> None:
         """Units were given away; those that had an owner before tell how that went."""
         for award in record.awards:
             self._awards += 1
-            epochs = self._task(record.task).units.setdefault(award.name, {})
-            before = epochs.get(max((e for e in epochs if e < award.epoch), default=0))
+            before = self._open.get(record.task).give(Given(award, self._awards))
             if before is not None and award.lapse is not None:
                 self._lapsed(before, award.lapse)
-            epochs[award.epoch] = Given(award, self._awards)
 
     def judged(self, record: VerdictRecord) -> None:
         """A task ended: what its ballots say of those who worked for them."""
-        task = self._open.pop(record.task, None)
+        task = self._open.close(record.task)
         if task is None:
             return
         for chain in record.blank:
-            given = _last(task.units.get(task.final(chain) or "", {}))
+            given = task.last_of(chain)
             if given is not None:
                 self._lapsed(given, "junk")
         ballots = sorted(record.ballots, key=lambda ballot: ballot.chain)
@@ -218,44 +186,28 @@ class Experience:
 
     # --- how ----------------------------------------------------------------------------------
 
-    def _task(self, task: bytes) -> _Open:
-        found = self._open.get(task)
-        if found is None:
-            found = self._open[task] = _Open()
-            if len(self._open) > limits.MAX_OPEN_TASKS:
-                self._open.popitem(last=False)
-        return found
-
-    def _rate(self, task: _Open, ballot: Ballot) -> int:
+    def _rate(self, task: OpenTask, ballot: Ballot) -> int:
         """How often who cast this ballot is right at what it was asked, as far as is known."""
-        given = _last(task.units.get(task.final(ballot.chain) or "", {}))
+        given = task.last_of(ballot.chain)
         evidence = NO_EVIDENCE
         if given is not None:
             node, agent = NodeId(ballot.owner), ballot.agent
             evidence = self.evidence(node, agent, given.award.requirement) or NO_EVIDENCE
         return evidence.right * 1_000_000 // max(1, evidence.right + evidence.wrong)
 
-    def _voted(self, task: _Open, ballot: Ballot, signed: int) -> None:
+    def _voted(self, task: OpenTask, ballot: Ballot, signed: int) -> None:
         """A chain came to its ballot: everybody who worked for it delivered. `signed` is how right
         it was (`judging`).
         """
-        chain, final = ballot.chain, task.final(ballot.chain)
-        names = [f"plan/{chain}", *(n for n in task.units if n.startswith(f"step/{chain}/"))]
-        for name in names:
-            epochs = task.units.get(name, {})
-            given = _last(epochs)
-            if name == final:
-                given = next((g for g in epochs.values() if g.agent[0] == ballot.owner), given)
-            if given is None:
-                continue
+        for given, final in task.team(ballot.chain, ballot.owner):
             self._delivered(given.agent)
             skill = skill_key(given.award.requirement)
-            if name == final:
+            if final:
                 self._results[ballot.result] = given.agent, skill
                 if len(self._results) > limits.MAX_RESULTS_TO_GRADE:
                     self._results.popitem(last=False)
             if signed:
-                weight = abs(signed) if name == final else abs(signed) // 2
+                weight = abs(signed) if final else abs(signed) // 2
                 self._quality(given.agent, skill, weight, right=signed > 0)
 
     def _delivered(self, key: AgentKey) -> None:
@@ -316,7 +268,3 @@ def _plain(text: str) -> str:
 def skill_key(requirement: Requirement) -> str:
     """What counts as the same skill: role and wording, but for case and blanks."""
     return f"{requirement.role}/{_plain(requirement.skill)}"
-
-
-def _last(epochs: Mapping[int, Given]) -> Given | None:
-    return epochs[max(epochs)] if epochs else None
