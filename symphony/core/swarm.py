@@ -169,7 +169,7 @@ class Swarm:
         gate, witnesses = self.gate.may_append, self._trusted.witnesses
         self.witness = Witness(self.journal, self._out, chance, gate, witnesses)
         self._retention = Retention(self.journal, self.directory, self._out)
-        self._hosting = Hosting(self.journal, self.directory, self.worker, self._out)
+        self._hosting = Hosting(self.journal, self.directory, self.worker.jobs, self._out)
 
     def handle(self, now_ms: int, happened: Input) -> list[Effect]:
         """Take one input at monotonic time `now_ms`; the effects are to be run in order."""
@@ -296,7 +296,7 @@ class Swarm:
 
     def _started(self, happened: Started) -> None:
         life = happened.incarnation, happened.addresses, happened.operator
-        self.members.begin(self.worker, *life)
+        self.members.begin(self.worker.jobs, *life)
         self._hosting.box, self._hosting.operator = happened.box, happened.operator
         self._entrusting.box = happened.box or b""
         self.gate.start(happened.own_log)

@@ -338,7 +338,7 @@ class World:
         swarms = [machine.swarm for machine in self.machines if machine.swarm is not None]
         if any(len(swarm.conductor) for swarm in swarms):
             found.append("tasks that never ended")
-        if any(swarm.worker.running or swarm.worker.queued for swarm in swarms):
+        if any(swarm.worker.jobs.running or swarm.worker.jobs.queued for swarm in swarms):
             found.append("owners that still work")
         if any(machine.bench.running for machine in self.machines):
             found.append("engines that still run")

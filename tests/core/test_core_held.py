@@ -14,7 +14,8 @@ from symphony.core.events import FailedOver, TaskEnded
 from symphony.core.ids import salted_digest, unit_id
 from symphony.core.inputs import PeerDown, WorkFailed
 from symphony.core.messages import Done, Order, Progress, Quote, Refused, Stop, Work, encode_order
-from symphony.core.owner.held import Held, Job
+from symphony.core.owner.held import Held
+from symphony.core.owner.jobs import Job
 from symphony.core.owner.mandates import Mandate
 from symphony.core.records import AWARD, RESULT
 

@@ -11,7 +11,7 @@ import pytest
 
 from symphony.core.beacon import awards
 from symphony.core.logs import journal
-from symphony.core.owner import worker
+from symphony.core.owner import jobs, worker
 from symphony.core.records import VerdictRecord
 from symphony.core.spec import TaskSpec
 from symphony.core.tasks import conductor, owners, remains
@@ -55,7 +55,7 @@ def test_an_owner_that_never_lets_go(monkeypatch):
 
 
 def test_an_engine_that_is_never_cancelled(monkeypatch):
-    monkeypatch.setattr(worker.Worker, "_abort", lambda self, job: None)
+    monkeypatch.setattr(jobs.Jobs, "abort", lambda self, job: None)
     assert "than it has slots" in violations(range(12))
 
 

@@ -21,7 +21,7 @@ from symphony.core.logs.journal import Journal
 from symphony.core.messages import Done, encode_order
 from symphony.core.outbox import Outbox
 from symphony.core.owner.fitting import as_count, as_logprob, as_name, as_text
-from symphony.core.owner.held import Job
+from symphony.core.owner.jobs import Job
 from symphony.core.records import RESULT, Capability, ResultRecord
 
 

@@ -19,55 +19,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from symphony.core import limits
-from symphony.core.ids import EntryId, Epoch, NodeId, UnitId
-from symphony.core.messages import Order
-from symphony.core.owner.mandates import Mandate
-from symphony.core.records import Award
-
-
-@dataclass(slots=True)
-class Job:
-    """One unit that this node owns, or owned until a moment ago."""
-
-    conductor: NodeId
-    mandate: Mandate
-    order: Order
-    salt: bytes
-    deadline_ms: int
-    running: bool = False
-    renewals: int = 0
-    sent_ms: dict[int, int] = field(default_factory=dict)
-    until_ms: int = 0
-    spoke_ms: int = 0
-    text: str = ""
-
-    @property
-    def origin(self) -> NodeId:
-        """Whose task it is: fences are kept under that."""
-        return self.mandate.origin
-
-    @property
-    def task(self) -> bytes:
-        return self.mandate.task
-
-    @property
-    def award(self) -> Award:
-        return self.mandate.award
-
-    @property
-    def award_id(self) -> EntryId:
-        return self.mandate.award_id
-
-    @property
-    def unit(self) -> UnitId:
-        return UnitId(self.award.unit)
-
-    @property
-    def epoch(self) -> Epoch:
-        return Epoch(self.award.epoch)
+from symphony.core.ids import Epoch, NodeId, UnitId
+from symphony.core.owner.jobs import Job
 
 
 class Held:

@@ -12,7 +12,7 @@ from ledger import Kind
 from symphony.core import limits
 from symphony.core.logs.journal import Journal
 from symphony.core.outbox import Outbox
-from symphony.core.owner.worker import Worker
+from symphony.core.owner.jobs import Jobs
 from symphony.core.peers.directory import Directory
 from symphony.core.records import CAPABILITY, Capability
 
@@ -20,10 +20,10 @@ from symphony.core.records import CAPABILITY, Capability
 class Hosting:
     """What this node offers."""
 
-    def __init__(self, journal: Journal, directory: Directory, worker: Worker, out: Outbox) -> None:
+    def __init__(self, journal: Journal, directory: Directory, jobs: Jobs, out: Outbox) -> None:
         self._journal = journal
         self._directory = directory
-        self._worker = worker
+        self._jobs = jobs
         self._out = out
         self.agents: tuple[Capability, ...] = ()
         self.box: bytes | None = None
@@ -49,7 +49,7 @@ class Hosting:
             fresh = old is not None and old.expires_ms - self._out.wall_ms > half_life_ms
             if renew or old is None or old.capability != agent or not fresh:
                 self._declare(agent)
-        self._worker.host(tuple(agent.agent for agent in agents))
+        self._jobs.host(tuple(agent.agent for agent in agents))
 
     def _declare(self, capability: Capability) -> None:
         body = CAPABILITY.encode(capability)

@@ -1,32 +1,26 @@
-"""The owner's side: bidding for units, doing them, and letting go in time.
+"""The owner's side: doing the units that are awarded here, and letting go of them in time.
 
-A node bids with each of its agents that may own a unit, says how busy they are and how long units
-took them lately, and nothing about how good they are. Work is accepted only with the award that
-grants it, a ledger entry signed by the conductor that names this node and agent. Epochs fence: of
-one unit, only the highest award seen is worked on. While it works the owner renews its lease;
+Work is accepted only with the award that grants it, a ledger entry signed by the conductor that
+names this node and agent (`mandates`). Epochs fence: of one unit, only the highest award seen is
+worked on, as soon as its agent has a slot (`jobs`). While it works the owner renews its lease;
 without an acknowledgement for 0.9 lease it aborts, because by then somebody else may own the unit.
 
 Work may also come ahead, for the moment when the output that it lacks is made here (`held`). What
-becomes of it is a signed result (`handing_over`).
+becomes of it is a signed result (`handing_over`). How a node comes to own anything is in `bidding`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import assert_never
 
 from symphony.core import limits
 from symphony.core.beacon.lease import owner_until_ms, renew_every_ms
-from symphony.core.beacon.match import eligible
 from symphony.core.beacon.pace import Pace
-from symphony.core.effects import CancelWork, Reject, StartWork
 from symphony.core.ids import Epoch, NodeId, UnitId
 from symphony.core.inputs import WorkDone, WorkFailed, WorkMoved
 from symphony.core.logs.journal import Journal
 from symphony.core.messages import (
     Beacon,
-    Bid,
-    Bids,
     ForOwner,
     Progress,
     Refused,
@@ -35,12 +29,14 @@ from symphony.core.messages import (
     Work,
 )
 from symphony.core.outbox import Outbox
+from symphony.core.owner.bidding import Bidding
 from symphony.core.owner.fitting import as_count, as_output, as_text
 from symphony.core.owner.handing_over import HandingOver
-from symphony.core.owner.held import Held, Job
+from symphony.core.owner.held import Held
+from symphony.core.owner.jobs import Job, Jobs
 from symphony.core.owner.mandates import mandate
 from symphony.core.owner.results import unusable
-from symphony.core.peers.directory import Directory, Listing
+from symphony.core.peers.directory import Directory
 from symphony.core.timers import OwnerLetsGo, Renew
 
 
@@ -52,40 +48,12 @@ class Worker:
         self._journal = journal
         self._directory = directory
         self._out = out
-        self._agents: tuple[str, ...] = ()
-        self._jobs: dict[UnitId, Job] = {}
-        self._waiting: dict[str, deque[UnitId]] = {}
+        self.jobs = Jobs(me, directory, out)
         self._fences: dict[tuple[NodeId, UnitId], Epoch] = {}
         self._pace = Pace()
+        self._bidding = Bidding(me, self.jobs, self._pace, out)
         self._held = Held()
         self._handing_over = HandingOver(journal, out)
-
-    # --- bidding ------------------------------------------------------------------------------
-
-    def host(self, agents: tuple[str, ...]) -> None:
-        """The agents that this node hosts now, by name."""
-        self._agents = agents
-        for agent in agents:
-            self._waiting.setdefault(agent, deque())
-
-    @property
-    def running(self) -> int:
-        return sum(job.running for job in self._jobs.values())
-
-    @property
-    def queued(self) -> int:
-        return len(self._jobs) - self.running
-
-    @property
-    def slots(self) -> int:
-        return sum(listing.capability.concurrency for listing in self._hosted())
-
-    def _hosted(self) -> list[Listing]:
-        found = (self._directory.get(self._me, agent) for agent in self._agents)
-        return [listing for listing in found if listing is not None]
-
-    def _busy(self, agent: str) -> int:
-        return sum(job.award.agent == agent for job in self._jobs.values())
 
     def heard(self, peer: NodeId, message: ForOwner) -> None:
         """A conductor speaks."""
@@ -93,37 +61,13 @@ class Worker:
             case Renewed():
                 self.renewed(peer, message)
             case Beacon():
-                self.answer(peer, message)
+                self._bidding.answer(peer, message)
             case Work():
                 self.take(peer, message)
             case Stop():
                 self.stop(peer, message)
             case _:
                 assert_never(message)
-
-    def answer(self, peer: NodeId, beacon: Beacon) -> None:
-        """Bid for what our agents may own; an empty answer says no at once."""
-        if beacon.conductor != peer:
-            self._out.do(Reject(peer, "beacon: not by its conductor"))
-            return
-        bids: list[Bid] = []
-        for call in beacon.calls:
-            fitting = [
-                listing
-                for listing in self._hosted()
-                if eligible(listing.capability, call.requirement)
-                and (call.requirement.privacy != "local" or peer == self._me)
-            ]
-            for listing in fitting[: limits.MAX_BIDS_PER_NODE]:
-                agent = listing.capability.agent
-                free = max(0, listing.capability.concurrency - self._busy(agent))
-                queued = len(self._waiting[agent])
-                if free == 0 and queued >= limits.MAX_QUEUE_PER_AGENT:
-                    continue
-                known_ms = self._pace.own_ms(self._me, agent, call.requirement.role) or 0
-                turns = 1 if free else 2 + queued // listing.capability.concurrency
-                bids.append(Bid(call.unit, agent, listing.id, free, queued, known_ms * turns))
-        self._out.send(peer, Bids(beacon.beacon, tuple(bids)))
 
     # --- working ------------------------------------------------------------------------------
 
@@ -150,7 +94,7 @@ class Worker:
 
     def _hold(self, job: Job, after: UnitId) -> None:
         """Keep work that came ahead. If it can't be kept it is sent again when its turn comes."""
-        waited_for = self._jobs.get(after)
+        waited_for = self.jobs.get(after)
         if waited_for is not None and waited_for.conductor == job.conductor:
             self._held.put(job, after)
 
@@ -164,21 +108,19 @@ class Worker:
         unit, epoch, award = job.unit, job.epoch, job.award
         if epoch <= self._fences.get((job.origin, unit), 0):
             return "a newer award of this unit is known"
-        if unit in self._jobs and self._jobs[unit].origin != job.origin:
+        old = self.jobs.get(unit)
+        if old is not None and old.origin != job.origin:
             return "this unit is another conductor's"
         self._fence(job.origin, unit, epoch)
-        listing = self._directory.get(self._me, award.agent)
-        if listing is None or award.agent not in self._agents:
+        listing = self.jobs.listing(award.agent)
+        if listing is None:
             return "no such agent here"
-        queue = self._waiting[award.agent]
-        if len(queue) >= limits.MAX_QUEUE_PER_AGENT:
+        if self.jobs.full(award.agent):
             return "the queue is full"
         job.until_ms = owner_until_ms(self._out.now_ms, award.lease_ms)
-        self._jobs[unit] = job
         self._out.timer(Renew(unit, epoch), renew_every_ms(award.lease_ms))
         self._out.timer(OwnerLetsGo(unit, epoch), job.until_ms - self._out.now_ms)
-        queue.append(unit)
-        self._start(award.agent, listing)
+        self.jobs.add(job, listing)
         return ""
 
     def _repeated(self, again: Job) -> None:
@@ -187,7 +129,7 @@ class Worker:
         """
         peer, unit, epoch = again.conductor, again.unit, again.epoch
         done = self._handing_over.kept(again)
-        job = self._current(unit, epoch)
+        job = self.jobs.current(unit, epoch)
         if done is not None:
             self._out.send(peer, done)
         elif job is not None:
@@ -200,31 +142,16 @@ class Worker:
 
         Nobody can fence off a unit of somebody else's task (`mandates`).
         """
-        old = self._jobs.get(unit)
+        old = self.jobs.get(unit)
         if old is not None:
             self._drop(old)
         self._fences[origin, unit] = epoch
         while len(self._fences) > limits.MAX_FENCES:
             del self._fences[next(iter(self._fences))]
 
-    def _start(self, agent: str, listing: Listing | None = None) -> None:
-        """Start queued work as long as the agent has a free slot."""
-        listing = listing or self._directory.get(self._me, agent)
-        slots = listing.capability.concurrency if listing else 0
-        queue = self._waiting[agent]
-        busy = sum(job.running and job.award.agent == agent for job in self._jobs.values())
-        while queue and busy < slots:
-            job = self._jobs.get(queue.popleft())
-            if job is None:
-                continue
-            job.running = True
-            busy += 1
-            own = job.conductor == self._me
-            self._out.do(StartWork(job.unit, job.epoch, agent, job.order, job.deadline_ms, own))
-
     def moved(self, moved: WorkMoved) -> None:
         """New text: it travels with the next renewal, or soon after the last one."""
-        job = self._current(moved.unit, moved.epoch)
+        job = self.jobs.current(moved.unit, moved.epoch)
         if job is None:
             return
         job.text = (job.text + as_text(moved.text))[-limits.MAX_PROGRESS_CHARS :]
@@ -233,7 +160,7 @@ class Worker:
 
     def done(self, done: WorkDone) -> None:
         """Commit to the output in the own log, then hand it over; one of no use is a failure."""
-        job = self._current(done.unit, done.epoch)
+        job = self.jobs.current(done.unit, done.epoch)
         if job is None:
             return
         useless = unusable(job.order.role, done.output)
@@ -242,25 +169,25 @@ class Worker:
             return
         self._pace.learn(self._me, job.award.agent, job.order.role, as_count(done.elapsed_ms))
         output = as_output(done.output)
-        del self._jobs[job.unit]
+        self.jobs.remove(job)
         begun = self._go_on(job, output)
-        self._start(job.award.agent)  # nothing that is said now is waited for
+        self.jobs.start(job.award.agent)  # nothing that is said now is waited for
         self._handing_over.output(job, done, output, begun)
 
     def failed(self, failed: WorkFailed) -> None:
         """A typed failure is a result too: it is logged, and the next bidder gets the unit."""
-        job = self._current(failed.unit, failed.epoch)
+        job = self.jobs.current(failed.unit, failed.epoch)
         if job is None:
             return
         self._forget(job)
-        self._start(job.award.agent)
+        self.jobs.start(job.award.agent)
         listing = self._directory.get(self._me, job.award.agent)
         self._handing_over.failure(job, failed, listing.capability if listing else None)
 
     # --- leases -------------------------------------------------------------------------------
 
     def renew(self, timer: Renew) -> None:
-        job = self._current(timer.unit, timer.epoch)
+        job = self.jobs.current(timer.unit, timer.epoch)
         if job is not None:
             self._speak(job)
             self._out.timer(timer, renew_every_ms(job.award.lease_ms))
@@ -275,7 +202,7 @@ class Worker:
         self._out.send(job.conductor, Progress(job.unit, job.epoch, job.renewals, text))
 
     def renewed(self, peer: NodeId, renewed: Renewed) -> None:
-        job = self._current(UnitId(renewed.unit), Epoch(renewed.epoch))
+        job = self.jobs.current(UnitId(renewed.unit), Epoch(renewed.epoch))
         if job is None or job.conductor != peer:
             return
         sent_ms = job.sent_ms.pop(renewed.number, None)
@@ -284,7 +211,7 @@ class Worker:
 
     def let_go(self, timer: OwnerLetsGo) -> None:
         """The lease ran out unless a renewal was acknowledged since the timer was set."""
-        job = self._current(timer.unit, timer.epoch)
+        job = self.jobs.current(timer.unit, timer.epoch)
         if job is None:
             return
         if self._out.now_ms < job.until_ms:
@@ -294,7 +221,7 @@ class Worker:
 
     def stop(self, peer: NodeId, stop: Stop) -> None:
         self._held.drop(peer, UnitId(stop.unit), Epoch(stop.epoch))
-        job = self._current(UnitId(stop.unit), Epoch(stop.epoch))
+        job = self.jobs.current(UnitId(stop.unit), Epoch(stop.epoch))
         if job is not None and job.conductor == peer:
             self._drop(job)
         elif job is None and self._fences.get((peer, UnitId(stop.unit)), 0) < stop.epoch:
@@ -302,29 +229,15 @@ class Worker:
 
     def halt(self) -> None:
         """Our log can't be written to any more: no result could be handed over."""
-        for job in list(self._jobs.values()):
-            self._abort(job)
-        self._jobs.clear()
+        self.jobs.clear()
         self._held.clear()
-        for queue in self._waiting.values():
-            queue.clear()
 
     def _forget(self, job: Job) -> None:
         """It will have no output here."""
-        del self._jobs[job.unit]
+        self.jobs.remove(job)
         self._held.forget(job.unit)
 
     def _drop(self, job: Job) -> None:
         self._forget(job)
-        self._abort(job)
-        self._start(job.award.agent)
-
-    def _abort(self, job: Job) -> None:
-        if job.running:
-            self._out.do(CancelWork(job.unit, job.epoch))
-        elif job.unit in self._waiting[job.award.agent]:
-            self._waiting[job.award.agent].remove(job.unit)
-
-    def _current(self, unit: UnitId, epoch: Epoch) -> Job | None:
-        job = self._jobs.get(unit)
-        return job if job is not None and job.epoch == epoch else None
+        self.jobs.abort(job)
+        self.jobs.start(job.award.agent)
