@@ -13,8 +13,10 @@ from symphony.core.records import AWARD, RESULT, TASK, VERDICT, ResultRecord, Ve
 CODECS = {Kind.TASK: TASK, Kind.AWARD: AWARD, Kind.RESULT: RESULT, Kind.VERDICT: VERDICT}
 
 
-def forged(stage: Stage, data: bytes, kind: Kind, change):
-    """The receipt as it would be signed after `change(record)` in entries of `kind`."""
+def forged(stage: Stage, data: bytes, kind: Kind, change, refs=None):
+    """The receipt as it would be signed after `change(record)` in entries of `kind`, and with
+    `refs(refs)` as what these refer to.
+    """
     signers = {peer.id: peer.signer for peer in stage.peers.values()} | {stage.me: stage.signer}
     receipt = RECEIPT.decode(data)
     renamed = {}
@@ -24,6 +26,7 @@ def forged(stage: Stage, data: bytes, kind: Kind, change):
         record = _renamed(CODECS[entry.kind].decode(entry.body), renamed)
         if entry.kind == kind:
             record = change(record)
+        named = [renamed.get(ref, ref) for ref in entry.refs]
         head = Head(entry.author, entry.seq - 1, entry.prev, entry.hlc - 1)
         new = seal(
             signers[entry.author],
@@ -32,7 +35,7 @@ def forged(stage: Stage, data: bytes, kind: Kind, change):
             kind=entry.kind,
             body=CODECS[entry.kind].encode(record),
             hlc=entry.hlc,
-            refs=[renamed.get(ref, ref) for ref in entry.refs],
+            refs=refs(named) if refs is not None and entry.kind == kind else named,
         )
         renamed[entry.id] = new.id
         entries.append(new.encode())

@@ -131,6 +131,8 @@ class _Check:
             before = entry.author != last.author or entry.seq < last.seq
             if entry.kind == Kind.AWARD and entry.author in line and in_turn and before:
                 reached[entry.author] = entry.seq
+                if entry.refs != (first.id,):
+                    refuse(f"award {short(entry.id)} is for another task entry")
                 self._awards(entry, task, elections, line.index(NodeId(entry.author)))
             elif entry.kind == Kind.RESULT:
                 self._result(entry, task)
@@ -143,7 +145,8 @@ class _Check:
         vote = recount(self.found, first, task, verdict)
         as_ordered(self.found, task, self.receipt.answer_schema)
         seal = self._seal([e for e in (first, *middle, last) if e.author == last.author])
-        in_line = InLine(line.index(NodeId(last.author)), len(line) - 1, verdict.outcome)
+        place = line.index(NodeId(last.author))
+        in_line = InLine(place, len(line) - 1, verdict.outcome, last.seq)
         proven, not_proven = sentences(seal, in_line)
         return ReceiptReport(
             swarm=self.receipt.swarm,
@@ -207,7 +210,7 @@ class _Check:
     def _verdict(self, entry: Entry, first: Entry, line: tuple[NodeId, ...]) -> VerdictRecord:
         """Of the conductor, or of a steward that the task entry names."""
         verdict = _body(entry, Kind.VERDICT, VERDICT)
-        if entry.author not in line or first.id not in entry.refs:
+        if entry.author not in line or entry.refs != (first.id,):
             refuse("the verdict is not by the task's conductor, or for another task")
         return verdict
 

@@ -25,16 +25,17 @@ class CheckedBallot:
 @dataclass(frozen=True, slots=True)
 class InLine:
     """How a verdict stands beside others of the same task: the place of its author in the task's
-    line, how many stewards that has, and the outcome.
+    line, how many stewards that has, the outcome, and its number in its author's log.
     """
 
     place: int
     stewards: int
     outcome: Outcome
+    number: int = 0
 
     @property
     def final(self) -> bool:
-        """Can no other verdict of the task count instead?"""
+        """Can no verdict by another of the line count instead?"""
         return not self.stewards or (self.place == 0 and self.outcome == "answered")
 
 
@@ -73,13 +74,17 @@ class ReceiptReport:
 
 
 def that_counts(reports: Iterable[ReceiptReport]) -> ReceiptReport:
-    """Of the receipts of one task that with the verdict that counts (`line`). Raises `ValueError`
-    for receipts of several tasks, or none.
+    """Of the receipts of one task that with the verdict that counts (`line`); of several by one
+    author, whose log holds them all, the first. Raises `ValueError` for receipts of several tasks,
+    or none.
     """
     found = list(reports)
     if len({(report.swarm, report.conductor, report.task) for report in found}) != 1:
         raise ValueError("these are not the receipts of one task")
-    return min(found, key=lambda report: rank(report.in_line.outcome, report.in_line.place))
+    first: dict[NodeId, ReceiptReport] = {}
+    for report in sorted(found, key=lambda report: report.in_line.number):
+        first.setdefault(report.author, report)
+    return min(first.values(), key=lambda one: rank(one.in_line.outcome, one.in_line.place))
 
 
 PROVEN = (
@@ -95,6 +100,7 @@ NOT_PROVEN = (
     "that the conductor recorded every bid, result and piece of evidence that it had",
     "that what it noted of bidders and steps is so: evidence, free slots, who was gone, vectors",
     "that a chain without a ballot gave no answer",
+    "that who gave this verdict gave no other one on the same task",
     "that planners were asked this question, and nothing else",
 )
 NOT_FINAL = "that no other node of the task's line came to a verdict that counts instead"
