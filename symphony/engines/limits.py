@@ -283,5 +283,8 @@ RECORDED_LINE_BYTES: Final = 1024 * 1024
 RECORDED_LINES: Final = 2_000_000
 """60 systems on 30 000 questions."""
 
+RECORDED_TOKENS: Final = 1_000_000_000
+"""Of one recorded output; the sum over all lines is still exact as a float."""
+
 CHARS_PER_TOKEN: Final = 4
 """Where a text was recorded and its tokens were not: the usual ratio of English."""

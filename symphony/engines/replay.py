@@ -117,7 +117,7 @@ def open_recording(name: str) -> ReplayEngine:
     path, model = split_name(name)
     asked = _questions(path)
     outputs: dict[str, Recorded] = {}
-    for said_by, question, row in recorded.replies(path):
+    for _, said_by, question, row in recorded.replies(path):
         if said_by == model and question in asked:
             outputs[asked[question]] = _output(row)
     if not outputs:

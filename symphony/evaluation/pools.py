@@ -18,6 +18,7 @@ from typing import Literal, assert_never, get_args
 
 from symphony.errors import UsageError
 from symphony.evaluation import limits
+from symphony.evaluation.calibration import folds
 from symphony.evaluation.recordings import Recording
 
 PoolKind = Literal["equal", "mixed", "one-strong", "consumer"]
@@ -31,6 +32,13 @@ _SIZED = re.compile(r"nemo-instruct|t_lite|saiga|vikhr|yandexgpt_5_lite", re.IGN
 def is_consumer(agent: str) -> bool:
     """Does the name say that a consumer's GPU runs it?"""
     return bool(_SIZE.search(agent) or _SIZED.search(agent))
+
+
+def check(recording: Recording, kind: PoolKind) -> None:
+    """Can anything be measured with these? Raises `UsageError` with what is missing."""
+    if not folds(recording):
+        raise UsageError(f"{recording.bench} has too few questions", hint="use a larger set")
+    draw_pools(recording, kind, 1)
 
 
 def draw_pools(recording: Recording, kind: PoolKind, count: int) -> list[tuple[str, ...]]:

@@ -28,7 +28,7 @@ def test_a_recording_is_a_full_block(folder):
 def test_models_that_answered_little_and_later_samples_are_left_out(tmp_path):
     rows = records("toy")
     rows += [{**row, "sample_index": 1, "correct": False} for row in rows[:40]]
-    rows += [{**row, "model": "rare"} for row in rows[:40]]
+    rows += [{**row, "model": "rare"} for row in rows if row["model"] == "strong"][:40]
     write(tmp_path / "recorded_toy.jsonl.gz", rows)
     assert "rare" not in load(tmp_path, "toy").agents
     assert len(load(tmp_path, "toy", 50).questions) == 50
@@ -36,13 +36,56 @@ def test_models_that_answered_little_and_later_samples_are_left_out(tmp_path):
 
 def test_votes_without_texts(tmp_path):
     rows = [
-        {"question_id": str(at), "answer": "A", "votes": {"m": "A", "n": "-", "o": "B"}}
+        {
+            "question_id": str(at),
+            "answer": "A",
+            "votes": {"m": "A", "n": "-", "o": "B", "p": None, "q": ""},
+        }
         for at in range(10)
     ]
     write(tmp_path / "votes_toy.jsonl.gz", rows)
     recording = load(tmp_path, "toy")
-    assert [recording.replies[name][0].key for name in "mno"] == ["A", None, "B"]
-    assert [recording.rate(name) for name in "mno"] == [1, 0, 0]
+    assert [recording.replies[name][0].key for name in "mnopq"] == ["A", None, "B", None, ""]
+    assert [recording.rate(name) for name in "mnopq"] == [1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("vote", [["B"], {"x": 1}, 3, True])
+def test_a_vote_that_is_no_text_is_refused(tmp_path, vote):
+    row = {"question_id": "1", "answer": "A", "votes": {"m": "A", "n": vote}}
+    write(tmp_path / "votes_toy.jsonl.gz", [row])
+    with pytest.raises(UsageError, match=r"votes_toy\.jsonl\.gz: line 1: a vote is neither"):
+        load(tmp_path, "toy")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"completion_tokens": 10**400}, "completion_tokens"),
+        ({"completion_tokens": -1}, "completion_tokens"),
+        ({"completion_tokens": 1.5}, "completion_tokens"),
+        ({"completion_tokens": float("nan")}, "completion_tokens"),
+        ({"sample_index": None}, "sample_index"),
+        ({"sample_index": "0"}, "sample_index"),
+        ({"question_id": "q\ud800"}, "surrogates"),
+        ({"model": "m\udfff"}, "surrogates"),
+        ({"extracted_answer": "a\ud800"}, "surrogates"),
+        ({"extracted_answer": "another"}, "line 101 contradicts"),
+        ({"correct": "yes"}, "line 101 is no record"),
+    ],
+)
+def test_a_line_that_nothing_can_be_made_of_is_refused(tmp_path, change, complaint):
+    rows = records("toy")[:100]
+    write(tmp_path / "recorded_toy.jsonl.gz", [*rows, {**rows[0], **change}])
+    with pytest.raises(UsageError, match=complaint):
+        load(tmp_path, "toy")
+
+
+def test_a_line_that_is_there_twice_counts_once_and_any_character_may_be_written(tmp_path):
+    rows = [{**row, "extracted_answer": "\U0001f40d"} for row in records("toy")]
+    write(tmp_path / "recorded_toy.jsonl.gz", [*rows, *rows])
+    recording = load(tmp_path, "toy")
+    assert len(recording.questions) == 160
+    assert recording.replies["strong"][0].key == "\U0001f40d"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from symphony.evaluation.casting import ask_in_waves, ask_until_certain, elect, 
 from symphony.evaluation.hostile import ATTACKS, attackers, how_many, mixed_in
 from symphony.evaluation.recordings import Reply
 
+from .conftest import records, write
+
+BIG = [row for row in records("big") if "7b" not in str(row["model"])]
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 GOLD, LIE, NOTHING = Reply("g", right=True), Reply("x", right=False), Reply(None, right=False)
 
@@ -144,12 +147,46 @@ def test_the_command_prints_one_json_line_last(folder, capsys):
         ["--pool", "round"],
         ["--bench", ","],
         ["--alpha", "1"],
+        ["--alpha", "0.9999999"],
+        ["--alpha", "1e-9"],
+        ["--alpha", "nan"],
+        ["--bench", "toy,missing"],
+        ["--pool", "consumer", "--bench", "big"],
         ["--engine", "oracle"],
     ],
 )
 def test_wrong_options_are_the_callers_fault(folder, options, capsys):
-    assert main(["eval", "--data", str(folder("toy")), "--bench", "toy", *options]) == 2
-    assert capsys.readouterr().err
+    data = folder("toy")
+    write(data / "recorded_big.jsonl.gz", BIG)
+    assert main(["eval", "--data", str(data), "--bench", "toy", *options]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "", "nothing was computed before it was found out"
+    assert "internal" not in printed.err
+    assert printed.err
+
+
+def test_what_cannot_be_measured_is_skipped_and_said(folder, capsys):
+    data = folder("toy")
+    write(data / "recorded_big.jsonl.gz", BIG)
+    few = ["--bench", "big,toy", "--questions", "40", "--pool", "consumer,one-strong", "--json"]
+    assert main(["eval", "--data", str(data), *few]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out.splitlines()[-1])
+    measured = [(item["bench"], item["pool"]) for item in found["summary"]]
+    assert measured == [("big", "one-strong"), ("toy", "consumer"), ("toy", "one-strong")]
+    why = "big has no two models of 7 to 12 B"
+    assert found["skipped"] == [{"bench": "big", "pool": "consumer", "why": why}]
+    assert f"skipped: big, consumer: {why}" in printed.err
+
+
+def test_of_the_usual_benchmarks_those_count_that_are_there(folder, capsys):
+    data = folder("bbh")
+    few = ["--questions", "40", "--pool", "one-strong", "--json"]
+    assert main(["eval", "--data", str(data), *few]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [item["bench"] for item in found["summary"]] == ["bbh"]
+    assert [item["bench"] for item in found["skipped"]] == ["gsm8k", "math_l5", "crux", "mmlu_pro"]
+    assert main(["eval", "--data", str(data / "empty")]) == 2
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no recordings of real models beside the checkout")
