@@ -88,6 +88,15 @@ def test_texts_are_equal_up_to_case_blanks_and_final_marks():
     assert canonical(" It is  BLUE. ", "text") == canonical("it is blue", "text")
 
 
+@pytest.mark.parametrize("kind", ["text", "choice"])
+def test_marks_are_answers_where_nothing_else_is_said(kind):
+    marks = ["!", ".", "'", '"', "!!", "..."]
+    found = [extract(f" {mark}\n", kind, tuple(marks)) for mark in marks]
+    assert found == marks
+    assert len({canonical(mark, kind) for mark in marks}) == len(marks)
+    assert canonical("\uff01", "text") == canonical("!", "text"), "the wide form of the same"
+
+
 @given(st.text(max_size=300), st.sampled_from(KINDS))
 def test_any_output_gives_an_answer_or_none(output, kind):
     answer = extract(output, kind, CHOICES)

@@ -90,13 +90,14 @@ def canonical(answer: str, kind: AnswerType) -> str:
 
 
 def _folded(text: str) -> str:
-    """A text up to case, blanks and marks at its ends; a short one also up to compatibility forms,
-    which take time with the square of a text that is made for it.
+    """A text up to case, blanks and marks at its ends, unless it is nothing but such marks; a short
+    one also up to compatibility forms, which take time with the square of a text made for it.
     """
     short = len(text) <= limits.MAX_FOLDED_CHARS
     folded = (unicodedata.normalize("NFKC", text) if short else text).casefold()
     same = unicodedata.normalize("NFKC", folded) if short else folded
-    return " ".join(same.split()).strip(" .!\"'")
+    joined = " ".join(same.split())
+    return joined.strip(" .!\"'") or joined
 
 
 def _line(text: str) -> str | None:
