@@ -6,8 +6,9 @@ as an *input*; everything that should happen outside leaves as an *effect*, to b
 listed order. The node and the simulator are two edges around this same code.
 
 This floor is the vocabulary and the router. Read in this order: `ids`, `records` (what the ledger
-keeps), `messages` (what is said and forgotten), `inputs`, `effects` and `events`, then `swarm`.
-Behind it are eight rooms, each with its own page of introduction:
+keeps), `messages` (what is said and forgotten), `inputs`, `effects` and `events`, then `swarm`, and
+`reading` for what an entry means to whom. Behind it are eight rooms, each with its own page of
+introduction:
 
     logs        own log, everybody's, and how nodes come to hold the same
     peers       who is there: admission, presence, suspicion, finding others
@@ -18,6 +19,6 @@ Behind it are eight rooms, each with its own page of introduction:
     votes       from a model's last words to one answer (and `weighing`, the rules of weight)
     receipts    everything behind a verdict, checked without a node
 
-Who has an afternoon: `tasks.conductor`, `beacon.calls`, `owner.worker`, `votes.settling`,
-`receipts.recount` are the spine.
+Who has an afternoon: `tasks.conductor` and `tasks.owners`, `beacon.calls`, `owner.worker`,
+`votes.settling`, `receipts.recount` are the spine.
 """

@@ -3,6 +3,7 @@
 This file only routes. The machines it routes to:
 
     Journal     the node's log, and the book of everybody's
+    Reading     what an entry means, once it is in its log
     Directory   who can do what, from capability entries
     Experience  who did how well, from the own log
     Conductor   the tasks that were submitted here
@@ -20,7 +21,6 @@ from types import MappingProxyType
 from typing import assert_never
 
 from ledger import Entry, ForkProof, Head, Kind, Signer, Verifier
-from ledger.errors import DecodeError
 from ledger.roster import Roster
 from symphony.core import limits
 from symphony.core.beacon.claims import Claims
@@ -30,7 +30,7 @@ from symphony.core.beacon.trusted import Trusted
 from symphony.core.beacon.vectors import Vectors
 from symphony.core.chance import Chance, jittered
 from symphony.core.effects import Effect
-from symphony.core.events import AgentSeen, PeerSeen
+from symphony.core.events import PeerSeen
 from symphony.core.ids import NodeId, SwarmId
 from symphony.core.inputs import (
     AgentsChanged,
@@ -91,6 +91,7 @@ from symphony.core.owner.worker import Worker
 from symphony.core.peers.directory import Directory
 from symphony.core.peers.members import Members
 from symphony.core.peers.presence import ContactAsked, ContactTold, Presence, Seek
+from symphony.core.reading import Reading
 from symphony.core.stewards.entrusting import Entrusting
 from symphony.core.surroundings import Surroundings
 from symphony.core.tasks.conductor import Conductor
@@ -170,6 +171,15 @@ class Swarm:
         self.witness = Witness(self.journal, self._out, chance, gate, witnesses)
         self._retention = Retention(self.journal, self.directory, self._out)
         self._hosting = Hosting(self.journal, self.directory, self.worker.jobs, self._out)
+        self._reading = Reading(
+            out=self._out,
+            directory=self.directory,
+            identities=self.identities,
+            evidence=self.evidence,
+            forks=self._forks,
+            retention=self._retention,
+            conductor=self.conductor,
+        )
 
     def handle(self, now_ms: int, happened: Input) -> list[Effect]:
         """Take one input at monotonic time `now_ms`; the effects are to be run in order."""
@@ -290,7 +300,7 @@ class Swarm:
                 self._retention.dropped(count)
             case EntriesStored(entries):
                 for entry in entries:
-                    self._learn(entry)
+                    self._reading.learn(entry)
                 self.experience.learn(e for e in entries if e.author == self.me)
                 self.evidence.meet(*(node for node, _ in self.experience))
 
@@ -368,28 +378,4 @@ class Swarm:
     def _accepted(self, entry: Entry) -> None:
         """An entry that was not in its log before."""
         self.witness.accepted(entry)
-        self._learn(entry)
-
-    def _learn(self, entry: Entry) -> None:
-        """Interpret an accepted entry; kinds that nobody here needs are only stored."""
-        if entry.body is None:
-            return
-        if entry.author == self.me:
-            self.conductor.resuming.recall(entry)
-        self.identities.learn(entry)
-        self.evidence.learn(entry)
-        if entry.kind == Kind.VERDICT:
-            self.conductor.stewarding.verdict(entry)
-        if entry.kind == Kind.HORIZON:
-            self._retention.horizon(entry)
-        if entry.kind == Kind.FORK:
-            self._forks.heard(NodeId(entry.author), entry.body)
-        if entry.kind != Kind.CAPABILITY or self.identities.is_over(entry.author):
-            return
-        try:
-            listing = self.directory.add(entry)
-        except DecodeError:
-            return  # signed nonsense of its author: it stays in the log and means nothing
-        if listing is not None and not listing.capability.withdrawn:
-            seen = AgentSeen(listing.node, listing.capability.agent, listing.capability.model)
-            self._out.tell(seen)
+        self._reading.learn(entry)
