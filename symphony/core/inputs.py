@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ledger import Entry, ForkProof, Head
 from symphony.core.ids import Epoch, NodeId, TaskId, UnitId
 from symphony.core.messages import Message
-from symphony.core.records import Capability
+from symphony.core.records import AnswerType, Capability
 from symphony.core.spec import TaskSpec
 from symphony.core.tasks.notes import TaskNote
 from symphony.core.timers import Timer
@@ -211,12 +211,15 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A task like any other, but its answer is known here; see `probing`."""
+    """A task like any other, but its answer is known here, and how to read it from an output,
+    whatever the task says of its form; see `probing`.
+    """
 
     task: TaskId
     salt: bytes
     spec: TaskSpec
     answer: str
+    form: AnswerType
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 Half of the questions come from the probes of this node's own manifests, half are generated. They
 are asked with the options that users have by default, every one of them: a budget, a plan or a
 skill of their own would tell the owners, in the task's entry or in the call, that somebody only
-tests them. So a probe is planned where users' tasks are, and it measures what their votes rest on:
-whoever writes the last step. What bounds its cost is the pause before the next one: here, and again
-in `symphony.core.beacon.probing`, where it is graded.
+tests them. Most users don't name the form of an answer either, so half of the probes ask for the
+number alone, or for yes or no, in words. A probe is planned where users' tasks are, and it measures
+what their votes rest on: whoever writes the last step. What bounds its cost is the pause before the
+next one: here, and again in `symphony.core.beacon.probing`, where it is graded.
 
 The pauses are drawn anew each time between half and one and a half of the mean, and the first comes
 before the first probe: a node that was just started has better things to do.
@@ -27,6 +28,14 @@ from symphony.manifests.families import generated
 from symphony.manifests.probes import Probe
 
 _HOUR_S = 3600
+_IN_WORDS = {
+    "number": (
+        "Answer with the number alone.",
+        "Just the number, please.",
+        "Only give the number.",
+    ),
+    "boolean": ("Answer yes or no.", "Just yes or no, please.", "Yes or no?"),
+}
 
 
 async def probe_others(
@@ -39,7 +48,7 @@ async def probe_others(
     draw = draw or random.SystemRandom()
     while per_hour > 0:
         await trio.sleep(_HOUR_S / per_hour * draw.uniform(0.5, 1.5))
-        await feed(ask(chosen(own, draw)))
+        await feed(ask(chosen(own, draw), draw))
 
 
 def chosen(own: Sequence[Probe], draw: random.Random) -> Probe:
@@ -47,7 +56,11 @@ def chosen(own: Sequence[Probe], draw: random.Random) -> Probe:
     return draw.choice(own) if own and draw.random() < 0.5 else generated(draw)
 
 
-def ask(probe: Probe) -> Ask:
+def ask(probe: Probe, draw: random.Random) -> Ask:
     """The task that a probe is asked as: the question, the form of its answer, and nothing else."""
-    spec = TaskSpec(probe.prompt, answer_type=probe.type, choices=probe.choices)
-    return Ask(TaskId(os.urandom(TASK_ID_BYTES)), os.urandom(16), spec, probe.answer)
+    if probe.type in _IN_WORDS and draw.random() < 0.5:
+        spec = TaskSpec(f"{probe.prompt} {draw.choice(_IN_WORDS[probe.type])}")
+    else:
+        spec = TaskSpec(probe.prompt, answer_type=probe.type, choices=probe.choices)
+    task = TaskId(os.urandom(TASK_ID_BYTES))
+    return Ask(task, os.urandom(16), spec, probe.answer, probe.type)

@@ -31,7 +31,8 @@ SPEC = TaskSpec("What is 6 x 7?", planning="never", answer_type="number", rule="
 
 
 def probe(number: int = 0, **changes: Any) -> Probe:
-    return Probe(TaskId(bytes([number]) * 16), b"s" * 16, SPEC, changes.get("answer", "42"))
+    answer = changes.get("answer", "42")
+    return Probe(TaskId(bytes([number]) * 16), b"s" * 16, SPEC, answer, "number")
 
 
 def outcomes(stage: Stage) -> list[tuple[str, bool]]:
@@ -98,6 +99,7 @@ def skills(learned: Experience) -> dict[Any, Any]:
 
 
 KNOWN = Known(prompt="What is 6 x 7?", answer="42", type="number", skill="math.arithmetic")
+FORMAL, IN_WORDS = ask(KNOWN, Random(0)), ask(KNOWN, Random(1))
 PLAN = json.dumps(
     {
         "steps": [
@@ -110,12 +112,14 @@ ROLES = {"without a planner": ("solve",), "planned": ("plan", "solve")}
 READ = {Kind.TASK: TASK, Kind.AWARD: AWARD, Kind.VERDICT: VERDICT}
 
 
-def users_spec(known: Known) -> TaskSpec:
+def users_spec(asked: Probe) -> TaskSpec:
     """The task of a user who asks the same and gives no option, by the SDK and the gateway."""
-    given: dict[str, Any] = {"answer_type": known.type}
-    if known.choices:
-        given["choices"] = list(known.choices)
-    body = wire.submission(known.prompt, None, cast("wire.TaskOptions", given)).body
+    spec, given = asked.spec, dict[str, Any]()
+    if spec.answer_type != "text":
+        given["answer_type"] = spec.answer_type
+    if spec.choices:
+        given["choices"] = list(spec.choices)
+    body = wire.submission(spec.prompt, None, cast("wire.TaskOptions", given)).body
     return TaskBody.model_validate_json(json.dumps(body)).spec()
 
 
@@ -140,26 +144,24 @@ def played(happened: Probe | Submit, roles: tuple[Any, ...]) -> Panel:
     raise AssertionError("the task did not end")
 
 
+@pytest.mark.parametrize("asked", [FORMAL, IN_WORDS], ids=["a number", "in words"])
 @pytest.mark.parametrize("roles", ROLES.values(), ids=ROLES)
-def test_owners_and_readers_of_the_ledger_see_a_task_like_any_other(roles) -> None:
+def test_owners_and_readers_of_the_ledger_see_a_task_like_any_other(roles, asked) -> None:
     """Everything that leaves the node, and when, is the same to the byte: beacons, awards, orders,
     entries, timers. Only the receipt, which never leaves it unasked, is not kept.
     """
-    known, asked = (played(each, roles) for each in (ask(KNOWN), users_submit(KNOWN)))
+    users = Submit(asked.task, asked.salt, users_spec(asked))
+    both = [played(each, roles) for each in (asked, users)]
     for kind, codec in READ.items():
-        records = [[codec.decode(e.body) for e in p.stage.entries(kind)] for p in (known, asked)]
+        records = [[codec.decode(e.body) for e in panel.stage.entries(kind)] for panel in both]
         assert records[0] == records[1]
-    sent = [[e for e in p.stage.effects if isinstance(e, Send)] for p in (known, asked)]
+    sent = [[e for e in panel.stage.effects if isinstance(e, Send)] for panel in both]
     assert sent[0] == sent[1]
     assert any(isinstance(e.message, Work) and e.message.order.final for e in sent[0])
-    rest = [[e for e in p.stage.effects if not isinstance(e, KeepReceipt)] for p in (known, asked)]
+    rest = [[e for e in p.stage.effects if not isinstance(e, KeepReceipt)] for p in both]
     assert rest[0] == rest[1]
     planned = any(isinstance(e.message, Work) and e.message.order.role == "plan" for e in sent[0])
     assert planned == ("plan" in roles)
-
-
-def users_submit(known: Known) -> Submit:
-    return Submit(TaskId(bytes(16)), bytes(16), users_spec(known))
 
 
 @pytest.mark.parametrize("form", ["number", "boolean", "choice", "text", "expression"])
@@ -167,18 +169,28 @@ def test_a_probe_is_asked_with_the_options_of_a_user_who_gives_none(form) -> Non
     answer = {"boolean": "true", "choice": "a"}.get(form, "1")
     choices = ("a", "b") if form == "choice" else ()
     known = Known(prompt="Is it?", answer=answer, type=form, choices=choices, skill="logic")
-    assert ask(known).spec == users_spec(known)
-    assert users_spec(known) == TaskSpec("Is it?", answer_type=form, choices=choices)
+    drawn = [ask(known, Random(seed)) for seed in range(20)]
+    assert all(asked.spec == users_spec(asked) for asked in drawn)
+    assert all((asked.answer, asked.form) == (answer, form) for asked in drawn)
+    formal = TaskSpec("Is it?", answer_type=form, choices=choices)
+    others = [asked.spec for asked in drawn if asked.spec != formal]
+    assert len(others) < len(drawn)
+    assert bool(others) == (form in ("number", "boolean"))
+    assert all(spec == TaskSpec(spec.prompt) for spec in others)
+    assert all(spec.prompt.startswith("Is it? ") for spec in others)
 
 
 def test_a_generated_probe_has_no_options_either() -> None:
     for seed in range(20):
         known = families.generated(Random(seed), gym=False)
-        assert ask(known).spec == TaskSpec(known.prompt, answer_type=known.type)
+        asked = ask(known, Random(seed))
+        assert asked.spec == TaskSpec(asked.spec.prompt, answer_type=asked.spec.answer_type)
 
 
-def test_the_owner_of_a_planned_probes_last_step_is_graded() -> None:
-    panel = played(ask(KNOWN), ROLES["planned"])
+@pytest.mark.parametrize("asked", [FORMAL, IN_WORDS], ids=["a number", "in words"])
+def test_the_owner_of_a_planned_probes_last_step_is_graded(asked) -> None:
+    assert asked.spec.answer_type == ("number" if asked is FORMAL else "text")
+    panel = played(asked, ROLES["planned"])
     stage = panel.stage
     voted = VERDICT.decode(stage.entries(Kind.VERDICT)[0].body).ballots
     assert len(voted) >= 2

@@ -2,8 +2,9 @@
 
 To the rest of the swarm a probe is a task like any other: the same beacons, awards, orders and
 entries, with the defaults that users have; its question comes from a manifest's probes or from a
-generated family, fresh each time. Only here it is remembered that the answer is known. When the
-task ends, every last step that gave a result is graded: the known class, or not. Where tasks are
+generated family, fresh each time. Only here it is remembered that the answer is known, and what
+kind of answer it is, also where the task asks for a text. When the task ends, every last step that
+gave a result is graded: the known class, or not. Where tasks are
 planned, so is a probe: its owner answers after others' steps, as it does for users. An owner that
 failed, or was never asked to the end, is no outcome; and nobody grades its own agents.
 
@@ -42,7 +43,7 @@ class Probing:
         self._journal = journal
         self._out = out
         self._experience = experience
-        self._answers: dict[bytes, str] = {}
+        self._known: dict[bytes, Probe] = {}
         self._outcomes: list[ProbeOutcome] = []
         self._next_ms = 0
         self._since_ms = 0
@@ -50,29 +51,29 @@ class Probing:
     def begin(self, probe: Probe, *, busy: bool, others: int) -> bool:
         """May this probe run now? Then its answer is kept until the task ends."""
         early = self._out.now_ms < self._next_ms
-        if busy or early or not others or len(self._answers) >= limits.MAX_PROBES_OUT:
+        if busy or early or not others or len(self._known) >= limits.MAX_PROBES_OUT:
             return False
         self._next_ms = self._out.now_ms + limits.PROBE_EVERY_MS
-        self._answers[probe.task] = probe.answer
+        self._known[probe.task] = probe
         return True
 
     def forget(self, task: bytes) -> None:
         """It could not be asked."""
-        self._answers.pop(task, None)
+        self._known.pop(task, None)
 
     def halt(self) -> None:
         """Nothing can be written down any more."""
-        self._answers.clear()
+        self._known.clear()
         self._outcomes.clear()
 
     def known(self, run: TaskRun) -> bool:
         """Is this task a probe of ours?"""
-        return run.task in self._answers
+        return run.task in self._known
 
     def ended(self, run: TaskRun) -> None:
         """Grade every chain's last result of a probe; other tasks are none of this."""
-        answer = self._answers.pop(run.task, None)
-        if answer is None:
+        known = self._known.pop(run.task, None)
+        if known is None:
             return
         cost = run.tokens_used + run.tokens_lost
         rest_ms = cost * limits.PROBE_EVERY_MS // limits.PROBE_TOKENS
@@ -80,20 +81,19 @@ class Probing:
         finals = [chain.final for chain in run.chains]
         if not self._outcomes:
             self._since_ms = self._out.now_ms
-        self._outcomes += self._graded(run, [u for u in finals if u is not None], answer)
+        self._outcomes += self._graded(run, [u for u in finals if u is not None], known)
         if len(self._outcomes) >= limits.MAX_OUTCOMES_PER_ENTRY:
             self.flush()
 
-    def _graded(self, run: TaskRun, finals: Iterable[Unit], answer: str) -> Iterable[ProbeOutcome]:
-        spec = run.spec
-        wanted = canonical(answer, spec.answer_type)
+    def _graded(self, run: TaskRun, finals: Iterable[Unit], known: Probe) -> Iterable[ProbeOutcome]:
+        wanted = canonical(known.answer, known.form)
         for unit in finals:
             if unit.state != "done" or unit.award is None or unit.result is None:
                 continue
             assert unit.record is not None
             node, agent, skill = voter_of(run, unit.award)
-            said = extract(unit.output, spec.answer_type, spec.choices, cut=unit.record.cut)
-            right = said is not None and canonical(said, spec.answer_type) == wanted
+            said = extract(unit.output, known.form, run.spec.choices, cut=unit.record.cut)
+            right = said is not None and canonical(said, known.form) == wanted
             if node != self._me:
                 yield ProbeOutcome(node, agent, skill, unit.result.id, right)
 
