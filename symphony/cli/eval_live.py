@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,20 +58,25 @@ def run_live(study: LiveStudy, *, as_json: bool) -> None:
         )
     asked = {bench: read_questions(study.data, bench, study.questions) for bench in study.benches}
     rows: list[dict[str, Any]] = []
-    for bench, questions in asked.items():
-        compared = arms(study.models, study.calls)
-        answered = _ask_in_blocks(study, compared, questions)
-        for arm in compared:
-            row = rows_of(bench, arm, answered[arm.name])
-            rows.append(row)
-            line = (
-                f"{bench}: {row['arm']:36} {row['accuracy']:5.1f} % {row['ci']}  "
-                f"{row['calls_per_question']:.2f} calls  {row['tokens_per_question']} tokens  "
-                f"{row['seconds_per_question']} s"
-            )
-            note(line) if as_json else print(line)
-    if as_json:
-        print(json.dumps({"eval": "live", "models": list(study.models), "rows": rows}))
+    try:
+        for bench, questions in asked.items():
+            compared = arms(study.models, study.calls)
+            answered = _ask_in_blocks(study, compared, questions)
+            for arm in compared:
+                row = rows_of(bench, arm, answered[arm.name])
+                rows.append(row)
+                note(_line_of(row)) if as_json else print(_line_of(row))
+    finally:  # what took hours is not lost with a benchmark that could not be asked to its end
+        if as_json and rows:
+            print(json.dumps({"eval": "live", "models": list(study.models), "rows": rows}))
+
+
+def _line_of(row: Mapping[str, Any]) -> str:
+    return (
+        f"{row['bench']}: {row['arm']:36} {row['accuracy']:5.1f} % {row['ci']}  "
+        f"{row['calls_per_question']:.2f} calls  {row['tokens_per_question']} tokens  "
+        f"{row['seconds_per_question']} s"
+    )
 
 
 def _ask_in_blocks(

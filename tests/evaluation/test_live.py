@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from symphony.cli import main
+from symphony.cli import eval_live, main
 from symphony.cli.eval_live import LiveStudy, run_live
-from symphony.errors import UsageError
+from symphony.errors import ModelError, UsageError
 from symphony.evaluation import live
-from symphony.evaluation.live import Question, arms, ask, read_questions, rows_of
+from symphony.evaluation.live import Outcome, Question, arms, ask, read_questions, rows_of
 
 from .conftest import write
 
@@ -88,6 +88,26 @@ def test_a_node_votes_on_recorded_answers(data, capsys, monkeypatch):
     (row,) = json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]
     assert row["accuracy"] == 100
     assert 2 <= row["calls_per_question"] <= 3
+
+
+def test_what_was_measured_is_printed_though_a_later_benchmark_fails(data, capsys, monkeypatch):
+    arm = arms(["a"], 2)[-2]
+    right = Outcome(right=True, calls=2, tokens=9, elapsed_ms=70)
+    worked = iter([{arm.name: [right]}])
+
+    def asked_once(*_: object) -> object:
+        found = next(worked, None)
+        if found is None:
+            raise ModelError("the server is gone", hint="start it")
+        return found
+
+    monkeypatch.setattr(live, "arms", lambda models, calls: [arm])
+    monkeypatch.setattr(live, "read_questions", lambda *_: [])
+    monkeypatch.setattr(eval_live, "_ask_in_blocks", asked_once)
+    with pytest.raises(ModelError):
+        run_live(LiveStudy("replay", ["a"], data, ["gsm8k", "math_l5"], 2, 3), as_json=True)
+    (row,) = json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]
+    assert (row["bench"], row["accuracy"]) == ("gsm8k", 100)
 
 
 def test_live_options(data):
