@@ -15,19 +15,24 @@ These patches replace private methods, so the exact version is asserted at start
     8  a stream's receive window is enforced: stock only logs and goes on buffering
     9  nothing is dialled behind our back: stock dials every peer it has heard of up to half its
        limit of connections, whatever the low watermark says
+   10  a port belongs to one node: stock listens with SO_REUSEPORT, and the kernel then deals the
+       callers of one port out to all who have it
 
-Traps 1 to 3 are patched for the whole process, once (`install`); the others belong to one host.
+Traps 1 to 3 and 10 are patched for the whole process, once (`install`); the others belong to one
+host.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import libp2p.pubsub.pubsub as pubsub_module
+import libp2p.transport.tcp.tcp as tcp_module
 import trio
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.swarm import Swarm
@@ -55,6 +60,7 @@ def install() -> None:
     guard_tasks()
     guard_keys()
     guard_slots()
+    guard_ports()
 
 
 def _note(place: str, error: BaseException) -> None:
@@ -145,6 +151,19 @@ def guard_slots() -> None:
             await _close_quietly(raw)
 
     Swarm._do_handle_inbound_connection = handle  # noqa: SLF001
+
+
+def guard_ports() -> None:
+    """Trap 10. The flag is there for hole punching, which we don't do. What is left lets a node
+    have its port again while connections of its last run fade.
+    """
+
+    def set_flags(listener: Any) -> None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if listener.family == socket.AF_INET6:  # or `::` would take the port of `0.0.0.0` as well
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+    tcp_module._set_reuse_flags = set_flags  # noqa: SLF001
 
 
 async def _close_quietly(closer: Any) -> None:

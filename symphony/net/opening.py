@@ -7,6 +7,7 @@ the peers would not see us go.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -82,9 +83,17 @@ async def _listen(network: Network) -> None:
     network.addresses = listen_addresses(network.host, network.settings)
 
 
+def free_port(address: str) -> str:
+    """The same address with port 0, which takes a free one."""
+    return re.sub(r"/tcp/\d+", "/tcp/0", address)
+
+
 def _cannot_listen(address: str) -> ConfigError:
+    """Mostly another node has the port. libp2p keeps the system's reason to itself."""
     return ConfigError(
-        f"can't listen on {address}", hint="is the port taken, or the address not of this machine?"
+        f"can't listen on {address}: another node or program has the port, or no interface of "
+        "this machine has the address",
+        hint=f"take a free port: --listen {free_port(address)}",
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import struct
 from typing import Any
 
@@ -208,6 +209,23 @@ async def test_trap_9_nothing_is_dialled_behind_our_back() -> None:
         store.add_addrs(b.host.get_id(), [Multiaddr(b.addresses[0].split("/p2p/")[0])], 100)
         await a.host.get_network().auto_connector.maybe_connect()
         assert a.host.get_network().get_total_connections() == 0
+
+
+async def test_trap_10_a_port_has_one_node() -> None:
+    async with network("a") as a:
+        taken = a.addresses[0].split("/p2p/")[0]
+        port = taken.rpartition("/")[2]
+        for address in (taken, f"/ip4/0.0.0.0/tcp/{port}"):
+            with pytest.raises(ConfigError, match="another node or program") as caught:
+                async with network("b", listen=(address,)):
+                    raise AssertionError("two nodes on one port")
+            assert caught.value.exit_code == 2
+            assert re.search(r"--listen /ip4/[0-9.]+/tcp/0$", caught.value.hint)
+    async with network("b", listen=(taken,)) as b:  # at once, when the first is gone
+        both = (f"/ip4/0.0.0.0/tcp/{port}", f"/ip6/::/tcp/{port}")
+        assert b.addresses[0].startswith(taken)
+    async with network("b", listen=both):
+        pass
 
 
 async def test_a_stranger_who_says_nothing_is_cut_and_heard_by_nobody(
