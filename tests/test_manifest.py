@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,13 +79,13 @@ REFUSED = {
     "twice": ("[plan, solve]", "[plan, plan]", 10, "'plan' stands there twice", "remove one"),
     "empty list": ("[plan, solve]", "[]", 10, "at least 1 item", "roles"),
     "bad name": ("name: solver", "name: So lver", 4, "metadata.name: string should match", "lower"),
-    "duplicate key": ("kind: Agent", "kind: Agent\nkind: Agent", 3, 'duplicate key "kind"', "line"),
+    "duplicate key": ("kind: Agent", "kind: Agent\nkind: Agent", 3, "the key 'kind' stands", "remove one"),
     "missing": ("kind: Agent\n", "", 1, "kind: is missing", "describes"),
     "other version": ("v1alpha1", "v9", 1, "apiVersion: input should be", "version"),
     "alias": ("[swarm, open]", "&a [swarm, open]", 13, "anchors and aliases", "write the value"),
     "date": ("2048", "2020-01-01", 13, "a date is no value", "quote it"),
     "option": ("smollm2-135m", "--tool-parser-plugin=x.py", 9, "string should match", "with `-`"),
-    "tag": ("model: smollm2-135m", "model: !!python/name:os.system x", 9, "is no YAML", "line"),
+    "tag": ("model: smollm2-135m", "model: !!python/name:os.system x", 9, "with a tag", "without the tag"),
     "broken": ("spec:", "spec: [[", 7, "is no YAML", "correct that line"),
     "two documents": ("kind: Agent", "kind: Agent\n---\nx: 1", 3, "is no YAML", "line"),
     "literal secret": ("${env:SOLVER_KEY}", "sk-123", 9, "must look like ${env:NAME}", "variable"),
@@ -117,12 +118,73 @@ def test_yaml_1_2_says_what_it_says(agent: Path) -> None:
     assert load_manifest(agent).labels["answer"] == "no"
 
 
+LAUGHS = b"&a0 [x,x,x,x,x,x,x,x]" + b"".join(
+    b",&a%d [%s]" % (at, b",".join([b"*a%d" % (at - 1)] * 8)) for at in range(1, 12)
+)
+UNREADABLE = {
+    "hexadecimal": ("tier: small", "tier: 0x" + "f" * 5000, "can't be read as a whole number"),
+    "nothing": ("tier: small", "tier: !!int ''", "can't be read as a whole number"),
+    "perhaps": ("tier: small", "tier: !!bool maybe", "can't be read as true or false"),
+    "half": ("tier: small", 'tier: "\\ud800"', "half of a character"),
+    "tagged": ("tier: small", "tier: !!binary aGVsbG8=", "with a tag"),
+    "a set": ("tier: small", "tier: !!set {a, b}", "with a tag"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_what_cannot_be_read_is_named_by_file_line_and_field(case: str, agent: Path) -> None:
+    old, new, said = UNREADABLE[case]
+    (agent / "agent.yaml").write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(ManifestError, match=r"agent\.yaml:4: metadata\.labels\.tier: ") as caught:
+        load_manifest(agent)
+    assert said in caught.value.message
+    (agent / "agent.yaml").write_text(GOOD.replace("since: 2020-01-01", new))
+    load_manifest(agent)  # keys that begin with x- are never looked at
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'api_key: "sk-live-123"\napi_key: "sk-live-456"',
+        "api_key: *sk-live-123",
+        "api_key: !!int sk-live-123",
+        "api_key: !!float sk-live-123",
+        "api_key: !sk-live-123 x",
+        "api_key: &sk-live-123 x",
+        "api_key: {sk-live-123 ",
+    ],
+)
+def test_no_error_repeats_what_may_be_a_key(line: str, agent: Path) -> None:
+    (agent / "agent.yaml").write_text(line + "\n")
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(agent)
+    assert "sk-live" not in str(caught.value)
+
+
+def test_what_is_no_ordinary_file_is_refused_and_never_waited_for(agent: Path) -> None:
+    prompt = agent / "prompt.md"
+    prompt.unlink()
+    prompt.symlink_to("prompt.md")
+    with pytest.raises(ManifestError, match=r":11: spec\.instructions: .*names no file|can't be read"):
+        load_manifest(agent)
+    prompt.unlink()
+    os.mkfifo(prompt)
+    with pytest.raises(ManifestError, match=r":11: spec\.instructions: .*is no file"):
+        load_manifest(agent)
+    (agent / "agent.yaml").write_text(GOOD.replace("prompt.md", '"a\\0b"'))
+    with pytest.raises(ManifestError, match=r":11: spec\.instructions: .*names no file"):
+        load_manifest(agent)
+
+
 def test_bombs_are_refused_by_size_depth_and_alias(agent: Path) -> None:
     path = agent / "agent.yaml"
     bombs: dict[str, Callable[[], bytes]] = {
         "larger than 32 KiB": lambda: b"#" * (32 * 1024 + 1),
         "nested too deeply|is no YAML": lambda: b"[" * 3000 + b"]" * 3000,
         "anchors and aliases": lambda: b"a: &a [x]\nb: [*a, *a]\n",
+        ":1: anchors and": lambda: b"&a a: 1\n",
+        ":2: a list or table is no key": lambda: b"a: 1\n? [" + LAUGHS + b"]\n: 1\n",
+        ":1: a list or table is no key": lambda: b"? {a: 1}\n: 1\n",
         "is empty": lambda: b"",
         "not UTF-8": lambda: b"kind: \xff\n",
         "no table": lambda: b"- 1\n",

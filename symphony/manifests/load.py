@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from symphony.errors import ManifestError
-from symphony.manifests.positions import Positions, read_yaml
+from symphony.manifests.positions import Odd, Positions, read_yaml
 from symphony.manifests.probes import Probe, parse_probes
 from symphony.manifests.schema import (
     ENV_REFERENCE,
@@ -123,7 +124,10 @@ def secret(manifest: AgentManifest, environ: Mapping[str, str] | None = None) ->
 
 def _read(file: Path, max_bytes: int, where: str) -> bytes:
     try:
-        with file.open("rb") as stream:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe never opens
+        with open(handle, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise ManifestError(f"{where}: is no file", hint=f"ls -l {file}")
             data = stream.read(max_bytes + 1)
     except FileNotFoundError:
         raise ManifestError(f"{where}: no such file", hint=f"create {file.name}") from None
@@ -143,7 +147,11 @@ def _sibling(
 ) -> bytes:
     """The bytes of a file that must lie inside the manifest's folder."""
     where = f"{file}:{positions.line(('spec', field))}: spec.{field}"
-    target = (folder / name).resolve()
+    try:
+        target = (folder / name).resolve()
+    except (OSError, RuntimeError, ValueError):  # a link to itself; a NUL, half a character
+        hint = "put the file beside agent.yaml and name it without a path"
+        raise ManifestError(f"{where}: {name!r} names no file", hint=hint) from None
     if Path(name).is_absolute() or not target.is_relative_to(folder.resolve()):
         raise ManifestError(
             f"{where}: {name!r} leads out of the agent's folder",
@@ -183,12 +191,12 @@ def _without_own_keys(values: Any, file: Path, positions: Positions) -> Any:
                 )
             case None | bool() | int() | float() | str():
                 return value
-            case _:
+            case Odd(problem, hint):
                 raise ManifestError(
-                    f"{file}:{positions.line(path)}: {_dotted(path)}: "
-                    f"a {type(value).__name__} is no value of a manifest",
-                    hint="quote it, if you meant text",
+                    f"{file}:{positions.line(path)}: {_dotted(path) or 'it'}: {problem}", hint=hint
                 )
+            case _:
+                raise AssertionError(type(value))
 
     return clean(values, ())
 

@@ -39,7 +39,7 @@ spec:
 ```
 
 The file is YAML 1.2. Unknown keys are refused, at every level; keys that begin with `x-` are
-yours and are never looked at. Anchors and aliases are refused.
+yours and are never looked at. Anchors, aliases, tags and keys that are no plain word are refused.
 
 A probe is one JSON object a line: `prompt` and `answer`; `type` is `text` (default), `number`,
 `boolean` (`"true"` or `"false"`) or `choice` (with `choices`); `skill` says which skill it is
