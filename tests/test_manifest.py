@@ -79,13 +79,13 @@ REFUSED = {
     "twice": ("[plan, solve]", "[plan, plan]", 10, "'plan' stands there twice", "remove one"),
     "empty list": ("[plan, solve]", "[]", 10, "at least 1 item", "roles"),
     "bad name": ("name: solver", "name: So lver", 4, "metadata.name: string should match", "lower"),
-    "duplicate key": ("kind: Agent", "kind: Agent\nkind: Agent", 3, "the key 'kind' stands", "remove one"),
+    "duplicate key": ("kind: Agent", "kind: Agent\nkind: Agent", 3, "'kind' stands", "remove"),
     "missing": ("kind: Agent\n", "", 1, "kind: is missing", "describes"),
     "other version": ("v1alpha1", "v9", 1, "apiVersion: input should be", "version"),
     "alias": ("[swarm, open]", "&a [swarm, open]", 13, "anchors and aliases", "write the value"),
     "date": ("2048", "2020-01-01", 13, "a date is no value", "quote it"),
     "option": ("smollm2-135m", "--tool-parser-plugin=x.py", 9, "string should match", "with `-`"),
-    "tag": ("model: smollm2-135m", "model: !!python/name:os.system x", 9, "with a tag", "without the tag"),
+    "tag": ("model: smollm2-135m", "model: !!python/name:os.system x", 9, "with a tag", "without"),
     "broken": ("spec:", "spec: [[", 7, "is no YAML", "correct that line"),
     "two documents": ("kind: Agent", "kind: Agent\n---\nx: 1", 3, "is no YAML", "line"),
     "literal secret": ("${env:SOLVER_KEY}", "sk-123", 9, "must look like ${env:NAME}", "variable"),
@@ -107,6 +107,14 @@ def test_each_error_names_file_line_field_and_next_step(case: str, agent: Path) 
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert "sk-123" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["SYMPHONY_ENGINE_API_KEY", "symphony_engine_api_key"])
+def test_a_manifest_cannot_name_the_key_of_the_machine(name: str, agent: Path) -> None:
+    (agent / "agent.yaml").write_text(GOOD.replace("SOLVER_KEY", name))
+    with pytest.raises(ManifestError, match=r"agent\.yaml:9: spec\.engine\.api_key: ") as caught:
+        load_manifest(agent)
+    assert "another variable" in caught.value.hint
 
 
 def test_yaml_1_2_says_what_it_says(agent: Path) -> None:
@@ -165,7 +173,7 @@ def test_what_is_no_ordinary_file_is_refused_and_never_waited_for(agent: Path) -
     prompt = agent / "prompt.md"
     prompt.unlink()
     prompt.symlink_to("prompt.md")
-    with pytest.raises(ManifestError, match=r":11: spec\.instructions: .*names no file|can't be read"):
+    with pytest.raises(ManifestError, match=r":11: spec\.instructions: .*(names no|read)"):
         load_manifest(agent)
     prompt.unlink()
     os.mkfifo(prompt)

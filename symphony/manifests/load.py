@@ -125,7 +125,7 @@ def secret(manifest: AgentManifest, environ: Mapping[str, str] | None = None) ->
 def _read(file: Path, max_bytes: int, where: str) -> bytes:
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe never opens
-        with open(handle, "rb") as stream:
+        with os.fdopen(handle, "rb") as stream:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise ManifestError(f"{where}: is no file", hint=f"ls -l {file}")
             data = stream.read(max_bytes + 1)
@@ -218,6 +218,7 @@ def _check(values: Any, file: Path, positions: Positions) -> Document:
         raise ManifestError(
             f"{file}:{line}: {_dotted(path)}: {_plainly(path, first)}", hint=_wanted(path)
         ) from None
+    _refuse_the_machines_key(document, file, positions)
     listed: dict[str, list[str]] = {
         "skills": [skill.name for skill in document.spec.skills],
         "roles": list(document.spec.roles),
@@ -231,6 +232,17 @@ def _check(values: Any, file: Path, positions: Positions) -> Document:
                 f"{file}:{line}: spec.{field}: {twice!r} stands there twice", hint="remove one"
             )
     return document
+
+
+def _refuse_the_machines_key(document: Document, file: Path, positions: Positions) -> None:
+    """A manifest names its own key. Settings are read whatever the case of their names is."""
+    path = ("spec", "engine", "api_key")
+    name = (document.spec.engine.api_key or "").removeprefix(_ENV_MARK)
+    if name.upper().startswith("SYMPHONY_"):
+        raise ManifestError(
+            f"{file}:{positions.line(path)}: {_dotted(path)}: SYMPHONY_… are machine settings",
+            hint="name another variable; the machine's own key goes to its engine.url by itself",
+        )
 
 
 def _telling(error: ValidationError) -> Any:

@@ -118,7 +118,8 @@ class _Reading:
                 for key, inner in node.value:
                     name = self.key(key)
                     if name in built:
-                        raise self.refuse(key, f"the key {name!r:.80} stands there twice", "remove one")
+                        twice = f"the key {name!r:.80} stands there twice"
+                        raise self.refuse(key, twice, "remove one")
                     built[name] = self.value(inner, (*path, name))
                     self.positions.add((*path, name), key.start_mark.line + 1)
                 return built if node.tag == _MAP else _TAGGED

@@ -108,7 +108,7 @@ class EngineSpec(_Table):
         default=None,
         pattern=ENV_REFERENCE,
         description="The key of that server, always as `${env:NAME}`: the manifest names the "
-        "environment variable and never holds the secret.",
+        "environment variable and never holds the secret. No `SYMPHONY_…`: the machine's own.",
     )
 
 
