@@ -28,7 +28,7 @@ def main() -> None:
     for ballot in answer.ballots:
         share = ballot.weight / 1_000_000
         print(f"  chain {ballot.chain}: {ballot.answer!r}, weight {share:.3f}, by {ballot.model}")
-    print(f"stopped because: {answer.certificate}")
+    print(f"stopped because: {answer.stop}")
     if answer.receipt is not None:
         print(f"receipt: {answer.receipt.path or answer.receipt.digest}")
 

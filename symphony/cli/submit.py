@@ -17,15 +17,14 @@ import typer
 
 from symphony.cli.durations import milliseconds
 from symphony.cli.options import HomeOption, JsonOption, home_of
-from symphony.cli.show import duration, note, out, out_json
+from symphony.cli.show import note, out, out_json
+from symphony.cli.verdict import Verdict, conclude
 from symphony.core import limits
 
 if TYPE_CHECKING:
     from symphony.client import Symphony
 
 MAX_PROMPT_CHARS = 64 * 1024
-Verdict = Mapping[str, Any]
-"""The last event of a task, as plain JSON values."""
 RuleOption = Annotated[
     Literal["auto", "match", "majority", "reliability", "confidence", "ranked"] | None,
     typer.Option(help="How ballots are weighed; auto: by evidence once there is some."),
@@ -115,7 +114,7 @@ def submit(  # noqa: PLR0917
         ),
         start=start,
     )
-    conclude(verdict, as_json=as_json)
+    conclude(verdict, as_json=as_json, answer_type=str(asked.get("answer_type", "text")))
 
 
 def _question(prompt: str, asked: Mapping[str, Any]) -> str:
@@ -202,65 +201,6 @@ def follow(events: Iterable[Mapping[str, Any]], *, watch: bool, as_json: bool) -
     if as_json and not watch:
         out_json(verdict)
     return verdict
-
-
-def conclude(verdict: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print the answer, say how sure it is, and leave with the exit code of the outcome."""
-    from symphony.client.faults import error_of
-
-    if not as_json:
-        if verdict["answer"]:
-            out(verdict["answer"])
-        note(summary(verdict))
-    if verdict["error"]:
-        raise error_of(
-            verdict["error"],
-            verdict["message"] or f"the task ended as {verdict['outcome']}",
-            hint=_next_step(verdict),
-        )
-
-
-def summary(verdict: Mapping[str, Any]) -> str:
-    """One line: the outcome, the vote, the cost, the receipt."""
-    ballots = verdict["ballots"]
-    parts = [
-        verdict["outcome"],
-        _ballots_text(len(ballots), verdict["effective_milli"]),
-        verdict["stop"],
-        f"{verdict['tokens']} tokens",
-        duration(verdict["at_ms"]),
-    ]
-    if verdict["owner_failovers"]:
-        parts.append(f"{verdict['owner_failovers']} failovers")
-    if verdict["receipt"]:
-        parts.append(f"receipt {verdict['receipt'][:16]}")
-    return " | ".join(part for part in parts if part)
-
-
-def _ballots_text(count: int, effective_milli: int) -> str:
-    """How many ballots there were, and how many independent ones they are worth."""
-    text = f"{count} ballot{'s' if count != 1 else ''}"
-    return f"{text} ≈ {effective_milli / 1000:.1f} independent" if count > 1 else text
-
-
-def _next_step(verdict: Mapping[str, Any]) -> str:
-    match verdict["error"]:
-        case "no_bids":
-            return "symphony agents shows who is there; symphony doctor, why one is not"
-        case "budget_exhausted":
-            return "give it more: --budget-tokens N, --deadline TIME"
-        case "not_certified":
-            return (
-                "the answer above is the best one; more --chains, or another --rule, may settle it"
-            )
-        case "unreachable":
-            return (
-                "start a peer; or, if this home is no restored backup, SYMPHONY_APPEND_UNASKED=true"
-            )
-        case "cancelled":
-            return ""
-        case _:
-            return "symphony submit --watch shows where it fails"
 
 
 def save_receipt(swarm: Symphony, verdict: Mapping[str, Any], file: Path) -> None:

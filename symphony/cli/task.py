@@ -59,10 +59,12 @@ def show(id: IdArgument, home: HomeOption = None, as_json: JsonOption = False) -
     facts({name.replace("_", " "): value for name, value in row.items() if value != ""})
     if ended is None:
         return
-    from symphony.cli.submit import summary
+    from symphony.cli.verdict import doubts, summary
 
     out()
     out(summary(ended))
+    for line in doubts(ended, row["answer_type"]):
+        note(line)
     table(
         ("chain", "node", "model", "weight", "answer"),
         (
@@ -78,12 +80,14 @@ def show(id: IdArgument, home: HomeOption = None, as_json: JsonOption = False) -
 def watch(id: IdArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Follow a task from its start to its verdict; leaving does not cancel it."""
     from symphony.cli.door import connected
-    from symphony.cli.submit import conclude, follow
+    from symphony.cli.submit import follow
+    from symphony.cli.verdict import conclude
 
     with connected(home_of(home)) as swarm:
-        events = swarm.tasks.get(resolve(swarm, id)).events()
-        verdict = follow(events, watch=True, as_json=as_json)
-    conclude(verdict, as_json=as_json)
+        one = swarm.tasks.get(resolve(swarm, id))
+        answer_type = one.info()["answer_type"]
+        verdict = follow(one.events(), watch=True, as_json=as_json)
+    conclude(verdict, as_json=as_json, answer_type=answer_type)
 
 
 @task.command()

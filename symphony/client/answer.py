@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from symphony.client.faults import error_of
 from symphony.errors import ConstraintViolated, SymphonyError, TaskError
@@ -58,18 +58,24 @@ class Answer(Generic[T]):
     """A voted answer.
 
     `parsed` is the instance of `output_type`, or the JSON value of a "json" answer, or None.
-    `certificate` says why the vote stopped when it did, `rule` how ballots were weighed, and
-    `effective_votes` how many independent ballots they are worth. `phases_ms` are milliseconds by
-    phase,
-    `tokens` the sum over all calls of all chains, `owner_failovers` how many owners were
-    replaced on the way.
+    `agreeing` of the `ballots` are for it, of `answers` different ones. `level` answers have the
+    most weight: where that is more than 1, or `agreeing` is 1 of several, it is not the swarm's
+    opinion but one chain's. `certificate` is "exact" if nothing that was out could change the
+    winner, "certified" if it is the most frequent answer at the level asked for, else empty;
+    `stop` says the same in words. `rule` is how ballots were weighed, `effective_votes` how many
+    independent ballots they are worth. `phases_ms` are milliseconds by phase, `tokens` the sum
+    over all calls of all chains, `owner_failovers` how many owners were replaced on the way.
     """
 
     text: str
     parsed: T
     outcome: str
     ballots: tuple[Ballot, ...]
-    certificate: str
+    certificate: Literal["exact", "certified", ""]
+    stop: str
+    agreeing: int
+    answers: int
+    level: int
     receipt: ReceiptRef | None
     phases_ms: Mapping[str, int]
     owner_failovers: int
@@ -105,7 +111,7 @@ def answer_of(
     """The answer in a verdict. Raises the task's error if it ended without one."""
     if verdict["outcome"] != "answered":
         raise task_error(verdict)
-    digest = verdict["receipt"]
+    digest, settled = verdict["receipt"], verdict["settled"]
     path = None
     if digest and home is not None:
         kept = home / "receipts" / f"{verdict['task']}.receipt"
@@ -115,7 +121,11 @@ def answer_of(
         parsed=shape.read(verdict["answer"]),
         outcome=verdict["outcome"],
         ballots=tuple(Ballot(**ballot) for ballot in verdict["ballots"]),
-        certificate=verdict["stop"],
+        certificate=settled if settled in ("exact", "certified") else "",
+        stop=verdict["stop"],
+        agreeing=verdict["agreeing"],
+        answers=verdict["answers"],
+        level=verdict["level"],
         receipt=ReceiptRef(digest, path, partial(fetch, digest)) if digest else None,
         phases_ms=verdict["phases_ms"],
         owner_failovers=verdict["owner_failovers"],

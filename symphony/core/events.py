@@ -210,7 +210,12 @@ class BallotView:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """The last event of a task. `error` is a code of `symphony.errors`, empty when answered."""
+    """The last event of a task. `error` is a code of `symphony.errors`, empty when answered.
+
+    `agreeing` ballots are for `answer`, of `answers` different ones; `level` of these have the most
+    weight, so the vote itself has preferred none where that is more than 1. `settled` says why
+    nothing more was waited for: exact, certified, tied, enough, or open where it was cut short.
+    """
 
     task: TaskId
     at_ms: int
@@ -226,6 +231,10 @@ class TaskEnded:
     phases_ms: dict[str, int]
     rule: str = ""
     effective_milli: int = 0
+    settled: str = ""
+    agreeing: int = 0
+    answers: int = 0
+    level: int = 0
     type: Literal["verdict"] = "verdict"
 
 

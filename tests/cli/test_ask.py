@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.fake_port import DIGEST, RECEIPT, ending
+from gateway.fake_port import DIGEST, NODE, RECEIPT, ending
 from gateway.live import Live
 
 from symphony.cli import main
 from symphony.cli.durations import milliseconds
+from symphony.core.events import BallotView
 from symphony.errors import AdmissionDenied, UsageError
 
 from .conftest import Run
@@ -22,6 +23,33 @@ def test_the_answer_is_all_there_is_on_stdout(run: Run, live: Live) -> None:
     assert (done.code, done.out) == (0, "42\n")
     assert "answered | 1 ballot" in done.err
     assert "77 tokens" in done.err
+
+
+def test_an_answer_that_nobody_shares_is_no_agreement(run: Run, live: Live) -> None:
+    three = tuple(BallotView(at, NODE, "m", text, 1) for at, text in enumerate("abc"))
+    apart: dict[str, Any] = {"answer": "a", "ballots": three, "answers": 3, "rule": "majority"}
+    live.port.ends = lambda task: ending(task, **apart)
+    done = run("submit", "Say it.")
+    assert (done.code, done.out) == (0, "a\n")
+    assert "answered | 1 of 3 chains gave this answer" in done.err
+    assert "warning: no two of the 3 chains agree" in done.err
+    assert "next:  --answer-type (free text is compared by its wording)" in done.err
+    live.port.ends = lambda task: ending(task, **apart, level=3)
+    done = run("submit", "How many?", "--answer-type", "number")
+    assert "warning: the vote is tied: 3 answers weigh the same" in done.err
+    assert "next:  --rule ranked, or more --chains" in done.err
+    machine = run("submit", "How many?", "--json")
+    assert (machine.json()["agreeing"], machine.json()["level"], machine.err) == (1, 3, "")
+    shown = run("task", "show", machine.json()["task"])
+    assert "warning: the vote is tied" in shown.err
+
+
+def test_an_answer_that_most_share_needs_no_warning(run: Run, live: Live) -> None:
+    three = tuple(BallotView(at, NODE, "m", text, 1) for at, text in enumerate("aab"))
+    live.port.ends = lambda task: ending(task, answer="a", ballots=three, answers=2, agreeing=2)
+    done = run("submit", "Say it.")
+    assert "2 of 3 chains gave this answer" in done.err
+    assert "warning" not in done.err
 
 
 def test_every_option_reaches_the_node(run: Run, live: Live) -> None:

@@ -248,7 +248,7 @@ def test_the_vote_stops_when_the_rest_cannot_change_it():
     stage.finish("Answer: 42")
     ended = end_of(stage)
     assert (ended.outcome, ended.answer, len(ended.ballots)) == ("answered", "42", 4)
-    assert ended.stop == "exact: 1 more ballots can't change the winner"
+    assert ended.stop == "exact: 1 more ballot can't change the winner"
     assert len(stage.of(CancelWork)) == 1
 
 

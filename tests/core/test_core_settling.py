@@ -121,6 +121,28 @@ def test_without_a_winner_it_is_not_certified() -> None:
     assert "level" in ended.message
 
 
+def test_three_answers_of_three_chains_are_told_as_level() -> None:
+    """Answered, because something has to be said; and nobody takes it for agreement."""
+    panel = Panel()
+    panel.stage.submit(chains=3, rule="majority")
+    voted(panel, "123")
+    ended = panel.stage.told(TaskEnded)[-1]
+    assert (ended.outcome, ended.stop) == (
+        "answered",
+        "3 of 3 chains voted, and 3 answers are level",
+    )
+    assert (ended.settled, ended.agreeing, ended.answers, ended.level) == ("tied", 1, 3, 3)
+
+
+def test_agreement_is_told_and_so_is_a_level_that_is_reached_by_all_voting() -> None:
+    panel = Panel()
+    panel.stage.submit(chains=3, rule="majority", alpha_ppm=50_000)
+    voted(panel, "121")
+    ended = panel.stage.told(TaskEnded)[-1]
+    assert (ended.stop, ended.settled) == ("exact: 3 of 3 chains voted", "exact")
+    assert (ended.agreeing, ended.answers, ended.level) == (2, 2, 1)
+
+
 def test_evidence_lets_few_strong_agents_outvote_many_weak_ones() -> None:
     panel, receipt = witnessed()
     report = panel.verified(receipt)

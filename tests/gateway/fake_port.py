@@ -69,6 +69,10 @@ def ending(task: TaskId, **changes: Any) -> TaskEnded:
         "tokens": 77,
         "receipt": DIGEST,
         "phases_ms": {"bids": 4, "work": 1400},
+        "settled": "exact",
+        "agreeing": 1,
+        "answers": 1,
+        "level": 1,
     }
     return TaskEnded(**(facts | changes))
 

@@ -28,6 +28,7 @@ from symphony.core.votes.comparing import under_way
 from symphony.core.votes.evidence_book import EvidenceBook
 from symphony.core.votes.judges import judges
 from symphony.core.votes.settling import Settlement, is_answered, next_wave
+from symphony.core.votes.vote import count_level
 from symphony.core.votes.voting import cast, known_ballots, resettle, rule_for
 
 NO_ANSWER = "its output holds no answer"
@@ -272,15 +273,19 @@ class Chains:
             self._end(run, "failed", "no chain ended in an answer")
         elif vote.state == "exact":
             voted = f"{len(vote.votes)} of {count} chains voted"
-            text = f"exact: {run.outstanding} more ballots can't change the winner"
-            self._end(run, "answered", text if run.outstanding else voted)
+            more = "1 more ballot" if run.outstanding == 1 else f"{run.outstanding} more ballots"
+            text = f"exact: {more} can't change the winner"
+            if not run.outstanding:
+                text = f"exact: {voted}" if run.spec.alpha_ppm else voted
+            self._end(run, "answered", text)
         elif vote.state == "certified":
             level = run.spec.alpha_ppm / 10_000
             drawn = known_ballots(run).drawn
             text = f"certified at {level:g} %: the most frequent answer of {count} such chains"
             self._end(run, "answered", f"{text}, after {drawn}")
         elif vote.state == "tied":
-            text = f"{len(vote.votes)} of {count} chains voted, and two answers are level"
+            voted = f"{len(vote.votes)} of {count} chains voted"
+            text = f"{voted}, and {count_level(vote.classes)} answers are level"
             answered = is_answered(vote.state, run.spec.alpha_ppm)
             self._end(run, "answered" if answered else "not_certified", text)
         elif vote.state == "enough":

@@ -12,7 +12,7 @@ from symphony.core.receipts.bundle import bundle, receipt_digest
 from symphony.core.records import VERDICT, Awaited, Ballot, Outcome, VerdictRecord
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.votes.grounds import AWAITING
-from symphony.core.votes.vote import Class, Vote
+from symphony.core.votes.vote import Class, Vote, count_level
 from symphony.core.votes.voting import awaited_units, effective, known_ballots
 from symphony.core.weighing import VERSION
 
@@ -128,6 +128,10 @@ def _ended(run: TaskRun, outcome: Outcome, stop: str, receipt: bytes, now_ms: in
         phases_ms=phases,
         rule=run.rule,
         effective_milli=effective(run),
+        settled=run.settlement.state if run.settlement is not None else "",
+        agreeing=len(classes[0].votes) if classes else 0,
+        answers=len(classes),
+        level=count_level(classes),
     )
 
 

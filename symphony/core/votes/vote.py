@@ -52,6 +52,11 @@ def _precedence(item: Class) -> tuple[int, int, int, int]:
     return (-item.weight, -len(item.votes), -heaviest, item.votes[0].chain)
 
 
+def count_level(classes: Sequence[Class]) -> int:
+    """How many answers have the most weight: 1, unless the order of `tally` had to decide."""
+    return sum(item.weight == classes[0].weight for item in classes)
+
+
 def decided(classes: Sequence[Class], most: int) -> bool:
     """The exact stop: can ballots that weigh `most` together still make another answer level?"""
     if not classes:
