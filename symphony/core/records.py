@@ -117,6 +117,8 @@ class TaskRecord:
     stewards: Annotated[tuple[Key, ...], Len(0, limits.STEWARDS)] = ()
     max_tokens: Annotated[int, Interval(ge=1, le=limits.MAX_TOKENS)] = 512
     schema: Digest | None = None  # of the answer's JSON Schema, salted; None without one
+    skill: Annotated[str, Len(1, limits.MAX_SKILL_CHARS)] | None = None
+    """What direct steps are called for with; None for what any question needs."""
 
 
 @dataclass(frozen=True, slots=True)

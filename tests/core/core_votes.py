@@ -9,8 +9,8 @@ from ledger import Kind, parse_entry
 from symphony.core.effects import KeepReceipt, Send
 from symphony.core.inputs import Heard
 from symphony.core.messages import Beacon, Bids, Entries, Stop, Work
-from symphony.core.receipts.receipt import verify_receipt
-from symphony.core.records import PROBE, ProbeOutcome, ProbeRecord
+from symphony.core.receipts.receipt import RECEIPT, verify_receipt
+from symphony.core.records import PROBE, VERDICT, ProbeOutcome, ProbeRecord
 
 NINE = "ada bob cid dan eva fay gus hal ida"
 
@@ -93,6 +93,11 @@ class Panel:
         return verify_receipt(data, verify=self.stage.keys.verify)
 
 
+def verdict_of(data: bytes) -> Any:
+    """The verdict's record in a receipt."""
+    return VERDICT.decode(parse_entry(RECEIPT.decode(data).entries[-1]).body or b"")
+
+
 def witnessed(keys: Any = None, **spec: Any) -> tuple[Panel, bytes]:
     """Nine ballots under `reliability`: six weak agents agree on 41, two strong ones on 42."""
     panel = Panel(keys=keys)
@@ -105,4 +110,4 @@ def witnessed(keys: Any = None, **spec: Any) -> tuple[Panel, bytes]:
     return panel, receipt
 
 
-__all__ = ["NINE", "Panel", "Told", "capability", "witnessed"]
+__all__ = ["NINE", "Panel", "Told", "capability", "verdict_of", "witnessed"]

@@ -202,7 +202,8 @@ FORGERIES = [
 ]
 UNPROVEN = {
     # What the user wished; no claim. Stewards have claims of their own.
-    TaskRecord: {"planning", "deadline_ms", "stewards"},
+    # Of its skill: direct steps are in test_core_receipt_skills.
+    TaskRecord: {"planning", "deadline_ms", "stewards", "skill"},
     AwardRecord: set(),
     Award: {"lease_ms", "lapse"},
     Requirement: {"vector", "encoder"},  # what a text embeds to; scores are checked against it

@@ -11,6 +11,7 @@ from core_stage import Stage, capability
 from ledger import Kind
 from symphony.core.effects import KeepReceipt
 from symphony.core.ids import salted_digest
+from symphony.core.owner.prompts import DIRECT_SKILL
 from symphony.core.receipts.receipt import RECEIPT, verify_receipt
 from symphony.core.records import Skill
 from symphony.errors import ReceiptInvalid
@@ -84,7 +85,8 @@ def direct():
 
 def test_a_plan_that_is_not_shown_is_missed():
     """Without it the last step would look like a direct answer to the question."""
-    stage, data = planned(json.dumps({"steps": [{**STEPS[0], "id": "s1"}]}))
+    step = {**STEPS[0], "id": "s1", "skill": DIRECT_SKILL}
+    stage, data = planned(json.dumps({"steps": [step]}))
     receipt = RECEIPT.decode(data)
     hidden = tuple(item for item in receipt.opened if item.unit != "plan/0")
     assert len(hidden) == 1

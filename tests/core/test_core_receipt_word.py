@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from core_forging import forged
 from core_stage import Stage, capability
-from core_votes import Panel
+from core_votes import Panel, verdict_of
 
 from ledger import Kind
 from symphony.core.effects import KeepReceipt
 from symphony.core.ids import unit_id
 from symphony.core.inputs import PeerDown
-from symphony.core.receipts.receipt import RECEIPT, verify_receipt
-from symphony.core.records import VERDICT, Awaited, Skill
+from symphony.core.receipts.receipt import verify_receipt
+from symphony.core.records import Awaited, Skill
 from symphony.errors import ReceiptInvalid
 
 PLAN = (
@@ -91,12 +91,6 @@ def awaiting(chain, step, epoch=1):
         return replace(record, awaited=(Awaited(chain, unit, epoch),))
 
     return change
-
-
-def verdict_of(data):
-    from ledger import parse_entry
-
-    return VERDICT.decode(parse_entry(RECEIPT.decode(data).entries[-1]).body)
 
 
 def test_a_chain_is_awaited_of_the_owner_of_its_last_step():

@@ -14,6 +14,7 @@ from symphony.core.effects import Append, Forget, KeepReceipt, Note, Reject, Sta
 from symphony.core.events import FailedOver, TaskEnded, TaskResumed
 from symphony.core.inputs import OwnLogMark, PeerUp, Started, TaskFound
 from symphony.core.messages import HeadTold, Progress, Refused, Renewed, Stop, Work
+from symphony.core.owner.prompts import DIRECT_SKILL
 from symphony.core.receipts.receipt import verify_receipt
 from symphony.core.records import AWARD, VERDICT, Capability, Skill
 from symphony.core.spec import TaskSpec
@@ -111,7 +112,7 @@ def test_an_owner_is_not_blamed_for_what_its_conductor_lost(lost):
     """The note of a plan is gone, as after a power cut: the order can't be made again."""
     stage = Home(PLANNER, peers="ada")
     stage.submit(planning="always")
-    stage.finish(PLAN)
+    stage.finish(PLAN.replace('"math"', f'"{DIRECT_SKILL}"'))
     stage.bid("ada")
     given = stage.sent("ada", Work)[-1]
     if lost:
@@ -134,6 +135,25 @@ def test_an_owner_is_not_blamed_for_what_its_conductor_lost(lost):
         stage.done("ada", "Answer: 42")
         assert ended(stage) == ["answered"]
         verify_receipt(stage.of(KeepReceipt)[-1].receipt, verify=stage.keys.verify)
+
+
+def test_an_award_for_the_skill_of_a_lost_plan_is_not_used_for_a_direct_step():
+    """Its owner was elected for something else: a receipt would not hold."""
+    stage = Home(PLANNER, peers="ada")
+    stage.submit(planning="always")
+    stage.finish(PLAN)
+    stage.bid("ada")
+    stage.notes[TASK] = [note for note in stage.notes[TASK] if not isinstance(note, ResultKept)]
+    stage.restart(PLANNER)
+    meet(stage, "ada")
+    stage.wait(limits.CALL_BACKOFF_MS)
+    stage.bid("ada")
+    [award] = AWARD.decode(stage.entries(Kind.AWARD)[-1].body).awards
+    assert (award.epoch, award.lapse, award.avoided) == (2, "lost", ())
+    assert award.requirement.skill == DIRECT_SKILL
+    stage.done("ada", "Answer: 42")
+    assert ended(stage) == ["answered"]
+    verify_receipt(stage.of(KeepReceipt)[-1].receipt, verify=stage.keys.verify)
 
 
 def test_a_silent_owner_loses_the_unit_after_a_lease_and_not_before():

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from ledger import Entry
 from symphony.core.ids import EntryId, NodeId, UnitId, salted_digest
+from symphony.core.owner.prompts import DIRECT_SKILL
 from symphony.core.records import Award, Capability, ResultRecord
 from symphony.core.tasks.plan import Plan
 from symphony.errors import ReceiptInvalid
@@ -22,6 +23,8 @@ class Checked:
 
     salt: bytes
     prompt: str
+    skill: str = DIRECT_SKILL
+    """What direct steps are to be called for with."""
     awards: dict[tuple[UnitId, int], Award] = field(default_factory=dict)
     capabilities: dict[EntryId, tuple[NodeId, Capability]] = field(default_factory=dict)
     results: dict[EntryId, tuple[Entry, ResultRecord]] = field(default_factory=dict)
@@ -31,6 +34,8 @@ class Checked:
     salts: dict[str, bytes] = field(default_factory=dict)
     evidence: list[Entry] = field(default_factory=list)
     claimed_tokens: int = 0
+    vectors: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """By skill and encoder: the vector that it was first called for with."""
     passed: dict[tuple[UnitId, int], frozenset[bytes]] = field(default_factory=dict)
     """By award: who ranked before the winner and was avoided, without having had the unit."""
 

@@ -37,6 +37,7 @@ from symphony.core.ids import (
     unit_id,
 )
 from symphony.core.logs.inclusion import Seal, SealReport, check_seal
+from symphony.core.owner.prompts import DIRECT_SKILL
 from symphony.core.receipts.asked import as_ordered
 from symphony.core.receipts.checked import Checked, refuse
 from symphony.core.receipts.elections import Elections
@@ -120,6 +121,7 @@ class _Check:
     def run(self) -> ReceiptReport:
         first, *middle, last = [self._entry(raw) for raw in self.receipt.entries]
         task = self._task(first)
+        self.found.skill = task.skill or DIRECT_SKILL
         line = line_of(NodeId(first.author), task)
         verdict = self._verdict(last, first, line)
         for raw in self.receipt.capabilities:

@@ -21,7 +21,7 @@ from symphony.core.receipts.checked import Checked, refuse
 from symphony.core.receipts.elections import passed_over
 from symphony.core.receipts.ended import all_counted, answer_at
 from symphony.core.receipts.report import CheckedBallot
-from symphony.core.receipts.steps import last_step, steps_of
+from symphony.core.receipts.steps import called_for, last_step, plan_of, steps_of
 from symphony.core.records import (
     Awaited,
     Award,
@@ -182,6 +182,7 @@ def _awaited(checked: Checked, task: TaskRecord, item: Awaited) -> tuple[Skilled
     award = checked.awards.get((UnitId(item.unit), item.epoch))
     if award is None or award.name != last_step(checked, item.chain):
         refuse(f"chain {item.chain} is awaited without an award of its last step")
+    called_for(checked, award, plan_of(checked, item.chain).final)
     later = (a for (unit, n), a in checked.awards.items() if unit == item.unit and n > item.epoch)
     if any(other.lapse != "slow" for other in later):  # who is slow only gets a rival, and stays
         refuse(f"chain {item.chain} is awaited of an owner that was replaced")

@@ -244,6 +244,8 @@ class Rebuilding:
             if not answered[unit.epoch]:
                 unit.avoided.append(NodeId(last.owner))
                 unit.lapse = "failed"
+        elif unit.role == "solve" and last.requirement.skill != unit.skill:
+            unit.state, unit.lapse = "calling", "lost"  # the award was for a plan that is lost
         elif all(step.state == "done" for step in self._run.steps_before(unit)):
             self._working(unit, last, award_id)
         else:

@@ -51,6 +51,7 @@ def _checked(submit: Submit) -> TaskRecord:
         choices=spec.choices,
         max_tokens=spec.max_tokens,
         schema=schema_digest(submit.salt, spec.answer_schema),
+        skill=spec.skill or None,
     )
     order = Order(
         role="solve",
