@@ -2,7 +2,8 @@
 
 The client's body is a nest of async generators, and its connection is free only once they have
 ended; here is how they are read, read ahead, capped and left. The rule kept: not one byte beyond a
-limit is ever held.
+limit is ever held. So bodies are taken as they come over the wire, and one that would have to be
+unpacked first is refused: a few kilobytes can stand for any number of gigabytes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import httpx2
 import trio
 
 from symphony.engines import limits
-from symphony.engines.refusals import refusal
+from symphony.engines.refusals import Head, refusal, refuse_packed
 from symphony.engines.sse import capped
 from symphony.errors import EngineError
 
@@ -25,9 +26,10 @@ async def body_of(response: httpx2.Response) -> AsyncIterator[AsyncIterator[byte
 
     The client's body is a nest of async generators, and one that is dropped half-way gets
     finalised by the garbage collector at some later time. So after closing they are run dry:
-    nothing can arrive any more, each ends by the error of reading from what is closed.
+    nothing can arrive any more, and behind what was read already, 64 KiB at most, each ends by the
+    error of reading from what is closed.
     """
-    blocks = response.aiter_bytes()
+    blocks = response.aiter_raw()
     try:
         yield blocks
     finally:
@@ -36,7 +38,7 @@ async def body_of(response: httpx2.Response) -> AsyncIterator[AsyncIterator[byte
             await response.aclose()
             try:
                 async for _ in blocks:
-                    pass
+                    await trio.lowlevel.checkpoint()  # there may be thousands of tiny ones
             except (httpx2.HTTPError, httpx2.StreamError):
                 pass
 
@@ -108,14 +110,24 @@ async def gathered(blocks: AsyncIterator[bytes]) -> AsyncIterator[Gathered]:
         raise fault
 
 
+def head_of(response: httpx2.Response) -> Head:
+    """What its head says."""
+    headers = response.headers
+    return Head(
+        response.status_code, headers.get("retry-after"), headers.get("content-encoding", "")
+    )
+
+
 async def read_capped(response: httpx2.Response, cap_bytes: int) -> bytes:
-    """The whole body, and the connection closed. Raises `EngineError` beyond `cap_bytes`."""
+    """The whole body, and the connection closed. Raises `EngineError` beyond `cap_bytes`, and for
+    a body that would have to be unpacked.
+    """
     async with body_of(response) as blocks:
+        refuse_packed(head_of(response))
         return await capped(blocks, cap_bytes)
 
 
 async def refused(response: httpx2.Response) -> EngineError:
     """The error behind an answer other than 200; closes the response."""
     async with body_of(response) as blocks:
-        retry_after = response.headers.get("retry-after")
-        return await refusal(response.status_code, retry_after, blocks)
+        return await refusal(head_of(response), blocks)

@@ -16,7 +16,8 @@ from urllib.request import getproxies
 
 import httpx2
 
-from symphony.engines.bodies import Gathered, body_of, gathered
+from symphony.engines.bodies import Gathered, body_of, gathered, head_of
+from symphony.engines.refusals import Head
 from symphony.engines.straight import AnswerBegun, StraightDoor
 
 _HERE = {"127.0.0.1", "localhost", "::1"}
@@ -26,10 +27,7 @@ class Answer(Protocol):
     """An answer whose head is here: an async iterator of blocks, to be entered and left."""
 
     @property
-    def status(self) -> int: ...
-
-    @property
-    def retry_after(self) -> str | None: ...
+    def head(self) -> Head: ...
 
     async def __aenter__(self) -> Self: ...
 
@@ -87,8 +85,7 @@ class ClientAnswer:
         self._response = response
         self._stack: AsyncExitStack
         self._blocks: Gathered
-        self.status = response.status_code
-        self.retry_after: str | None = response.headers.get("retry-after")
+        self.head = head_of(response)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx2
@@ -34,7 +35,7 @@ from symphony.engines.dialect import Dialect
 from symphony.engines.doors import Answer, is_here, open_door
 from symphony.engines.load import read_counters
 from symphony.engines.probe import probe_dialect
-from symphony.engines.refusals import refusal
+from symphony.engines.refusals import refusal, refuse_packed
 from symphony.engines.slots import Slots, within
 from symphony.engines.straight import AnswerBegun
 from symphony.errors import EngineError, EngineUnavailable
@@ -73,7 +74,9 @@ class OpenAIEngine:
         headers = key_headers(api_key)
         self._client = httpx2.AsyncClient(
             base_url=root,
-            headers=headers,
+            # Unpacking and cookies would let a server make us work, or send it anything for ever.
+            headers={"accept-encoding": "identity", **headers},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=not is_here(root),
             timeout=httpx2.Timeout(None, connect=limits.CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=concurrency),
@@ -124,8 +127,9 @@ class OpenAIEngine:
             self._slots.take(deadline, own=request.own),
             await self._ask(body, deadline) as answer,
         ):
-            if answer.status != 200:
-                raise await refusal(answer.status, answer.retry_after, aiter(answer), deadline)
+            if answer.head.status != 200:
+                raise await refusal(answer.head, aiter(answer), deadline)
+            refuse_packed(answer.head)
             kind, named = self._kind, body["model"]
             stream = ChatStream(answer, request, deadline, kind=kind, model=named)
             yield stream

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import httpx2
 import trio
@@ -18,16 +19,44 @@ from symphony.engines import limits
 from symphony.errors import EngineError, EngineOverloaded, EngineUnavailable
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of an answer, as far as anybody here asks for it."""
+
+    status: int
+    retry_after: str | None = None
+    encoding: str = ""
+    """Its `Content-Encoding`."""
+
+    @property
+    def packed(self) -> bool:
+        """Whether its body would have to be unpacked, which nobody asked for."""
+        return self.encoding.strip().lower() not in {"", "identity"}
+
+
+def refuse_packed(head: Head) -> None:
+    """Raise `EngineError` for a body that would have to be unpacked: 13 KB were seen to hold a
+    node up for half a minute.
+    """
+    if head.packed:
+        raise EngineError(
+            f"the model server packed its answer ({error_words(head.encoding.encode())[:40]}), "
+            "which it was asked not to do",
+            hint="switch compression off in the server, or in the proxy before it",
+        )
+
+
 async def refusal(
-    status: int,
-    retry_after: str | None,
+    head: Head,
     blocks: AsyncIterator[bytes],
     deadline: float = math.inf,
 ) -> EngineError:
     """The error behind an answer other than 200, of which `blocks` is the body. Its words are those
-    that come within `limits.ERROR_WORDS_SECONDS`, and before `deadline` (trio's clock).
+    that come within `limits.ERROR_WORDS_SECONDS`, and before `deadline` (trio's clock). Of a packed
+    body they are unknown.
     """
-    words = error_words(await _begin_of(blocks, deadline))
+    status, retry_after = head.status, head.retry_after
+    words = "" if head.packed else error_words(await _begin_of(blocks, deadline))
     said = f"HTTP {status}" + (f": {words}" if words else "")
     if status == 429 or (status == 503 and retry_after is not None):
         return EngineOverloaded(

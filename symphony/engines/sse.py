@@ -2,12 +2,15 @@
 
 Only what OpenAI-style servers send is understood: `data:` lines, each a whole event; comments
 and other fields are skipped. The rule kept: not one byte beyond the limits is ever held, so a
-server that never ends a line or an answer costs us a bounded amount of memory.
+server that never ends a line or an answer costs us a bounded amount of memory, and one that sends
+many lines at once does not keep the node from its other work.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+
+import trio
 
 from symphony.engines import limits
 from symphony.errors import EngineError
@@ -26,6 +29,7 @@ class EventReader:
         self._blocks = blocks
         self._buffer = bytearray()
         self._total_bytes = 0
+        self._lines_left = limits.LINES_AT_ONCE
 
     async def next_data(self) -> str | None:
         """The next payload, however long it takes."""
@@ -33,6 +37,10 @@ class EventReader:
             data = self.data_here()
             if data is not None:
                 return data
+            if not self._lines_left:
+                await trio.lowlevel.checkpoint()
+                self._lines_left = limits.LINES_AT_ONCE
+                continue
             if len(self._buffer) > limits.LINE_BYTES:
                 raise EngineError(f"a line is longer than {limits.LINE_BYTES} bytes", hint=_HINT)
             try:
@@ -45,8 +53,11 @@ class EventReader:
             self._buffer += block
 
     def data_here(self) -> str | None:
-        """The next payload if it is here already."""
-        while (end := self._buffer.find(b"\n")) >= 0:
+        """The next payload if it is here already, and not too many lines were looked at since
+        anybody else had a turn.
+        """
+        while self._lines_left and (end := self._buffer.find(b"\n")) >= 0:
+            self._lines_left -= 1
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 1]
             # llama.cpp reports a failure in mid-stream under the name `error`.

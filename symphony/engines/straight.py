@@ -27,6 +27,7 @@ import trio
 
 from symphony.engines import limits
 from symphony.engines.line import Line
+from symphony.engines.refusals import Head
 
 
 class AnswerBegun(httpx2.TransportError):
@@ -38,7 +39,7 @@ class AnswerBegun(httpx2.TransportError):
 class StraightAnswer:
     """An answer whose head is here; its body comes block by block. Leaving it frees the line."""
 
-    __slots__ = ("_alone", "_body_bytes", "_door", "_line", "_whole", "retry_after", "status")
+    __slots__ = ("_alone", "_body_bytes", "_door", "_line", "_whole", "head")
 
     def __init__(self, door: StraightDoor, line: Line, head: h11.Response) -> None:
         self._door = door
@@ -46,9 +47,9 @@ class StraightAnswer:
         self._whole = False
         self._alone = limits.BLOCKS_ALONE
         self._body_bytes = 0
-        self.status = head.status_code
-        found = [value for name, value in head.headers if name == b"retry-after"]
-        self.retry_after = found[0].decode("ascii", errors="replace") if found else None
+        retry_after = _header(head, b"retry-after")
+        encoding = _header(head, b"content-encoding")
+        self.head = Head(head.status_code, retry_after, encoding or "")
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,6 +116,12 @@ class StraightAnswer:
             return  # not whole, so it does not serve again
 
 
+def _header(head: h11.Response, wanted: bytes) -> str | None:
+    """All values of one header, in one text; None where there is none."""
+    found = [value for name, value in head.headers if name == wanted]
+    return b", ".join(found).decode("ascii", errors="replace") if found else None
+
+
 class StraightDoor:
     """One endpoint of one server, and the connections to it that are kept for the next call."""
 
@@ -125,6 +132,7 @@ class StraightDoor:
         self._headers = [
             (b"host", url.netloc),
             (b"accept", b"*/*"),
+            (b"accept-encoding", b"identity"),
             (b"content-type", b"application/json"),
             *((name.lower().encode(), value.encode()) for name, value in headers.items()),
         ]
