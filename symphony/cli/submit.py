@@ -7,6 +7,7 @@ as this one task takes (`--no-start` refuses that).
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -18,7 +19,7 @@ import typer
 from symphony.cli.durations import milliseconds
 from symphony.cli.options import HomeOption, JsonOption, home_of
 from symphony.cli.show import note, out, out_json
-from symphony.cli.verdict import Verdict, conclude
+from symphony.cli.verdict import Verdict, conclude, show
 from symphony.core import limits
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def submit(  # noqa: PLR0917
     }
     asked = {name: value for name, value in options.items() if value is not None}
     question = _question(prompt, asked)
+    _check_receipt(receipt, detach=detach)
     place = home_of(home)
     if detach:
         _start(place, question, asked, as_json)
@@ -114,7 +116,7 @@ def submit(  # noqa: PLR0917
         ),
         start=start,
     )
-    conclude(verdict, as_json=as_json, answer_type=str(asked.get("answer_type", "text")))
+    conclude(verdict)
 
 
 def _question(prompt: str, asked: Mapping[str, Any]) -> str:
@@ -127,7 +129,25 @@ def _question(prompt: str, asked: Mapping[str, Any]) -> str:
         raise UsageError("the question is empty", hint='symphony submit "How many …?"')
     if "choices" in asked and asked["answer_type"] != "choice":
         raise UsageError("--choice goes with --answer-type choice", hint="leave one of them out")
+    if asked.get("answer_type") == "choice" and "choices" not in asked:
+        raise UsageError("--answer-type choice needs choices", hint="--choice A --choice B …")
     return text
+
+
+def _check_receipt(file: Path | None, *, detach: bool) -> None:
+    """Before anything is asked: a task whose receipt can't be kept need not begin."""
+    from symphony.errors import UsageError
+
+    if file is None:
+        return
+    if detach:
+        hint = "later: symphony receipt fetch ID FILE"
+        raise UsageError("--receipt needs the answer, and --detach does not wait for it", hint=hint)
+    if file.exists():
+        raise UsageError(f"{file} is there already", hint="name a new file for the receipt")
+    if not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+        what = f"{file.parent} is no folder that can be written to"
+        raise UsageError(what, hint=f"make it, or name another file than {file}")
 
 
 def _carry_out(place: Path, ask: Callable[[Symphony], Verdict], *, start: bool) -> Verdict:
@@ -151,7 +171,9 @@ def _ask(
     as_json: bool,
     receipt: Path | None,
 ) -> Verdict:
-    """Submit, follow to the verdict, keep the receipt. Leaving early cancels the task."""
+    """Submit, follow to the verdict, show it, keep the receipt: in this order, so that whatever
+    becomes of the receipt, the answer is there. Leaving early cancels the task.
+    """
     task = swarm.tasks.submit(question, **asked)
     verdict = None
     try:
@@ -159,6 +181,8 @@ def _ask(
     finally:
         if verdict is None:  # interrupted, or the stream is lost: nobody waits any more
             task.cancel()
+    if not as_json:
+        show(verdict, str(asked.get("answer_type", "text")))
     if receipt is not None and verdict["receipt"]:
         save_receipt(swarm, verdict, receipt)
     return verdict

@@ -82,12 +82,15 @@ def watch(id: IdArgument, home: HomeOption = None, as_json: JsonOption = False) 
     from symphony.cli.door import connected
     from symphony.cli.submit import follow
     from symphony.cli.verdict import conclude
+    from symphony.cli.verdict import show as show_verdict
 
     with connected(home_of(home)) as swarm:
         one = swarm.tasks.get(resolve(swarm, id))
         answer_type = one.info()["answer_type"]
         verdict = follow(one.events(), watch=True, as_json=as_json)
-    conclude(verdict, as_json=as_json, answer_type=answer_type)
+    if not as_json:
+        show_verdict(verdict, answer_type)
+    conclude(verdict)
 
 
 @task.command()

@@ -16,16 +16,19 @@ Verdict = Mapping[str, Any]
 """The last event of a task, as plain JSON values."""
 
 
-def conclude(verdict: Verdict, *, as_json: bool, answer_type: str = "text") -> None:
-    """Print the answer, say how sure it is, and leave with the exit code of the outcome."""
+def show(verdict: Verdict, answer_type: str) -> None:
+    """Print the answer, and say how sure it is."""
+    if verdict["answer"]:
+        out(verdict["answer"])
+    note(summary(verdict))
+    for line in doubts(verdict, answer_type):
+        note(line)
+
+
+def conclude(verdict: Verdict) -> None:
+    """Leave with the exit code of the outcome: raises its error, if it has one."""
     from symphony.client.faults import error_of
 
-    if not as_json:
-        if verdict["answer"]:
-            out(verdict["answer"])
-        note(summary(verdict))
-        for line in doubts(verdict, answer_type):
-            note(line)
     if verdict["error"]:
         raise error_of(
             verdict["error"],

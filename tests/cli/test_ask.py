@@ -164,9 +164,28 @@ def test_the_receipt_is_saved_and_must_be_the_right_one(
 
     live.port.receipt = lies  # type: ignore[method-assign]
     done = run("submit", "6 x 7?", "--receipt", tmp_path / "x")
-    assert done.code == 7
+    assert (done.code, done.out) == (7, "42\n")  # the answer is there, whatever else went wrong
     assert "another receipt" in done.err
     assert not (tmp_path / "x").exists()
+
+
+def test_a_receipt_that_could_not_be_kept_is_refused_before_anybody_works(
+    run: Run, live: Live, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    old.write_text("keep me")
+    for file, said in ((tmp_path / "no/x", "is no folder"), (old, "is there already")):
+        done = run("submit", "6 x 7?", "--receipt", file)
+        assert (done.code, said in done.err, "next:  " in done.err) == (2, True, True)
+    done = run("submit", "6 x 7?", "--receipt", tmp_path / "x", "--detach")
+    assert (done.code, "receipt fetch" in done.err) == (2, True)
+    assert live.port.specs == []
+    assert old.read_text() == "keep me"
+
+
+def test_choices_are_asked_for_where_there_are_none(run: Run, home: Path) -> None:
+    done = run("submit", "Which?", "--answer-type", "choice")
+    assert (done.code, done.err.splitlines()[1]) == (2, "next:  --choice A --choice B …")
 
 
 @pytest.mark.parametrize("words", [("status",), ("peers",), ("agents",), ("tasks",)])
