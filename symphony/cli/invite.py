@@ -49,6 +49,7 @@ def create(
     from symphony.identity import load_identity, read_swarm
     from symphony.invites import create_invite
 
+    minutes = milliseconds(expires) // 60_000
     place = home_of(home)
     key = load_identity(place)
     swarm = read_swarm(place)
@@ -57,7 +58,6 @@ def create(
     addresses = tuple(address or ()) or _addresses(place)
     if not addresses:
         note("note: the node does not run, so the invite has no address; see --address")
-    minutes = max(1, milliseconds(expires) // 60_000)
     made = create_invite(
         place,
         key=key,
@@ -69,12 +69,12 @@ def create(
         node=None if for_node is None else _node(for_node),
         operator=None if operator is None else _operator(operator),
     )
+    expires_ms = made.parsed_grant().expires_ms
     if as_json:
-        expires_ms = made.parsed_grant().expires_ms
         out_json({"token": made.token(), "id": made.id.hex(), "expires_wall_ms": expires_ms})
         return
     out(made.token())
-    note(f"invite {made.id.hex()[:8]}, good for {expires}; on the other machine:")
+    note(f"invite {made.id.hex()[:8]}, good until {_when(expires_ms)}; on the other machine:")
     note("  symphony join -        (then paste the invite)")
 
 

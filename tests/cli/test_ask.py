@@ -274,12 +274,14 @@ def test_times_are_read_as_people_write_them() -> None:
         "60s": 60_000,
         "1.5m": 90_000,
         "2h": 7_200_000,
-        "3": 3000,
     }.items():
         assert milliseconds(text) == ms
     for text in ("", "0s", "-1s", "1y", "1e9s", "٣s"):
         with pytest.raises(UsageError, match="is no time"):
             milliseconds(text)
+    with pytest.raises(UsageError, match="'24' has no unit") as refused:
+        milliseconds("24")
+    assert refused.value.hint == "say which: 24ms, 24s, 24m, 24h or 24d"
 
 
 def test_a_stale_gateway_file_is_no_running_node(home: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,12 @@ def test_an_invite_may_be_for_one_node_only(run: Run, home: Path, tmp_path: Path
 def test_times_and_lengths_are_bounded(run: Run, home: Path) -> None:
     run("init")
     assert run("invite", "create", "--expires", "soon").code == 2
+    assert "24 has no unit" in run("invite", "create", "--expires", "24").err.replace("'", "")
+    assert "1 minute to" in run("invite", "create", "--expires", "24s").err
+    before = time.time()
+    said = run("invite", "create", "--expires", "24h").err
+    days = (datetime.fromtimestamp(at + 86_400, UTC) for at in (before, time.time()))
+    assert any(f"good until {day:%Y-%m-%d %H:%M} UTC" in said for day in days)
     assert run("invite", "create", "--expires", "366d").code == 2
     key, swarm = load_identity(home), read_swarm(home)
     assert swarm is not None
