@@ -80,6 +80,8 @@ def check_constraint(constraint: Constraint) -> None:
 
 def check_output(constraint: Constraint, text: str) -> None:
     """Raise `ConstraintViolated` unless `text` is what `constraint` asks for."""
+    if len(text) > limits.CHECKED_CHARS and not isinstance(constraint, NoConstraint):
+        raise _violated(f"the output has more than {limits.CHECKED_CHARS} characters", text)
     match constraint:
         case NoConstraint():
             return

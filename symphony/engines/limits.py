@@ -69,6 +69,10 @@ PATTERN_CHARS: Final = 512
 REGEX_TEXT_CHARS: Final = 8192
 """The longest output that is matched with a regular expression, for the same reason."""
 
+CHECKED_CHARS: Final = 64 * 1024
+"""The longest output that is held against a constraint: as much as an owner may send back, and a
+validator's complaints repeat the value once for each alternative (9.5 MB took 3.8 GB)."""
+
 CHOICES: Final = 256
 """Options of a choice list: labels and letters, not dictionaries."""
 

@@ -73,6 +73,16 @@ def test_output_that_does_not_fit_is_caught(constraint: Constraint, text: str):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "constraint",
+    [JsonSchema({"anyOf": [{"type": "integer"}] * 500}), JsonSchema(True), Grammar("root ::= .*")],
+)
+def test_an_output_that_is_too_long_to_be_sent_is_not_checked_at_all(constraint: Constraint):
+    with pytest.raises(ConstraintViolated, match=f"more than {limits.CHECKED_CHARS} characters"):
+        check_output(constraint, json.dumps("a" * limits.CHECKED_CHARS))
+    check_output(NoConstraint(), "a" * 2 * limits.CHECKED_CHARS)
+
+
 def test_the_error_does_not_repeat_private_text():
     with pytest.raises(ConstraintViolated) as caught:
         check_output(POINT, '{"x": "my secret"}')
