@@ -161,7 +161,9 @@ def test_no_option_gets_into_the_command_of_vllm(
 ):
     monkeypatch.setattr(vllm, "command", lambda: "vllm")
     good = VllmOptions("somebody/their-model", "their-model", "unknown")
-    assert _orders(good, "key")["command"][:3] == ["vllm", "serve", "somebody/their-model"]
+    command = _orders(good, "key")["command"]
+    assert command[:3] == ["vllm", "serve", "somebody/their-model"]
+    assert '"disable_any_whitespace": true' in " ".join(command)
     with pytest.raises(ModelError, match="would be an option"):
         _orders(replace(good, **changed), "key")
 
