@@ -42,6 +42,8 @@ LAST_WORDS_S: Final = 0.25
 HEALTH_TIMEOUT_S: Final = 5.0
 GONE_EVERY_S: Final = 0.1
 _PR_SET_PDEATHSIG: Final = 1
+_ending: Final = threading.Lock()
+_SHARED: Final = ("/dev/shm/psm_", "/dev/shm/sem.mp-")  # noqa: S108 - Python's names, not ours
 
 
 def main() -> NoReturn:
@@ -119,7 +121,11 @@ def _watch_leash(server: subprocess.Popen[str], grace_s: float, room: str) -> No
 def _end(server: subprocess.Popen[str], grace_s: float, room: str) -> NoReturn:
     """Ask all other processes of the group to go, kill those that are left, and remove the shared
     memory and the files that they had and did not remove themselves.
+
+    Once: whoever comes second, because the server that the first asks to go is dead, waits here
+    for the end. It would find nothing left of that server, and leave before the first is done.
     """
+    _ending.acquire()
     segments = {segment for pid in _others() for segment in _segments(pid)}
     os.killpg(os.getpgrp(), signal.SIGTERM)
     deadline = time.monotonic() + grace_s
@@ -153,13 +159,15 @@ def _others() -> list[int]:
 
 
 def _segments(pid: int) -> set[str]:
-    """The shared memory that a process has mapped, as far as it has a name of vLLM's kind."""
+    """The shared memory and the semaphores that a process has mapped, as far as they have names of
+    the kinds that vLLM's processes make.
+    """
     try:
         with open(f"/proc/{pid}/maps") as file:  # noqa: PTH123 - as above
-            words = {line.split()[-1] for line in file if "/dev/shm/psm_" in line}  # noqa: S108
+            words = {line.split()[-1] for line in file if "/dev/shm/" in line}  # noqa: S108
     except OSError:
         return set()
-    return {word for word in words if word.startswith("/dev/shm/psm_")}  # noqa: S108
+    return {word for word in words if word.startswith(_SHARED)}
 
 
 def _say(line: dict[str, str]) -> None:

@@ -4,13 +4,15 @@
 
 It appends its arguments as one line of JSON to the file that `FAKE_VLLM_LOG` names, leaves a file
 among the temporary ones, says for each question which model it was asked as, refuses those that it
-does not have, and does not start with an adapter whose weights are `broken`.
+does not have, and does not start with an adapter whose weights are `broken`. Where the environment
+has `FAKE_VLLM_SHARES`, it leaves shared memory, too, under its process's number.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import mmap
 import os
 import sys
 import tempfile
@@ -25,6 +27,8 @@ def main() -> None:
     with Path(os.environ["FAKE_VLLM_LOG"]).open("a") as log:
         log.write(json.dumps(sys.argv[1:]) + "\n")
     Path(tempfile.gettempdir(), "a socket of vLLM").touch()
+    kinds = ("psm_", "sem.mp-") if "FAKE_VLLM_SHARES" in os.environ else ()
+    kept = [share(f"/dev/shm/{kind}{os.getpid()}") for kind in kinds]
     parser = argparse.ArgumentParser()
     parser.add_argument("--served-model-name", required=True)
     parser.add_argument("--lora-modules", nargs="*", default=[])
@@ -36,6 +40,14 @@ def main() -> None:
             sys.exit(f"ValueError: Call to add_lora method failed: {name}")
     _Handler.models = (known.served_model_name, *adapters)
     ThreadingHTTPServer(("127.0.0.1", known.port), _Handler).serve_forever()
+    del kept
+
+
+def share(path: str) -> mmap.mmap:
+    """Shared memory that nobody but the leash removes."""
+    with Path(path).open("w+b") as file:
+        file.truncate(mmap.PAGESIZE)
+        return mmap.mmap(file.fileno(), mmap.PAGESIZE)
 
 
 class _Handler(BaseHTTPRequestHandler):

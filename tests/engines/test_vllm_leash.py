@@ -12,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+import trio
 
 from symphony.engines import EngineSpec, open_engine, vllm_server
 from symphony.engines.supervised import SupervisedEngine
@@ -39,6 +41,18 @@ def left_in(rooms: Path) -> Iterator[str]:
     yield from (str(path.relative_to(rooms)) for path in rooms.rglob("*") if not path.is_dir())
 
 
+def shared_by(server: psutil.Process) -> list[Path]:
+    named = [Path(f"/dev/shm/{kind}{server.pid}") for kind in ("psm_", "sem.mp-")]
+    return [path for path in named if path.exists()]
+
+
+async def over(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def in_all(rooms: Path) -> list[Path]:
     return list(rooms.iterdir())
 
@@ -51,9 +65,10 @@ async def test_files_go_with_the_server(tmp_path: Path, rooms: Path, victim: str
         assert first.endswith("/a socket of vLLM")
         assert engine.pid is not None
         leash = psutil.Process(engine.pid)
-        killed = {"server": leash.children(), "leash": [leash], "nobody": []}[victim]
-        for one in killed:
-            one.kill()
+        (server,) = leash.children()
+        if victim != "nobody":
+            {"server": server, "leash": leash}[victim].kill()
+            await until(partial(over, server))
         assert (await run(engine, ask()))[0] == "weights"
         (second,) = left_in(rooms)
         assert (second == first) == (victim == "nobody"), "each server has a room of its own"
@@ -66,6 +81,7 @@ def test_files_go_when_the_node_is_killed(tmp_path: Path, rooms: Path):
     room.mkdir()
     options = VllmOptions(str(tmp_path / "weights"), "m", "m")
     orders = {**vllm_server._orders(options, "key"), "room": str(room)}
+    orders["env"]["FAKE_VLLM_SHARES"] = "1"
     command = [sys.executable, "-P", str(vllm_server._SCRIPT)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -77,10 +93,25 @@ def test_files_go_when_the_node_is_killed(tmp_path: Path, rooms: Path):
         assert b"url" in leash.stdout.readline()
         assert list(left_in(rooms))
         (server,) = psutil.Process(leash.pid).children()
+        assert len(shared_by(server)) == 2
         leash.stdin.close()
         leash.wait(20)
     assert not in_all(rooms)
-    assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+    assert not shared_by(server)
+    assert trio.run(over, server)
+
+
+async def test_shared_memory_goes_with_the_server(
+    tmp_path: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FAKE_VLLM_SHARES", "1")
+    async with open_engine(EngineSpec("vllm", model=str(tmp_path / "weights"))) as engine:
+        assert isinstance(engine, SupervisedEngine)
+        assert engine.pid is not None
+        (server,) = psutil.Process(engine.pid).children()
+        assert len(shared_by(server)) == 2
+    assert not shared_by(server)
+    assert not in_all(rooms)
 
 
 async def test_a_leash_that_is_killed_takes_its_server_along(tmp_path: Path, rooms: Path):
@@ -89,9 +120,5 @@ async def test_a_leash_that_is_killed_takes_its_server_along(tmp_path: Path, roo
         assert engine.pid is not None
         (server,) = psutil.Process(engine.pid).children()
         os.kill(engine.pid, signal.SIGKILL)
-
-        async def gone() -> bool:
-            return not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
-
-        await until(gone)
+        await until(partial(over, server))
     assert not in_all(rooms)
