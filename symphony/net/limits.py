@@ -132,6 +132,12 @@ KNOWN_ADDRESSES = 4
 BOOK_BYTES = 1024 * 1024
 """Largest address book file that is read: four times a full one."""
 
+KNOWN_PORTS = 64
+"""Listen addresses whose last port is remembered: as many as a node can be given."""
+
+PORTS_BYTES = 32 * 1024
+"""Largest file of them that is read: a full one has half of that, in long addresses."""
+
 # -- streams -------------------------------------------------------------------------------
 
 STREAMS_PER_CONNECTION = 24

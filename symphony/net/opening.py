@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 import trio
 from libp2p.custom_types import TProtocol
 from libp2p.tools.anyio_service import background_trio_service
@@ -24,8 +25,11 @@ from symphony.net.events import Channel, GossipSeen
 from symphony.net.host import listen_addresses
 from symphony.net.identity import from_peer_id_bytes
 from symphony.net.network import Network
+from symphony.net.ports import Ports
 from symphony.net.settings import NetSettings
 from symphony.net.streams import Stream
+
+_log = structlog.get_logger("symphony.net")
 
 
 @asynccontextmanager
@@ -73,14 +77,32 @@ async def open_network(
 
 async def _listen(network: Network) -> None:
     """Bind before anything else, with errors that say which address."""
+    ports = Ports(network.settings.ports)
     for text in network.settings.listen:
-        try:
-            bound = await network.host.get_network().listen(Multiaddr(text))
-        except Exception as error:
-            raise _cannot_listen(text) from error
-        if not bound:
-            raise _cannot_listen(text)
+        again = ports.again(text)
+        port = None if again is None else await _bound_port(network, again)
+        if port is None:
+            port = await _bound_port(network, text)
+            if port is None:
+                raise _cannot_listen(text)
+            if again is not None:
+                next_step = "make new invites: those of before name the other port"
+                _log.warning("port_taken", wanted=again, got=port, next=next_step)
+        ports.keep(text, port)
     network.addresses = listen_addresses(network.host, network.settings)
+
+
+async def _bound_port(network: Network, address: str) -> int | None:
+    """Listen there, and say on which port; None where that can't be."""
+    swarm = network.host.get_network()
+    try:
+        where = Multiaddr(address)
+        if not await swarm.listen(where):
+            return None
+    except Exception as error:
+        raise _cannot_listen(address) from error
+    bound, *_ = swarm.listeners[str(where)].get_addrs()
+    return int(bound.value_for_protocol("tcp"))
 
 
 def free_port(address: str) -> str:

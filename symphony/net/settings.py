@@ -47,7 +47,8 @@ class NetSettings:
 
     `listen`: multiaddrs to bind; port 0 takes a free one. `bootstrap`: full multiaddrs
     (`…/p2p/…`) that are dialled for ever. `announce`: addresses to tell others in place of the
-    bound ones (a port that was forwarded). `address_book`: a file that remembers peers, or None.
+    bound ones (a port that was forwarded). `address_book`: a file that remembers peers, or None;
+    `ports`: one that remembers what port 0 took.
     """
 
     listen: tuple[str, ...] = ("/ip4/127.0.0.1/tcp/0",)
@@ -56,6 +57,7 @@ class NetSettings:
     max_peers: int = limits.MAX_PEERS
     target_peers: int = limits.TARGET_PEERS
     address_book: Path | None = None
+    ports: Path | None = None
     preset: Preset = Preset.LOCAL
 
     @property

@@ -59,6 +59,7 @@ from symphony.version import __version__
 _log = structlog.get_logger("symphony.node")
 
 ADDRESS_BOOK = "address_book.json"
+PORTS = "ports.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,7 @@ def _net_settings(settings: NodeSettings, swarm_file: SwarmFile) -> NetSettings:
         listen=settings.listen_addresses,
         bootstrap=tuple(address for address in bootstrap if "/p2p/" in address),
         address_book=settings.home / ADDRESS_BOOK,
+        ports=settings.home / PORTS,
         preset=Preset(settings.preset),
     )
 

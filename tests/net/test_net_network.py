@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import stat
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from net_rooms import (
     until,
     wait_for,
 )
+from structlog.testing import capture_logs
 
 from symphony.core.peers.admission import Membership
 from symphony.errors import (
@@ -206,6 +208,31 @@ async def test_the_address_book_finds_the_swarm_again(tmp_path: Path) -> None:
             await until(book.exists)
         async with network("b", address_book=book) as b:
             await wait_for(b, PeerUp, peer=a.node_id)
+
+
+async def test_a_free_port_is_kept_so_that_all_may_start_again(tmp_path: Path) -> None:
+    books = [{"address_book": tmp_path / f"{name}.book", "ports": tmp_path / name} for name in "ab"]
+    async with network("a", **books[0]) as a, network("b", **books[1]) as b:
+        before = a.addresses[0]
+        await meet(b, a)
+        await until(books[1]["address_book"].exists)
+    assert stat.S_IMODE(books[0]["ports"].stat().st_mode) == 0o600
+    async with network("b", **books[1]) as b, network("a", **books[0]) as a:
+        assert a.addresses[0] == before
+        await wait_for(b, PeerUp, peer=a.node_id)
+
+
+async def test_a_kept_port_that_is_taken_is_left_and_said(tmp_path: Path) -> None:
+    async with network("a", ports=tmp_path / "a") as a:
+        before = a.addresses[0]
+    async with network("b", listen=(before.split("/p2p/")[0],)):
+        with capture_logs() as lines:
+            async with network("a", ports=tmp_path / "a") as a:
+                after = a.addresses[0]
+        assert after != before
+        assert [line["event"] for line in lines] == ["port_taken"]
+    async with network("a", ports=tmp_path / "a") as a:
+        assert a.addresses[0] == after
 
 
 async def test_a_member_with_an_invite_meets_a_member_with_another() -> None:

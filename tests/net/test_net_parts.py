@@ -20,6 +20,7 @@ from symphony.net.address_book import AddressBook
 from symphony.net.doorman import Doorman
 from symphony.net.host import _concrete
 from symphony.net.outbox import Outbox
+from symphony.net.ports import Ports
 from symphony.net.redial import Redial
 
 
@@ -219,6 +220,34 @@ def test_an_address_book_that_cannot_be_written_says_where(tmp_path: Path) -> No
     book = AddressBook(tmp_path / "absent" / "peers.json")
     with pytest.raises(ConfigError, match="can't be written"):
         book.save()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", '{"version": 2, "ports": {}}', " " * (limits.PORTS_BYTES + 1)),
+        '{"version": 1, "ports": {"/ip4/127.0.0.1/tcp/0": 65536}}',
+    ],
+)
+def test_a_broken_file_of_ports_is_said(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "ports.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="holds no ports"):
+        Ports(path)
+
+
+def test_ports_are_kept_for_addresses_that_leave_them_open_and_within_a_bound(
+    tmp_path: Path,
+) -> None:
+    ports = Ports(tmp_path / "ports.json")
+    ports.keep("/ip4/127.0.0.1/tcp/4717", 4717)
+    assert not (tmp_path / "ports.json").exists()
+    for number in range(limits.KNOWN_PORTS + 1):
+        ports.keep(f"/ip4/127.0.0.{number}/tcp/0", 1000 + number)
+    ports = Ports(tmp_path / "ports.json")
+    assert ports.again("/ip4/127.0.0.64/tcp/0") == "/ip4/127.0.0.64/tcp/1064"
+    assert ports.again("/ip4/127.0.0.0/tcp/0") is None
+    assert ports.again("/ip4/127.0.0.64/tcp/4717") is None
 
 
 def test_peer_ids_and_keys_convert_both_ways() -> None:
