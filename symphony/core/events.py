@@ -213,8 +213,7 @@ class TaskEnded:
     """The last event of a task. `error` is a code of `symphony.errors`, empty when answered.
 
     `agreeing` ballots are for `answer`, of `answers` different ones; `level` of these have the most
-    weight, so the vote itself has preferred none where that is more than 1. `settled` says why
-    nothing more was waited for: exact, certified, tied, enough, or open where it was cut short.
+    weight. `settled` says why no more was waited for. Of `tokens`, `prompt_tokens` are prompts'.
     """
 
     task: TaskId
@@ -235,6 +234,7 @@ class TaskEnded:
     agreeing: int = 0
     answers: int = 0
     level: int = 0
+    prompt_tokens: int = 0
     type: Literal["verdict"] = "verdict"
 
 

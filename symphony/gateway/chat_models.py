@@ -1,9 +1,12 @@
 """The OpenAI chat request, as far as we honour it.
 
-Nothing is accepted and then ignored, with three documented exceptions that cannot change an
-answer: `user`, `metadata` and `store: false`. A field outside the model is a 400 that names it.
-Neutral values (`n: 1`, `logprobs: false`, empty `tools`, zero penalties) are accepted, because
-frameworks send them unasked.
+What would change the meaning of an answer is honoured or refused: a field outside the model is a
+400 that names it. Neutral values (`n: 1`, `logprobs: false`, empty `tools`) are accepted, because
+frameworks send them unasked, and so is what is about the caller and not the answer (`user` …).
+
+How a text is drawn is set in each agent's manifest. A client that sends `temperature` with every
+request is not told off for that: what of `SAMPLING` was not used is named in the header
+`Symphony-Ignored` of the answer. `stop` is honoured: a voted answer ends before the first of them.
 """
 
 from __future__ import annotations
@@ -19,6 +22,10 @@ from symphony.gateway.body import StrictModel
 from symphony.gateway.faults import Refused
 from symphony.gateway.port import ChatMessage, ChatRole
 from symphony.gateway.task_models import TaskOptions, schema_text
+
+PENALTIES = ("presence_penalty", "frequency_penalty")
+SAMPLING = ("temperature", "top_p", "seed", *PENALTIES)
+"""What may be sent to a swarm model, and is ignored there; a hosted model ignores `PENALTIES`."""
 
 
 class TextPart(StrictModel):
@@ -102,6 +109,8 @@ class ChatRequest(StrictModel):
     temperature: Annotated[float, Interval(ge=0, le=2)] | None = None
     top_p: Annotated[float, Interval(gt=0, le=1)] | None = None
     seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] | None = None
+    presence_penalty: Annotated[float, Interval(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Interval(ge=-2, le=2)] | None = None
     stop: str | Annotated[tuple[str, ...], Len(0, limits.MAX_STOPS)] | None = None
     response_format: ResponseFormat | None = None
     symphony: SwarmOptions | None = None
@@ -109,16 +118,17 @@ class ChatRequest(StrictModel):
     user: str | None = None
     metadata: dict[str, str] | None = None
     store: Literal[False] | None = None
+    service_tier: Literal["auto", "default"] | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
     # Accepted in their neutral form only.
     n: Literal[1] | None = None
     logprobs: Literal[False] | None = None
     tools: Annotated[list[Any], Len(0, 0)] | None = None
     tool_choice: Literal["none", "auto"] | None = None
     parallel_tool_calls: bool | None = None
-    presence_penalty: Annotated[float, Interval(ge=0, le=0)] | None = None
-    frequency_penalty: Annotated[float, Interval(ge=0, le=0)] | None = None
 
-    @field_validator("n", "logprobs", "tools", "presence_penalty", "frequency_penalty", mode="wrap")
+    @field_validator("n", "logprobs", "tools", mode="wrap")
     @classmethod
     def _neutral_only(cls, value: Any, handler: Any) -> Any:
         try:
@@ -129,6 +139,14 @@ class ChatRequest(StrictModel):
     def answer_tokens(self) -> int | None:
         """`max_completion_tokens`, or `max_tokens`, its older name."""
         return self.max_completion_tokens or self.max_tokens
+
+    def ignored(self, names: tuple[str, ...]) -> dict[str, str]:
+        """The header that says which of these were sent and have no effect; none for none. A
+        penalty of zero has no effect anywhere.
+        """
+        sent = [name for name in names if getattr(self, name) is not None]
+        told = ", ".join(name for name in sent if name not in PENALTIES or getattr(self, name))
+        return {"Symphony-Ignored": told} if told else {}
 
     def stops(self) -> tuple[str, ...]:
         """The stop texts. Raises `Refused` for an empty or a long one."""
@@ -147,6 +165,12 @@ class ChatRequest(StrictModel):
     @property
     def with_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
+
+
+def cut(text: str, stops: tuple[str, ...]) -> str:
+    """`text` up to the first of the stop texts in it."""
+    ends = [at for stop in stops if (at := text.find(stop)) >= 0]
+    return text[: min(ends, default=len(text))]
 
 
 def render_prompt(turns: tuple[ChatMessage, ...]) -> str:

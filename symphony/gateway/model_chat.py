@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from symphony.errors import EngineError
-from symphony.gateway.chat_models import ChatRequest
+from symphony.gateway.chat_models import PENALTIES, ChatRequest
 from symphony.gateway.completion import DONE, OPENING, Completion, Usage
 from symphony.gateway.port import ChatEnd, ChatEvent, ChatOptions, ChatText, NodePort
 from symphony.gateway.sse import EventStream, Writer, unless_gone
@@ -31,10 +31,13 @@ class ModelChat:
 
     async def complete(self, request: Request, asked: ChatRequest) -> Response:
         options = options_of(asked)
+        ignored = asked.ignored(PENALTIES)
         if asked.stream:
-            return EventStream(partial(self._stream, asked, options))
+            return EventStream(partial(self._stream, asked, options), ignored)
         answer = await unless_gone(request.receive, partial(self._whole, asked, options))
-        return JSONResponse(answer) if answer is not None else Response(status_code=499)
+        if answer is None:
+            return Response(status_code=499)
+        return JSONResponse(answer, headers=ignored)
 
     async def _whole(self, asked: ChatRequest, options: ChatOptions) -> dict[str, object]:
         parts: list[str] = []

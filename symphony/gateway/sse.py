@@ -12,7 +12,7 @@ can't be broken by a newline in a model's output.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import trio
@@ -52,8 +52,10 @@ def frame(data: Any, *, name: str = "", event_id: int | None = None) -> bytes:
 class Writer:
     """The sending half of a stream. The answer starts with the first byte or comment."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
         self._send = send
+        more = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self._headers = [*_HEADERS, *more]
         self._lock = trio.Lock()
         self.started = False
 
@@ -66,7 +68,7 @@ class Writer:
         try:
             if not self.started:
                 self.started = True
-                start = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
+                start = {"type": "http.response.start", "status": 200, "headers": self._headers}
                 await self._send(start)
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
         finally:
@@ -94,12 +96,13 @@ class EventStream(Response):
     the client is gone already, so what it must undo, it can take hold of there.
     """
 
-    def __init__(self, produce: Producer) -> None:
+    def __init__(self, produce: Producer, headers: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._produce = produce
+        self._more = headers or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        writer = Writer(send)
+        writer = Writer(send, self._more)
         fault: SymphonyError | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_attend, receive, writer, nursery.cancel_scope)

@@ -6,11 +6,8 @@ an extra `symphony` field of an empty chunk. The receipt's digest is the `Sympho
 of a plain answer; a stream's headers are long gone by then, so there it is `symphony.receipt` of
 the chunk that carries `finish_reason`.
 
-Usage: the protocol counts a task's tokens as one sum over all its calls, which is reported as
-`completion_tokens`.
-
-Sampling belongs to the agents' manifests. `temperature`, `top_p`, `seed` and `stop` would have
-to be ignored, so they are refused.
+Usage is that of all calls of the task. What is not known to be a prompt's counts as completion: the
+work of owners that were replaced, too.
 """
 
 from __future__ import annotations
@@ -25,15 +22,13 @@ from symphony.core.events import TaskEnded, as_json
 from symphony.core.ids import TaskId
 from symphony.core.spec import TaskSpec
 from symphony.errors import ConnectionError as Unreachable
-from symphony.gateway.chat_models import ChatRequest, SwarmOptions, render_prompt
+from symphony.gateway.chat_models import SAMPLING, ChatRequest, SwarmOptions, cut, render_prompt
 from symphony.gateway.completion import DONE, OPENING, Completion, Usage
 from symphony.gateway.faults import Refused, TaskFailed
 from symphony.gateway.port import NodePort
 from symphony.gateway.sse import EventStream, Writer, unless_gone
 from symphony.gateway.submissions import Submissions, tied, verdict
 from symphony.gateway.task_models import spec_of
-
-_SAMPLING = ("temperature", "top_p", "seed", "stop")
 
 
 class SwarmChat:
@@ -47,18 +42,19 @@ class SwarmChat:
         self, request: Request, asked: ChatRequest, chains: int, body: bytes
     ) -> Response:
         """The answer to `asked`; `body` is what an `Idempotency-Key` stands for."""
-        spec = task_of(asked, chains)
+        spec, stops = task_of(asked, chains), asked.stops()
+        ignored = asked.ignored(SAMPLING)
         key = request.headers.get("idempotency-key")
         task = await self._submissions.submit(spec, key=key, body=body)
         if asked.stream:
-            return EventStream(partial(self._stream, task, asked))
+            return EventStream(partial(self._stream, task, asked, stops), ignored)
         ended = await unless_gone(request.receive, partial(self._answer, task))
         if ended is None:
             return Response(status_code=499)
         text = Completion(asked.model).whole(
-            ended.answer, "stop", _usage(ended), symphony=summary(ended)
+            cut(ended.answer, stops), "stop", _usage(ended), symphony=summary(ended)
         )
-        return JSONResponse(text, headers={"Symphony-Receipt": ended.receipt.hex()})
+        return JSONResponse(text, headers={"Symphony-Receipt": ended.receipt.hex(), **ignored})
 
     async def _answer(self, task: TaskId) -> TaskEnded:
         async with tied(self._port, task) as tie:
@@ -66,7 +62,9 @@ class SwarmChat:
             tie.ended = True
         return answered(ended)
 
-    async def _stream(self, task: TaskId, asked: ChatRequest, out: Writer) -> None:
+    async def _stream(
+        self, task: TaskId, asked: ChatRequest, stops: tuple[str, ...], out: Writer
+    ) -> None:
         completion = Completion(asked.model)
         progress = asked.symphony is not None and asked.symphony.progress
         async with tied(self._port, task) as tie:
@@ -74,7 +72,7 @@ class SwarmChat:
             ended = await self._follow(task, completion if progress else None, out)
             tie.ended = True
         answered(ended)
-        await out.event(completion.chunk({"content": ended.answer}))
+        await out.event(completion.chunk({"content": cut(ended.answer, stops)}))
         await out.event(completion.chunk({}, "stop", symphony=summary(ended)))
         if asked.with_usage:
             await out.event(completion.usage_chunk(_usage(ended)))
@@ -93,13 +91,6 @@ class SwarmChat:
 
 def task_of(asked: ChatRequest, chains: int) -> TaskSpec:
     """The task behind a completion. Raises `Refused` for what a vote can't honour."""
-    for name in _SAMPLING:
-        if getattr(asked, name) is not None:
-            raise Refused(
-                f"{name} is not supported for swarm models",
-                hint="sampling is set in each agent's manifest; or ask a hosted model directly",
-                param=name,
-            )
     defaults: dict[str, Any] = {"chains": chains}
     if asked.answer_tokens() is not None:
         defaults["max_tokens"] = asked.answer_tokens()
@@ -127,4 +118,4 @@ def summary(ended: TaskEnded) -> Any:
 
 
 def _usage(ended: TaskEnded) -> Usage:
-    return Usage(prompt=0, completion=ended.tokens)
+    return Usage(prompt=ended.prompt_tokens, completion=ended.tokens - ended.prompt_tokens)

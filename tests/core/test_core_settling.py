@@ -141,6 +141,7 @@ def test_agreement_is_told_and_so_is_a_level_that_is_reached_by_all_voting() -> 
     ended = panel.stage.told(TaskEnded)[-1]
     assert (ended.stop, ended.settled) == ("exact: 3 of 3 chains voted", "exact")
     assert (ended.agreeing, ended.answers, ended.level) == (2, 2, 1)
+    assert 0 < ended.prompt_tokens < ended.tokens
 
 
 def test_evidence_lets_few_strong_agents_outvote_many_weak_ones() -> None:

@@ -67,6 +67,7 @@ def ending(task: TaskId, **changes: Any) -> TaskEnded:
         "message": "",
         "owner_failovers": 1,
         "tokens": 77,
+        "prompt_tokens": 60,
         "receipt": DIGEST,
         "phases_ms": {"bids": 4, "work": 1400},
         "settled": "exact",

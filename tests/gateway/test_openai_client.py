@@ -59,9 +59,12 @@ def test_a_voted_answer(live: Live, client: openai.OpenAI):
     assert answer.choices[0].message.content == "42"
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage is not None
-    assert (answer.usage.completion_tokens, answer.usage.total_tokens) == (77, 77)
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (60, 17)
+    assert answer.usage.total_tokens == 77
     extra = answer.model_extra or {}
     assert (extra["symphony"]["outcome"], extra["symphony"]["task"]) == ("answered", TASK_1.hex())
+    assert (extra["symphony"]["agreeing"], extra["symphony"]["level"]) == (1, 1)
+    assert "symphony-ignored" not in raw.headers
     assert (live.port.specs[0].prompt, live.port.specs[0].chains) == ("6 * 7?", 3)
 
 
@@ -86,7 +89,7 @@ def test_a_streamed_voted_answer(client: openai.OpenAI):
     final = next(c for c in chunks if c.choices and c.choices[0].finish_reason == "stop")
     assert (final.model_extra or {})["symphony"]["receipt"] == DIGEST.hex()
     assert chunks[-1].usage is not None
-    assert chunks[-1].usage.completion_tokens == 77
+    assert chunks[-1].usage.completion_tokens == 17
     assert len({c.id for c in chunks}) == 1
     assert len(chunks) == 4  # opening, answer, end, usage
 
@@ -126,12 +129,10 @@ def test_options_reach_the_spec(live: Live, client: openai.OpenAI):
     [
         {"n": 2},
         {"logprobs": True},
-        {"temperature": 0},
-        {"top_p": 0.5},
-        {"seed": 1},
-        {"stop": ["x"]},
+        {"temperature": 3},
+        {"stop": [""]},
         {"tools": [{"type": "function", "function": {"name": "f"}}]},
-        {"presence_penalty": 1},
+        {"presence_penalty": 3},
         {"logit_bias": {"1": 2}},
         {"store": True},
         {"max_tokens": 0},
@@ -160,6 +161,31 @@ def test_neutral_parameters_pass(client: openai.OpenAI):
         metadata={"a": "b"},
         store=False,
     )
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_how_a_text_is_drawn_is_the_agents_own_affair_and_said_so(
+    client: openai.OpenAI, stream: bool
+):
+    """Many clients send these with every request, and can't be told not to."""
+    ask = client.chat.completions.with_raw_response.create
+    sent: Any = {"temperature": 0, "top_p": 0.5, "seed": 1, "presence_penalty": 0}
+    raw = ask(model="symphony/vote-1", messages=ASK, stream=stream, frequency_penalty=0.2, **sent)
+    assert raw.headers["symphony-ignored"] == "temperature, top_p, seed, frequency_penalty"
+    raw = ask(model=HOSTED, messages=ASK, stream=stream, frequency_penalty=0.2, **sent)
+    assert raw.headers["symphony-ignored"] == "frequency_penalty"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_voted_answer_ends_before_a_stop_text(live: Live, client: openai.OpenAI, stream: bool):
+    live.port.ends = lambda task: ending(task, answer="one. two; three")
+    answer: Any = client.chat.completions.create(
+        model="symphony/vote-1", messages=ASK, stop=[";", "."], stream=stream
+    )
+    if stream:
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in answer) == "one"
+    else:
+        assert answer.choices[0].message.content == "one"
 
 
 @pytest.mark.parametrize("model", ["gpt-5", "symphony/vote-17", "symphony/vote-0", "far-7b"])

@@ -132,7 +132,13 @@ def _ended(run: TaskRun, outcome: Outcome, stop: str, receipt: bytes, now_ms: in
         agreeing=len(classes[0].votes) if classes else 0,
         answers=len(classes),
         level=count_level(classes),
+        prompt_tokens=_prompt_tokens(run),
     )
+
+
+def _prompt_tokens(run: TaskRun) -> int:
+    known = sum(unit.record.prompt_tokens for unit in run.units.values() if unit.record)
+    return min(known, run.tokens_used)  # an owner that claims more than it was awarded is paid less
 
 
 def _view(run: TaskRun, vote: Vote) -> BallotView:
