@@ -7,12 +7,15 @@ it wrote so far with the answer, and goes on. To whoever reads along it is one o
 Who can reach a tool? Only the output of the agent's own model is looked at, and only where the
 manifest allows the tool. What others wrote (the question, the results of earlier steps) is never
 read for calls, and a call that stands in it, brackets and all, is refused even if the model
-repeats it: text of others can be computed with, but it can't give orders.
+repeats it: text of others can be computed with, but it can't give orders. Both are compared as they
+read (`_plain`), so other signs and spaces don't help; the model that words it anew still decides.
 """
 
 from __future__ import annotations
 
+import html
 import re
+import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -30,7 +33,8 @@ from symphony.tools.sandbox import SCRIPTS, ToolFailed, run_tool
 NAMES: Final = tuple(SCRIPTS)
 OPENS, CLOSES = "[[", "]]"
 _CALL: Final = re.compile(re.escape(OPENS) + r"([^\[\]\n]{1,400})$")
-_SPACE: Final = re.compile(r"\s+")
+_UNREAD: Final = re.compile(r"[\s,_]+")  # what the calculator reads over, between digits too
+_SAME: Final = {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "**": "^"}
 
 
 @asynccontextmanager
@@ -59,7 +63,7 @@ class _Talk:
         self._request = replace(request, stop=(*request.stop, CLOSES))
         self._tool = tool
         others = " ".join(m.content for m in request.messages if m.role != "system")
-        self._quoted = _SPACE.sub("", others)
+        self._quoted = _plain(others)
         self._round: AsyncExitStack | None = None
         self._stream: AsyncIterator[Event] | None = None
         self._text = ""
@@ -124,7 +128,7 @@ class _Talk:
         return Chunk(piece)
 
     async def _answer(self, expression: str) -> str:
-        if _SPACE.sub("", OPENS + expression + CLOSES) in self._quoted:
+        if _plain(OPENS + expression + CLOSES) in self._quoted:
             return "not computed: this call stands in a text of somebody else"
         try:
             return await run_tool(self._tool, expression.strip())
@@ -136,6 +140,17 @@ class _Talk:
         timed = replace(request, deadline_ms=left_ms)
         self._round = AsyncExitStack()
         self._stream = await self._round.enter_async_context(self._engine.generate(timed))
+
+
+def _plain(text: str) -> str:
+    """A text as it is compared with calls: whoever writes one for the model to repeat may write it
+    with other brackets, signs or spaces, with what can't be seen, or as HTML.
+    """
+    text = unicodedata.normalize("NFKC", html.unescape(text)).casefold()
+    text = "".join(one for one in text if unicodedata.category(one) != "Cf")
+    for sign, plain in _SAME.items():
+        text = text.replace(sign, plain)
+    return _UNREAD.sub("", text)
 
 
 _GO_ON: Final = (

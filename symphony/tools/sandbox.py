@@ -57,7 +57,9 @@ async def run_tool(name: str, text: str) -> str:
         raise ToolFailed(said.removeprefix(_ERROR)[: limits.ANSWER_CHARS])
     if not said:
         raise ToolFailed("it said nothing")
-    return said[: limits.ANSWER_CHARS]
+    if len(said) > limits.ANSWER_CHARS:  # the first digits of a number are another number
+        raise ToolFailed(f"the value has {len(said)} characters, more than {limits.ANSWER_CHARS}")
+    return said
 
 
 async def _talk(process: trio.Process, text: str) -> str:
