@@ -10,13 +10,17 @@ import pytest
 import trio
 from pydantic import SecretStr
 
+from symphony.engines.base import Description
 from symphony.engines.openai import OpenAIEngine
 from symphony.engines.registry import EngineSpec, open_engine
 from symphony.errors import ManifestError
 from symphony.manifests import AgentManifest, load_manifest
+from symphony.node import limits
+from symphony.node.awaited import Awaited, ask_again
 from symphony.node.hosting import Household, engine_spec, move_in
 from symphony.settings import EngineSettings, NodeSettings
 from symphony.testing.echo_server import Echo, serve
+from symphony.testing.http_server import Asked, Streamed, Whole, serve_http
 
 MANIFEST = """\
 apiVersion: symphony/v1alpha1
@@ -104,4 +108,43 @@ async def test_an_agent_that_cannot_be_hosted_costs_the_node_nothing(
     assert all(f"agent {name} is not hosted: " in told for name in bad)
     assert "pw" not in told
     assert "schl" not in told
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_server_that_hangs_holds_nobody_up_and_is_asked_until_it_answers(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(limits, "SERVER_WAIT_S", 0.2)
+    monkeypatch.setattr(limits, "SERVER_LATER_S", 0.2)
+    monkeypatch.setattr(limits, "SERVER_PAUSE_S", 0.01)
+    echo, well = Echo(latency_ms=0), trio.Event()
+
+    async def answer(asked: Asked) -> Whole | Streamed:
+        if asked.method == "POST":
+            await well.wait()
+        return await echo.handle(asked)
+
+    url: str = await nursery.start(partial(serve_http, answer, host="127.0.0.1", port=0))
+    agent(tmp_path, "solver", f', url: "{url}"')
+    settings = NodeSettings(home=tmp_path, agents=(tmp_path / "solver",))
+    household = Household.of(settings)
+    reasons: list[str] = []
+
+    async def arrived(server: Awaited, described: Description) -> None:
+        household.admit(server, described)
+
+    def failed(server: Awaited, reason: str) -> None:
+        household.leave_out_for_now(server, reason)
+        reasons.append(reason)
+        well.set()
+
+    async with AsyncExitStack() as stack:
+        with trio.fail_after(20):
+            await move_in(household, settings, stack)
+            assert not household.agents
+            assert "did not say in 0 s what it can do" in household.left_out["solver"]
+            await ask_again(household.awaited, arrived, failed)
+        assert len(reasons) >= 1
+        assert household.agents["solver"].description.model == "echo"
+        assert not household.warnings
     nursery.cancel_scope.cancel()

@@ -101,7 +101,7 @@ async def test_an_adapter_is_measured_for_itself(
     adapted = AdaptedEngine(Ours(), "echo:poet")
     plain, _, workshop, feed, heard = await hosted(adapted, tmp_path, nursery)
     tests = SelfTests(tmp_path, lambda: DAY)
-    await measure_when_idle(tests, plain, workshop, feed, 60)
+    await measure_when_idle(tests, lambda: plain, workshop, feed, 60)
     (changed,) = heard
     assert isinstance(changed, AgentsChanged)
     assert [(one.model, one.self_test is None) for one in changed.agents] == [("echo:poet", False)]
@@ -115,10 +115,10 @@ async def test_it_is_measured_once_when_nobody_works(
     plain, agents, workshop, feed, heard = await hosted(engine, tmp_path, nursery)
     tests = SelfTests(tmp_path, lambda: DAY)
     assert tests.added(plain, agents) == plain
-    await measure_when_idle(tests, plain, workshop, feed, 0)
+    await measure_when_idle(tests, lambda: plain, workshop, feed, 0)
     assert not engine.asked, "0 never measures"
     began = trio.current_time()
-    await measure_when_idle(tests, plain, workshop, feed, 60)
+    await measure_when_idle(tests, lambda: plain, workshop, feed, 60)
     assert trio.current_time() - began > 60
     (changed,) = heard
     assert isinstance(changed, AgentsChanged)
@@ -133,7 +133,7 @@ async def test_it_is_measured_once_when_nobody_works(
     asked = engine.asked
     later = SelfTests(tmp_path, lambda: DAY + limits.SELF_TEST_DAYS - 1)
     assert later.added(plain, agents) == changed.agents, "a start writes what is written already"
-    await measure_when_idle(later, plain, workshop, feed, 60)
+    await measure_when_idle(later, lambda: plain, workshop, feed, 60)
     assert engine.asked == asked
     weeks = SelfTests(tmp_path, lambda: DAY + limits.SELF_TEST_DAYS)
     assert weeks.added(plain, agents) == plain
@@ -159,7 +159,7 @@ async def test_a_server_that_dies_while_it_is_measured_leaves_the_node_alone(
 ) -> None:
     engine = Dies()
     plain, _, workshop, feed, heard = await hosted(engine, tmp_path, nursery)
-    await measure_when_idle(SelfTests(tmp_path), plain, workshop, feed, 60)
+    await measure_when_idle(SelfTests(tmp_path), lambda: plain, workshop, feed, 60)
     assert engine.asked == 2
     assert heard == [AgentsChanged(plain)], "it is announced without a result"
     nursery.cancel_scope.cancel()

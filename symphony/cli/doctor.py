@@ -1,13 +1,14 @@
 """`symphony doctor`: is everything there that this node needs? Each finding has its exact fix.
 
-Every check is a small function that yields findings, and none of them changes anything or
-speaks to anybody but the local gateway. `fail` means that the node will not run or an agent will
+Every check is a small function that yields findings, and none of them changes anything or speaks to
+anybody but the local gateway and the model servers that agents name by a URL: those are asked what
+models they have, and for no text. `fail` means that the node will not run or an agent will
 not be hosted; `warn` means that it will do less than it could.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +21,8 @@ from symphony.cli.show import console, out_json, visible
 if TYPE_CHECKING:
     from symphony.config import NodeSettings
     from symphony.engines.registry import EngineSpec
+    from symphony.errors import SymphonyError
+    from symphony.manifests import AgentManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +116,26 @@ def _agents(settings: NodeSettings) -> Iterator[Finding]:
     """Each agent with the engine it would get, and why not if it would get none."""
     from symphony.engines.registry import explain_choice
     from symphony.errors import ManifestError
-    from symphony.manifests import find_manifests
     from symphony.node.hosting import engine_spec
 
-    hosted = 0
-    for manifest in find_manifests(settings.agents):
-        name = f"agent {manifest.name}"
+    manifests, broken = _manifests(settings)
+    yield from broken
+    specs: dict[str, EngineSpec] = {}
+    for manifest in manifests:
         try:
-            spec = engine_spec(manifest, settings.engine)
+            specs[manifest.name] = engine_spec(manifest, settings.engine)
         except ManifestError as error:
-            yield Finding(name, "warn", error.message, error.hint)
-            continue
+            yield Finding(f"agent {manifest.name}", "warn", error.message, error.hint)
+    silent = _silent_servers(specs.values())
+    hosted = 0
+    for agent, spec in specs.items():
+        name = f"agent {agent}"
         choice = explain_choice(spec)
-        hosted += choice.usable
-        if choice.usable:
+        away = silent.get(_server(spec)) if choice.usable else None
+        hosted += choice.usable and away is None
+        if away is not None:
+            yield Finding(name, "warn", away.message, away.hint)
+        elif choice.usable:
             yield Finding(name, "ok", f"{spec.model} by {choice.kind}: {'; '.join(choice.reasons)}")
         else:
             yield Finding(name, "warn", "; ".join(choice.reasons), _engine_fix(spec))
@@ -137,6 +146,69 @@ def _agents(settings: NodeSettings) -> Iterator[Finding]:
             "not one agent can be hosted here: this node could ask, but not answer",
             "symphony model pull smollm2-135m",
         )
+
+
+def _manifests(settings: NodeSettings) -> tuple[list[AgentManifest], list[Finding]]:
+    """The agents that can be read, and a finding for each that can't: a node would not start."""
+    from symphony.errors import ManifestError
+    from symphony.manifests import find_manifests, load_manifest, manifest_files, shipped_agents
+
+    try:
+        return list(find_manifests(settings.agents)), []
+    except ManifestError as whole:
+        read: list[AgentManifest] = []
+        broken: list[Finding] = []
+        for place in settings.agents or (shipped_agents(),):
+            try:
+                files = manifest_files(place)
+            except ManifestError as error:
+                broken.append(Finding("agents", "fail", error.message, error.hint))
+                continue
+            for file in files:
+                try:
+                    read.append(load_manifest(file))
+                except ManifestError as error:
+                    broken.append(Finding("agents", "fail", error.message, error.hint))
+        return read, broken or [Finding("agents", "fail", whole.message, whole.hint)]
+
+
+def _server(spec: EngineSpec) -> tuple[str | None, str | None, str | None]:
+    return spec.url, spec.model, spec.api_key
+
+
+def _silent_servers(
+    specs: Iterable[EngineSpec],
+) -> dict[tuple[str | None, str | None, str | None], SymphonyError]:
+    """The servers at URLs that do not answer, or do not have the model, all asked at once."""
+    import trio
+
+    from symphony.engines.openai import OpenAIEngine
+    from symphony.engines.registry import explain_choice, open_engine
+    from symphony.errors import EngineUnavailable, SymphonyError
+
+    asked = {_server(spec): spec for spec in specs if spec.url and explain_choice(spec).usable}
+    silent: dict[tuple[str | None, str | None, str | None], SymphonyError] = {}
+
+    async def ask(spec: EngineSpec) -> None:
+        try:
+            async with open_engine(spec) as engine:
+                assert isinstance(engine, OpenAIEngine)
+                names = [str(entry["id"]) for entry in await engine.list_models()]
+                if not names or spec.model not in (None, *names):
+                    said = f"the server does not have the model {spec.model!r}"
+                    has = f"it has: {', '.join(names[:5]) or 'none'}"
+                    raise EngineUnavailable(said, hint=has)
+        except SymphonyError as error:
+            silent[_server(spec)] = error
+
+    async def ask_all() -> None:
+        async with trio.open_nursery() as nursery:
+            for spec in asked.values():
+                nursery.start_soon(ask, spec)
+
+    if asked:
+        trio.run(ask_all)
+    return silent
 
 
 def _engines(_: NodeSettings) -> Iterator[Finding]:

@@ -183,9 +183,19 @@ def run(settings: NodeSettings, *, as_json: bool, insist: bool) -> None:
 
 
 def ready_line(values: dict[str, Any]) -> str:
-    """The one line for people: `ready` and what they may want to copy."""
+    """The one line for people: `ready` and what they may want to copy. Which agents are not hosted
+    stands behind those that are, with the first reason; the log has each.
+    """
     shown = []
-    for name, value in values.items():
+    left_out: dict[str, str] = values.get("not_hosted", {})
+    said = {f"agent {name} is not hosted: {why}" for name, why in left_out.items()}
+    agents = " ".join(values.get("agents", ())) or "none"
+    if left_out:
+        agents += f" ({len(left_out)} not hosted: {next(iter(left_out.values()))})"
+    warnings = [one for one in values.get("warnings", ()) if one not in said]
+    for name, value in (values | {"agents": agents, "warnings": warnings}).items():
+        if name == "not_hosted":
+            continue
         if value in (None, "", [], {}):
             continue
         text = " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -25,10 +25,19 @@ import trio
 from ledger import PrivateKey, did_key, parse_peer_id, peer_id, verify
 from symphony.core.effects import Embed
 from symphony.core.ids import NodeId, SwarmId
-from symphony.core.inputs import Embedded, OwnLogMark, Revoke, Started, TaskFound, WallClock
+from symphony.core.inputs import (
+    AgentsChanged,
+    Embedded,
+    OwnLogMark,
+    Revoke,
+    Started,
+    TaskFound,
+    WallClock,
+)
 from symphony.core.peers.admission import Membership
 from symphony.core.swarm import Swarm
 from symphony.core.tasks.notes import TaskBegun
+from symphony.engines.base import Description
 from symphony.engines.embedding import LateEncoder
 from symphony.errors import ConfigError, EngineError, ProtocolMismatch, SymphonyError
 from symphony.errors import ConnectionError as Unreachable
@@ -40,6 +49,7 @@ from symphony.net import NetSettings, Preset, open_network, topics
 from symphony.net.address_book import AddressBook
 from symphony.node import garbage, limits
 from symphony.node.air import NetworkAir
+from symphony.node.awaited import Awaited, ask_again
 from symphony.node.boxes import BoxKey
 from symphony.node.desk import Desk
 from symphony.node.disk import Disk
@@ -73,6 +83,7 @@ class Ready:
     addresses: tuple[str, ...]
     peers: int
     agents: tuple[str, ...]
+    not_hosted: dict[str, str]
     gateway: str | None
     warnings: tuple[str, ...]
 
@@ -138,7 +149,6 @@ async def open_node(
         desk = Desk(loop, store, hub, loop.workshop, key, swarm_file.genesis, settings.home)
         desk.addresses = network.addresses
         desk.net_peers = network.peers
-        desk.warnings = tuple(household.warnings)
         nursery.start_soon(loop.run)
         nursery.start_soon(disk.sync_mark)
         nursery.start_soon(air.run_gossip)
@@ -151,6 +161,7 @@ async def open_node(
         mark = OwnLogMark(high_water.seq, len(known), alone)
         life = household.capabilities, wall_ms(), network.addresses, mark
         await loop.feed(Started(*life, box.public, membership.operator))
+        nursery.start_soon(_await_servers, household, loop, desk, encoder)
         await _dial_all(network.dial, settings, swarm_file, insist)
         serving = await _open_gateway(settings, desk, nursery, stack)
         garbage.settle()
@@ -170,8 +181,8 @@ async def _stay(encoder: LateEncoder | None) -> None:
 def _membership(swarm_file: SwarmFile, gone: frozenset[bytes], household: Household) -> Membership:
     """What this node may show and knows, and a warning if nobody will want its agents."""
     membership = Membership(swarm_file.genesis, swarm_file.proof, gone)
-    if membership.observes and household.agents:
-        household.warnings.append("this node is an observer: nobody gives its agents work")
+    if membership.observes and (household.agents or household.awaited):
+        household.notes.append("this node is an observer: nobody gives its agents work")
     return membership
 
 
@@ -286,11 +297,34 @@ def _habits(
     nursery.start_soon(_read_clock, loop)
     if founder:
         nursery.start_soon(_watch_invites, settings.home, loop)
-    known = [probe for agent in household.agents.values() for probe in agent.manifest.probes]
+    here = [agent.manifest for agent in household.agents.values()]
+    coming = [manifest for server in household.awaited for manifest in server.manifests]
+    known = [probe for manifest in (*here, *coming) for probe in manifest.probes]
     nursery.start_soon(probe_others, known, settings.probes_per_hour, loop.feed)
-    tests, records = household.self_tests, household.capabilities
-    after_s = settings.engine.self_test_after_s
-    nursery.start_soon(measure_when_idle, tests, records, loop.workshop, loop.feed, after_s)
+    tests, after_s = household.self_tests, settings.engine.self_test_after_s
+    nursery.start_soon(
+        measure_when_idle, tests, lambda: household.capabilities, loop.workshop, loop.feed, after_s
+    )
+
+
+async def _await_servers(
+    household: Household, loop: Loop, desk: Desk, encoder: LateEncoder | None
+) -> None:
+    """Take in the agents of servers that were away when the node began."""
+
+    async def arrived(server: Awaited, described: Description) -> None:
+        household.admit(server, described)
+        await household.describe(encoder)
+        loop.workshop.host(household.agents)
+        await loop.feed(AgentsChanged(household.capabilities))
+        desk.warnings = household.warnings
+
+    def failed(server: Awaited, reason: str) -> None:
+        household.leave_out_for_now(server, reason)
+        desk.warnings = household.warnings
+
+    desk.warnings = household.warnings
+    await ask_again(household.awaited, arrived, failed)
 
 
 async def _watch_invites(home: Path, loop: Loop) -> None:
@@ -323,6 +357,7 @@ def _ready(
         addresses=addresses,
         peers=len(peers()),
         agents=tuple(household.agents),
+        not_hosted=dict(household.left_out),
         gateway=serving.url if serving is not None else None,
-        warnings=tuple(household.warnings),
+        warnings=household.warnings,
     )

@@ -75,16 +75,17 @@ class SelfTests:
 
 async def measure_when_idle(
     tests: SelfTests,
-    capabilities: tuple[Capability, ...],
+    capabilities: Callable[[], Iterable[Capability]],
     workshop: Workshop,
     feed: Callable[[Input], Awaitable[None]],
     after_s: float,
 ) -> None:
-    """Measure what has no result yet, once nobody has used an engine for `after_s`; 0 is never."""
-    agents = workshop.agents
+    """Measure what has no result yet, once nobody has used an engine for `after_s`; 0 is never.
+    `capabilities` gives the records of the agents that are here when it is done.
+    """
     ours = {
         id(agent.engine): agent
-        for agent in agents.values()
+        for agent in workshop.agents.values()
         if isinstance(agent.engine, SupervisedEngine | AdaptedEngine)
         and tests.find(agent.description) is None
     }
@@ -99,7 +100,7 @@ async def measure_when_idle(
             continue
         tests.keep(agent.description, measured)
         _log.info("self_test", **asdict(measured), model=agent.description.model)
-    await feed(AgentsChanged(tests.added(capabilities, agents)))
+    await feed(AgentsChanged(tests.added(capabilities(), workshop.agents)))
 
 
 def _name(described: Description) -> str:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -20,6 +25,17 @@ from symphony.identity import load_identity, read_swarm
 from symphony.testing.signing import RealKeys
 
 from .conftest import Run
+
+
+@contextmanager
+def echoing() -> Iterator[str]:
+    """The URL of a model server that runs meanwhile."""
+    command = [sys.executable, "-m", "symphony.testing.echo_server", "--until-stdin-closes"]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as child:
+        assert child.stdout is not None
+        yield child.stdout.readline().split()[1]
+        child.kill()
+
 
 REPO = Path(__file__).parents[2]
 
@@ -235,19 +251,48 @@ def test_the_doctor_names_the_fix_of_each_thing(
     assert "fix: chmod 600" in run("doctor").out
 
 
-def test_the_doctor_is_content_with_a_configured_server(run: Run, home: Path) -> None:
+def test_the_doctor_looks_at_a_configured_server(run: Run, home: Path) -> None:
     run("init")
     (home / "config.toml").write_text('[engine]\nurl = "http://127.0.0.1:9"\n')
     code, found = _findings(run)
+    assert code == 1
+    assert found["agent solver"]["verdict"] == "warn"
+    assert "no answer from http://127.0.0.1:9" in found["agent solver"]["detail"]
+    assert "start the model server" in found["agent solver"]["fix"]
+    with echoing() as url:
+        (home / "config.toml").write_text(f'[engine]\nurl = "{url}"\nmodel = "other"\n')
+        code, found = _findings(run)
+        assert (code, found["agent solver"]["verdict"]) == (1, "warn")
+        assert found["agent solver"]["fix"].startswith("it has: echo")
+        (home / "config.toml").write_text(f'[engine]\nurl = "{url}"\nmodel = "echo"\n')
+        code, found = _findings(run)
     assert code == 0
     assert "by openai" in found["agent solver"]["detail"]
     assert found["gateway"]["verdict"] == "ok"
     assert "GB are free" in found["memory"]["detail"]
 
 
+def test_the_doctor_goes_on_after_a_bad_manifest(run: Run, home: Path, tmp_path: Path) -> None:
+    run("init")
+    agents = tmp_path / "agents"
+    for name in ("good", "bad"):
+        (agents / name).mkdir(parents=True)
+        text = (REPO / "agents/solver/agent.yaml").read_text()
+        text = text.replace("  probes: probes.jsonl\n", "")
+        (agents / name / "agent.yaml").write_text(text.replace("name: solver", f"name: {name}"))
+        (agents / name / "prompt.md").write_text("Answer.\n")
+    (agents / "bad" / "agent.yaml").write_text("kind: !!int x\n")
+    (home / "config.toml").write_text(f'agents = ["{agents}"]\n')
+    code, found = _findings(run)
+    assert code == 1
+    assert "agent good" in found
+    report = run("doctor", "--json").json()["findings"]
+    assert any("bad/agent.yaml:1: kind: " in one["detail"] for one in report)
+
+
 def test_a_password_in_an_address_is_shown_nowhere(run: Run, home: Path) -> None:
     run("init")
-    for url, code in (("http://me:pw@10.0.0.9:8000/v1", 0), ("http://me:pw@10.0.0.9:80a0", 1)):
+    for url, code in (("http://me:pw@127.0.0.1:9/v1", 1), ("http://me:pw@10.0.0.9:80a0", 1)):
         (home / "config.toml").write_text(f'[engine]\nurl = "{url}"\n')
         done = run("doctor", "--json")
         assert done.code == code
