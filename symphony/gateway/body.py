@@ -13,7 +13,8 @@ before it has read why it was refused.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
 
 import trio
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,7 +22,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from symphony.gateway import limits
-from symphony.gateway.faults import Refused
+from symphony.gateway.faults import PAGE, Refused
 
 
 class StrictModel(BaseModel):
@@ -73,10 +74,28 @@ def parse(model: type[M], body: bytes) -> M:
             raise Refused(f"the body is not JSON: {first['msg']}", hint="send UTF-8 JSON")
         case "extra_forbidden":
             text = f"unknown or unsupported parameter: {where}"
-            raise Refused(text, hint="leave it out", param=where)
+            near = get_close_matches(str(first["loc"][-1]), _names(model, first["loc"][:-1]), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"leave it out; {PAGE} has all of them"
+            raise Refused(text, hint=hint, param=where)
         case _:
             said = first["msg"].removeprefix("Value error, ")
             raise Refused(f"{where}: {said}" if where else said, param=where or None)
+
+
+def _names(model: type[BaseModel], inside: tuple[int | str, ...]) -> list[str]:
+    """The names of the fields of a model, or of the one that lies in it under these names."""
+    for part in inside:
+        field = model.model_fields.get(str(part))
+        nested = [] if field is None else _models_in(field.annotation)
+        if nested:
+            model = nested[0]
+    return [*model.model_fields]
+
+
+def _models_in(kind: Any) -> list[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    return [found for part in get_args(kind) for found in _models_in(part)]
 
 
 def _too_large() -> Refused:

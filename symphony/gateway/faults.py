@@ -51,6 +51,9 @@ STATUS: dict[str, int] = {
     errors.ModelError.code: 404,
 }
 
+PAGE = "docs/gateway.md"
+"""What a client that is lost should read; a test compares the page with the code."""
+
 _OPENAI_TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -172,7 +175,7 @@ def _fault_of(error: Exception, scope: Scope) -> SymphonyError | None:
     if isinstance(error, HTTPException):  # Starlette's own: no such path, no such method
         return Refused(
             f"{scope['method']} {scope['path']}: {error.detail.lower()}",
-            hint="the paths are listed in the documentation of the gateway",
+            hint=f"{PAGE} lists the paths",
             status=error.status_code,
         )
     return None

@@ -84,9 +84,10 @@ class OpenAiApi:
             return int(vote[1])
         if self._port.hosts(model):
             return None
-        raise ModelError(
-            f"no model {model!r} here", hint="GET /v1/models lists them; symphony/auto always works"
-        )
+        hint = "GET /v1/models lists them; symphony/auto always works"
+        if model.startswith("symphony/vote-"):
+            hint = f"the most chains that a task may have: symphony/vote-{core.MAX_CHAINS}"
+        raise ModelError(f"no model {model!r} here", hint=hint)
 
     def _card(self, name: str) -> dict[str, str | int]:
         return {"id": name, "object": "model", "created": self._since, "owned_by": "symphony"}

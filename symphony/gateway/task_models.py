@@ -48,7 +48,7 @@ class TaskOptions(StrictModel):
         if self.choices is not None and self.answer_type not in (None, "choice"):
             raise ValueError('`choices` goes with answer_type "choice"')
         if self.answer_type == "choice" and self.choices is None:
-            raise ValueError('answer_type "choice" needs `choices`')
+            raise ValueError('answer_type "choice" needs `choices`, such as ["yes", "no"]')
         if self.answer_schema is not None and self.answer_type not in (None, "json"):
             raise ValueError('`answer_schema` goes with answer_type "json"')
         return self

@@ -193,6 +193,7 @@ def test_an_unknown_model_is_404(client: openai.OpenAI, model: str):
     with pytest.raises(openai.NotFoundError) as missing:
         client.chat.completions.create(model=model, messages=ASK)
     assert missing.value.code == "model_error"
+    assert ("have: symphony/vote-16" in missing.value.message) == model.startswith("symphony/vote-")
 
 
 def test_a_wrong_key_is_401(live: Live):

@@ -233,7 +233,7 @@ def test_every_error_code_has_its_status_and_envelope(live: Live):
         (b'{"prompt": "p", "chains": "3"}', "chains"),
         (b'{"prompt": "p", "chains": 17}', "chains"),
         (b'{"prompt": "p", "chains": 0}', "chains"),
-        (b'{"prompt": "p", "answer_type": "choice"}', "needs `choices`"),
+        (b'{"prompt": "p", "answer_type": "choice"}', 'needs `choices`, such as ["yes", "no"]'),
         (b'{"prompt": "p", "choices": ["a"], "answer_type": "text"}', "choices"),
         (b'{"prompt": "p", "answer_schema": {}, "answer_type": "text"}', "answer_schema"),
         (b'{"prompt": "p", "deadline_ms": 86400001}', "deadline_ms"),
@@ -331,3 +331,15 @@ def test_a_bug_is_a_500_without_internals_and_a_log_line(live: Live):
         assert "secret inside" in logged.get(timeout=WAIT_S).getMessage()
     finally:
         logging.getLogger("symphony.gateway").removeHandler(handler)
+
+
+def test_who_mistypes_a_name_is_told_the_right_one(live: Live):
+    def hint(path: str, body: dict[str, object]) -> str:
+        return str(live.ask("POST", path, json=body).json()["error"]["hint"])
+
+    assert hint("/api/tasks", {"prompt": "p", "chians": 3}) == "did you mean chains?"
+    ask = [{"role": "user", "content": "p"}]
+    inner = {"model": "symphony/auto", "messages": ask, "symphony": {"answer_typ": "text"}}
+    assert hint("/v1/chat/completions", inner) == "did you mean answer_type?"
+    assert "docs/gateway.md" in hint("/api/tasks", {"prompt": "p", "zzz": 3})
+    assert "docs/gateway.md" in live.ask("GET", "/nothing").json()["error"]["hint"]
