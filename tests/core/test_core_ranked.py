@@ -9,19 +9,22 @@ from core_votes import Panel, capability
 from ledger import Kind
 from symphony.core.effects import KeepReceipt
 from symphony.core.ids import UnitId
-from symphony.core.inputs import Heard
+from symphony.core.inputs import Heard, PeerUp
 from symphony.core.messages import Entries, Order
-from symphony.core.owner.prompts import user_message
+from symphony.core.owner.prompts import JUDGE_SKILL, user_message
 from symphony.core.records import AWARD
+from symphony.core.tasks.unit import Unit
 from symphony.core.votes.comparison import (
     comparison_order,
     comparisons_in,
     pair_in,
     pairs_to_compare,
+    shown_to_judges,
     swapped,
     told,
     unit_name,
 )
+from symphony.core.votes.judges import Barred, barred
 from symphony.core.votes.vote import Vote, tally
 from symphony.core.weighing import Comparison
 from symphony.errors import ReceiptInvalid
@@ -37,10 +40,14 @@ class Jury(Panel):
         super().__init__(names)
         self.judged: list[str] = []
         for name in (names if judges is None else judges).split():
-            peer = self.stage.peers[name]
-            entry = peer.declare(capability(roles=("solve", "judge")))
-            self.stage.capabilities[name] = entry
-            self.stage.give(Heard(peer.id, Entries((entry.encode(),))))
+            self.declare(name)
+
+    def declare(self, name: str, roles: Any = ("solve", "judge"), operator: str = "") -> None:
+        peer = self.stage.peers[name]
+        self.stage.give(PeerUp(peer.id, 2, operator))
+        entry = peer.declare(capability(roles=roles, operator=operator or None))
+        self.stage.capabilities[name] = entry
+        self.stage.give(Heard(peer.id, Entries((entry.encode(),))))
 
     def bid(self, **_: Any) -> None:
         super().bid(only=" ".join(self.names))
@@ -130,10 +137,75 @@ def test_what_a_judge_was_shown_is_checked_offline(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_judge_of_its_own_answer_is_refused_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("symphony.core.beacon.asking.barred", lambda *_: frozenset())
-    monkeypatch.setattr("symphony.core.beacon.awards.barred", lambda *_: frozenset())
+    barring(monkeypatch, lambda *_: Barred())
     with pytest.raises(ReceiptInvalid, match="gave one of the two answers"):
         Jury("ada bob cid").play()
+
+
+def barring(monkeypatch: pytest.MonkeyPatch, rule: Any) -> None:
+    """A conductor that lets others judge."""
+    monkeypatch.setattr("symphony.core.beacon.asking.barred", rule)
+    monkeypatch.setattr("symphony.core.beacon.awards.barred", rule)
+
+
+def by_node_alone(run: Any, unit: Any) -> Barred:
+    return replace(barred(run, unit), operators=frozenset())
+
+
+def of_one_operator() -> Jury:
+    jury = Jury()
+    for name in jury.names:
+        jury.declare(name, operator="mallory")
+    return jury
+
+
+def test_an_operator_does_not_judge_its_own_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    jury = of_one_operator()
+    assert jury.play().answer == "41"
+    assert not jury.judged
+    barring(monkeypatch, by_node_alone)
+    with pytest.raises(ReceiptInvalid, match="or its operator, gave one of the two answers"):
+        of_one_operator().play()
+
+
+def two_judges_of_one_operator() -> Jury:
+    jury = Jury(judges="")
+    for name in ("dan", "eva"):
+        jury.declare(name, roles=("judge",), operator="mallory")
+    return jury
+
+
+def test_an_operator_judges_a_pair_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    jury = two_judges_of_one_operator()
+    report = jury.play()
+    assert (report.answer, report.passed_over, len(jury.judged)) == ("42", 0, 1)
+    barring(monkeypatch, by_node_alone)
+    monkeypatch.setattr("symphony.core.votes.comparing._units", all_due)
+    with pytest.raises(ReceiptInvalid, match="or its operator, compares the two twice"):
+        two_judges_of_one_operator().play()
+
+
+def all_due(run: Any, vote: Any, *_: Any, times: int = 1) -> list[Any]:
+    """The units of all comparisons that are due, so many times, whoever there is to do them."""
+    due = shown_to_judges(pairs_to_compare(vote.classes)) * times
+    names = [unit_name(number, shown) for number, shown in enumerate(due)]
+    units = [Unit(run.task, name, 16 + at, "judge", JUDGE_SKILL) for at, name in enumerate(names)]
+    return [run.add_unit(unit) for unit in units]
+
+
+def test_no_judge_is_asked_on_until_the_answer_pleases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "symphony.core.votes.comparing._units", lambda *args: all_due(*args, times=3)
+    )
+    with pytest.raises(ReceiptInvalid, match="judge/2/0-2 asks what judge/0/0-2 asks"):
+        Jury("ada bob cid dan eva fay gus hal ida").play()
+
+
+def test_only_what_differs_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second ballot for 41 is not the one that is shown for it."""
+    monkeypatch.setattr("symphony.core.votes.comparing.pairs_to_compare", lambda _: [(1, 2)])
+    with pytest.raises(ReceiptInvalid, match="answers that were not to be compared"):
+        Jury().play()
 
 
 def test_only_the_most_frequent_answers_are_compared() -> None:
@@ -141,6 +213,8 @@ def test_only_the_most_frequent_answers_are_compared() -> None:
     assert pairs_to_compare(tally(votes)) == [(0, 2), (0, 4), (2, 4)]
     assert pairs_to_compare(tally(votes[:2])) == []
     assert pairs_to_compare([]) == []
+    heavy = [Vote(at, key, key, 1 + at) for at, key in enumerate("abcd")]  # weights don't count
+    assert pairs_to_compare(tally(heavy)) == [(0, 1), (0, 2), (1, 2)]
 
 
 def test_an_order_shows_two_answers_without_their_owners() -> None:

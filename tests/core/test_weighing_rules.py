@@ -1,5 +1,6 @@
 """The weight rules: what no evidence, little evidence and much evidence make of a pool."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -122,10 +123,10 @@ def test_the_exponential_is_one(milli):
     assert abs(exp_ppm(milli) - math.exp(milli / 1000) * 1e6) <= 1
 
 
-def both_orders(judge, better, worse, node="elsewhere"):
+def both_orders(judge, better, worse, node="elsewhere", operator=""):
     return (
-        Comparison(judge, node, better, worse, better),
-        Comparison(judge, node, worse, better, better),
+        Comparison(judge, node, better, worse, better, operator),
+        Comparison(judge, node, worse, better, better, operator),
     )
 
 
@@ -148,6 +149,7 @@ def test_ranked_judges_can_lift_a_lone_answer():
         both_orders("agent1", 1, 0),  # on its own answer
         both_orders("stranger", 1, 0, node="node of agent1"),  # on that of its own node
         both_orders("agent2", 1, 0),  # on an answer equal to its own
+        both_orders("stranger", 1, 0, operator="op of 1"),  # on that of its own operator
         (Comparison("judge", "elsewhere", 1, 0, 1),),  # in one order only
         (Comparison("judge", "n", 1, 0, 1), Comparison("judge", "n", 0, 1, 0)),  # the first place
         both_orders("judge", 1, 2),  # within one class
@@ -157,6 +159,7 @@ def test_ranked_judges_can_lift_a_lone_answer():
 )
 def test_judgements_that_do_not_count(words):
     ballots = [ballot(0, "a"), ballot(1, "b"), ballot(2, "b")]
+    ballots[1] = replace(ballots[1], operator="op of 1")
     assert weigh("ranked", ballots, Grounds(comparisons=words)) == [FULL_WEIGHT] * 3
 
 

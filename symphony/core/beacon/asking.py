@@ -71,13 +71,16 @@ class Asking:
         excluded or seem dead only if there is nobody else.
         """
         around, wall_ms = self.around, self.around.out.wall_ms
-        alive = self.reachable(run)
-        if unit.role == "judge":
-            alive -= barred(run, unit)
-        found = around.directory.fitting(needs, alive - set(unit.avoided), wall_ms)
+        alive, out = self.reachable(run), barred(run, unit)
+
+        def among(nodes: frozenset[NodeId]) -> list[tuple[int, Listing]]:
+            pairs = around.directory.fitting(needs, nodes, wall_ms)
+            return [p for p in pairs if not out.bars(p[1].node, p[1].capability.operator)]
+
+        found = among(alive - set(unit.avoided))
         if not found and unit.avoided:
             unit.avoided.clear()  # attempts are bounded, so this ends
-            found = around.directory.fitting(needs, alive, wall_ms)
+            found = among(alive)
         trusted = [pair for pair in found if not self._excluded(pair[1])]
         unit.last_resort = not trusted
         suspects = around.suspects()

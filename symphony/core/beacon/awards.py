@@ -56,11 +56,13 @@ class Awards:
         lineage_of = {key: listing.capability.lineage for key, listing in run.listings.items()}
         used = used_elsewhere(unit.chain, run.latest)
         ranked = rank(run.spec.selection, unit.id, unit.candidates, lineage_of, used)
-        able = self._around.alive()
-        if unit.role == "judge":
-            able -= barred(run, unit)
+        able, out = self._around.alive(), barred(run, unit)
         for candidate in ranked:
-            if NodeId(candidate.owner) not in able and candidate.owner not in unit.avoided:
+            operator = run.listings[EntryId(candidate.capability)].capability.operator
+            bars = NodeId(candidate.owner) not in able or out.bars(
+                NodeId(candidate.owner), operator
+            )
+            if bars and candidate.owner not in unit.avoided:
                 unit.avoided.append(NodeId(candidate.owner))
             strange = candidate.owner != self._around.me and candidate.owner not in run.nodes
             if run.nodes_spent and strange and candidate.owner not in unit.avoided:

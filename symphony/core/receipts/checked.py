@@ -39,5 +39,9 @@ class Checked:
     passed: dict[tuple[UnitId, int], frozenset[bytes]] = field(default_factory=dict)
     """By award: who ranked before the winner and was avoided, without having had the unit."""
 
+    def operator_of(self, capability: bytes) -> str:
+        """Who runs the node of this agent, as its entry says; empty if it names nobody."""
+        return self.capabilities[EntryId(capability)][1].operator or ""
+
     def class_digest(self, key: str) -> bytes:
         return salted_digest("answer", self.salt, key.encode())

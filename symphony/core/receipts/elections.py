@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from symphony.core.beacon.election import chain_of, rank, score, used_elsewhere
 from symphony.core.beacon.match import eligible
-from symphony.core.ids import EntryId, NodeId, UnitId
+from symphony.core.ids import EntryId, UnitId
 from symphony.core.receipts.checked import Checked, refuse
 from symphony.core.records import Award, TaskRecord
 from symphony.core.votes.comparison import pair_in
@@ -77,15 +77,25 @@ class Elections:
 def passed_over(checked: Checked, cast: Sequence[Cast]) -> int:
     """In how many elections did a bidder lose its place by the conductor's word alone?"""
     key_of = {item.ballot.chain: item.ballot.key for item in cast}
-    compare: defaultdict[frozenset[int], set[bytes]] = defaultdict(set)
+    compare: defaultdict[frozenset[int], set[str]] = defaultdict(set)
     count = 0
     for place, award in checked.awards.items():
         passed = checked.passed.get(place, frozenset())
         if award.requirement.role == "judge":
             pair = pair_in(award.name)
             keys = {key_of.get(chain) for chain in pair}
-            voters = (NodeId(bytes.fromhex(i.ballot.node)) for i in cast if i.ballot.key in keys)
-            passed -= {*voters, *compare[frozenset(pair)]}
-            compare[frozenset(pair)].add(award.owner)
+            voters = (i.ballot for i in cast if i.ballot.key in keys)
+            barred = compare[frozenset(pair)] | {of for b in voters for of in (b.node, b.operator)}
+            passed -= {
+                bidder.owner
+                for bidder in award.candidates
+                if barred & _parties(checked, bidder.owner, bidder.capability)
+            }
+            compare[frozenset(pair)] |= _parties(checked, award.owner, award.capability)
         count += bool(passed)
     return count
+
+
+def _parties(checked: Checked, owner: bytes, capability: bytes) -> set[str]:
+    """A node, and its operator if it names one."""
+    return {owner.hex(), checked.operator_of(capability)} - {""}

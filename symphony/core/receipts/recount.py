@@ -9,15 +9,14 @@ follow from them (`settling`), and so does the winner.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger import Entry
 from ledger.clock import physical_ms
 from symphony.core.beacon.match import best_skill, match
-from symphony.core.ids import EntryId, NodeId, UnitId, salted_digest, short
-from symphony.core.messages import encode_order
+from symphony.core.ids import EntryId, NodeId, UnitId, short
 from symphony.core.receipts.checked import Checked, refuse
+from symphony.core.receipts.compared import judged
 from symphony.core.receipts.elections import passed_over
 from symphony.core.receipts.ended import all_counted, answer_at
 from symphony.core.receipts.report import CheckedBallot
@@ -30,11 +29,10 @@ from symphony.core.records import (
     VerdictRecord,
 )
 from symphony.core.votes.answers import canonical
-from symphony.core.votes.comparison import comparison_order, comparisons_in, pair_in
 from symphony.core.votes.evidence import Skilled, counts_at, is_evidence
 from symphony.core.votes.grounds import AWAITING, EVIDENT, agent_key, grounds_of
 from symphony.core.votes.settling import Ballots, Cast, Settlement, is_answered, settle
-from symphony.core.weighing import VERSION, CastBallot, Comparison, Grounds, effective_milli
+from symphony.core.weighing import VERSION, CastBallot, Grounds, effective_milli
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def recount(checked: Checked, first: Entry, task: TaskRecord, verdict: VerdictRe
         refuse("a chain is awaited that has voted, or is awaited twice")
     all_counted(checked, task, verdict)
     _evidence(checked, first, verdict)
-    said = _judged(checked, task, [item.ballot for _, item in cast])
+    said = judged(checked, task, verdict, [item.ballot for _, item in cast])
     voters = [voter for voter, _ in (*cast, *awaited, *said)]
     at_ms = physical_ms(first.hlc)
     cited = checked.evidence if task.rule in EVIDENT else []
@@ -192,34 +190,6 @@ def _awaited(checked: Checked, task: TaskRecord, item: Awaited) -> tuple[Skilled
     known = checked.capabilities[EntryId(award.capability)][1]
     who = agent_key(voter[0], voter[1]), voter[0].hex(), known.operator or "", known.lineage
     return voter, CastBallot(item.chain, "", *who)
-
-
-def _judged(
-    checked: Checked, task: TaskRecord, ballots: Sequence[CastBallot]
-) -> list[tuple[Skilled, tuple[Comparison, ...]]]:
-    """What judges said, who saw just the two outputs that voted, and gave neither answer."""
-    key_of = {ballot.chain: ballot.key for ballot in ballots}
-    found = []
-    for name in sorted(name for name in checked.texts if name.startswith("judge/")):
-        result, output, award = checked.texts[name]
-        pair = pair_in(name)
-        if task.rule != "ranked" or not set(pair) <= key_of.keys():
-            refuse(f"{name} compares answers that were not to be compared")
-        seen = [checked.texts[steps_of(checked, chain)[-1]][1] for chain in pair]
-        order = comparison_order(checked.prompt, UnitId(award.unit), *seen)
-        given = salted_digest("input", checked.salts[name], encode_order(order))
-        if checked.results[result][1].input != given:
-            refuse(f"the judge of {name} was shown something else")
-        keys = {key_of[chain] for chain in pair}
-        node = NodeId(award.owner).hex()
-        if any(ballot.node == node for ballot in ballots if ballot.key in keys):
-            refuse(f"the judge of {name} gave one of the two answers")
-        voter = _voter(checked, award)
-        words = comparisons_in(name, output, agent_key(voter[0], voter[1]), node)
-        if not words:
-            refuse(f"the judge of {name} did not say which answer is better")
-        found.append((voter, words))
-    return found
 
 
 def _voter(checked: Checked, award: Award) -> Skilled:

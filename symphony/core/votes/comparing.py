@@ -14,7 +14,7 @@ from symphony.core.beacon.calls import Calls
 from symphony.core.owner.prompts import JUDGE_SKILL
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.tasks.unit import Unit
-from symphony.core.votes.comparison import pair_in, pairs_to_compare, unit_name
+from symphony.core.votes.comparison import pair_in, pairs_to_compare, shown_to_judges, unit_name
 from symphony.core.votes.judges import judges
 from symphony.core.votes.settling import Settlement
 
@@ -31,15 +31,15 @@ def under_way(run: TaskRun, vote: Settlement, calls: Calls) -> bool:
 
 
 def _units(run: TaskRun, vote: Settlement, calls: Calls) -> list[Unit]:
-    """The comparisons to call for: each pair by two judges, to the second the other way round."""
+    """The comparisons to call for, as far as there are judges for them, each run by another one."""
     made: list[Unit] = []
-    for pair in pairs_to_compare(vote.classes):
-        for shown in (pair, pair[::-1])[: limits.JUDGES_PER_PAIR]:
-            number = len(made)
-            name = unit_name(number, shown)
-            unit = Unit(run.task, name, limits.MAX_CHAINS + number, "judge", JUDGE_SKILL)
-            able = {listing.node for listing in calls.asking.able(run, unit)}
-            same = sum(set(pair_in(other.name)) == set(pair) for other in made)
-            if len(able) > same:
-                made.append(run.add_unit(unit))
+    for shown in shown_to_judges(pairs_to_compare(vote.classes)):
+        number = len(made)
+        name = unit_name(number, shown)
+        unit = Unit(run.task, name, limits.MAX_CHAINS + number, "judge", JUDGE_SKILL)
+        able = calls.asking.able(run, unit)
+        parties = {listing.capability.operator or listing.node for listing in able}
+        same = sum(set(pair_in(other.name)) == set(shown) for other in made)
+        if len(parties) > same:
+            made.append(run.add_unit(unit))
     return made

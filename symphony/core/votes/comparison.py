@@ -41,9 +41,11 @@ def pair_in(name: str) -> Pair:
 
 def pairs_to_compare(classes: Sequence[Class]) -> list[Pair]:
     """The pairs of answers that are worth a judge, each by the first chain that gave it; none where
-    all agree. Only the most frequent ones: a lone answer among many is seldom saved.
+    all agree. Only the most frequent ones, and among equals those that were given by the first
+    chains: a lone answer among many is seldom saved.
     """
-    ahead = sorted(classes, key=lambda item: -len(item.votes))[: limits.MAX_COMPARED]
+    frequent = sorted(classes, key=lambda item: (-len(item.votes), item.votes[0].chain))
+    ahead = frequent[: limits.MAX_COMPARED]
     return list(combinations(sorted(item.votes[0].chain for item in ahead), 2))
 
 
@@ -83,7 +85,16 @@ def places_in(output: str) -> tuple[str, str] | None:
     return (words[0], words[1]) if len(words) == 2 and set(words) <= set(PLACES) else None
 
 
-def comparisons_in(name: str, output: str, agent: str, node: str) -> tuple[Comparison, ...]:
+def shown_to_judges(pairs: Sequence[Pair]) -> list[Pair]:
+    """The comparisons to call for, in order: each pair by two judges, to the second the other way
+    round.
+    """
+    return [shown for pair in pairs for shown in (pair, pair[::-1])[: limits.JUDGES_PER_PAIR]]
+
+
+def comparisons_in(
+    name: str, output: str, agent: str, node: str, operator: str = ""
+) -> tuple[Comparison, ...]:
     """Both words of a judge, in terms of chains; nothing, if it handed over anything else."""
     words = places_in(output)
     if words is None:
@@ -92,5 +103,5 @@ def comparisons_in(name: str, output: str, agent: str, node: str) -> tuple[Compa
     found = []
     for word, shown in zip(words, (pair, pair[::-1]), strict=True):
         preferred = dict(zip(PLACES, shown, strict=False)).get(word)
-        found.append(Comparison(agent, node, *shown, preferred))
+        found.append(Comparison(agent, node, *shown, preferred, operator))
     return tuple(found)

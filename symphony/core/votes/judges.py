@@ -1,12 +1,15 @@
 """Who compares what in a running task, what they said, and who must not.
 
 A judge's word on its own answer is worth nothing, and a second one on the same pair is not heard;
-so neither is asked for (`barred`). The rule `ranked` would not count them either.
+so neither is asked for (`barred`), nor is another node of the same operator. The rule `ranked`
+would not count them either.
 """
 
 from __future__ import annotations
 
-from symphony.core.ids import NodeId
+from dataclasses import dataclass
+
+from symphony.core.ids import EntryId, NodeId
 from symphony.core.tasks.task_run import TaskRun
 from symphony.core.tasks.unit import Unit
 from symphony.core.votes.comparison import comparisons_in, pair_in
@@ -27,27 +30,45 @@ def comparisons(run: TaskRun) -> tuple[Comparison, ...]:
         assert unit.award is not None
         owner = NodeId(unit.award.owner)
         key = agent_key(owner, unit.award.agent)
-        found += comparisons_in(unit.name, unit.output, key, owner.hex())
+        operator = run.listings[EntryId(unit.award.capability)].capability.operator
+        found += comparisons_in(unit.name, unit.output, key, owner.hex(), operator or "")
     return tuple(found)
 
 
-def barred(run: TaskRun, unit: Unit) -> frozenset[NodeId]:
-    """Who must not do a comparison, whatever happens: those who gave one of the two answers, and
-    those who compare the same pair already.
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Who must not do a comparison: these nodes, and whoever else is run by these."""
+
+    nodes: frozenset[NodeId] = frozenset()
+    operators: frozenset[str] = frozenset()
+
+    def bars(self, node: NodeId, operator: str | None) -> bool:
+        return node in self.nodes or operator in self.operators
+
+
+def barred(run: TaskRun, unit: Unit) -> Barred:
+    """Who must not do a comparison, whatever happens: those who gave one of the two answers, those
+    who compare the same pair already, and all nodes of their operators. Other units bar nobody.
     """
+    if unit.role != "judge":
+        return Barred()
     pair = pair_in(unit.name)
     keys = {chain.cast.ballot.key for at in pair if (chain := run.chains[at]).cast is not None}
-    voters = {
-        chain.voter[0]
+    finals = [
+        chain.final
         for chain in run.chains
-        if chain.voter is not None and chain.cast is not None and chain.cast.ballot.key in keys
-    }
-    others = {
-        NodeId(other.award.owner)
+        if chain.final is not None and chain.cast is not None and chain.cast.ballot.key in keys
+    ]
+    others = [
+        other
         for other in judges(run)
         if other is not unit
-        and other.award is not None
         and other.state in ("calling", "working", "done")
         and set(pair_in(other.name)) == set(pair)
-    }
-    return frozenset(voters | others)
+    ]
+    awards = [of.award for of in (*finals, *others) if of.award is not None]
+    operators = (run.listings[EntryId(one.capability)].capability.operator for one in awards)
+    return Barred(
+        frozenset(NodeId(award.owner) for award in awards),
+        frozenset(name for name in operators if name),
+    )

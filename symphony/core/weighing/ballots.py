@@ -64,7 +64,8 @@ NOTHING_KNOWN = Evidence()
 class Comparison:
     """A judge's word on two ballots, shown in this order: which of the two chains is better.
 
-    `agent` and `node` are the judge's; `preferred` is `first`, `second` or None for a tie.
+    `agent`, `node` and `operator` are the judge's; `preferred` is `first`, `second` or None for a
+    tie.
     """
 
     agent: str
@@ -72,6 +73,7 @@ class Comparison:
     first: int
     second: int
     preferred: int | None
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ judgement counts if
 
 - the judge gave the pair in *both orders*, because models favour the first or the second place;
   two words that contradict each other are a tie;
-- neither the judge nor another agent of its node cast either answer, nor any other ballot of the
-  two classes: nobody ranks itself.
+- neither the judge nor another agent of its node or operator cast either answer, nor any other
+  ballot of the two classes: nobody ranks itself.
 
 Judges weigh by their own evidence (`reliability` among the judges). A ballot then weighs the
 strength of its class (`bradley_terry`). So the class's sum is strength times number, and with no
@@ -49,11 +49,10 @@ def _judgements(
     on one of them is heard once, the first time.
     """
     key_of = {ballot.chain: ballot.key for ballot in ballots}
-    agents: dict[str, set[str]] = {}
-    nodes: dict[str, set[str]] = {}
+    parties: dict[str, list[tuple[str, str, str]]] = {}
     for ballot in ballots:
-        agents.setdefault(ballot.key, set()).add(ballot.agent)
-        nodes.setdefault(ballot.key, set()).add(ballot.node)
+        party = ballot.agent, ballot.node, ballot.operator
+        parties.setdefault(ballot.key, []).append(party)
     counted: dict[tuple[str, str, str], Comparison] = {}
     for word in comparisons:
         first, second = key_of.get(word.first), key_of.get(word.second)
@@ -61,8 +60,9 @@ def _judgements(
             continue
         if word.preferred not in (None, word.first, word.second):
             continue
-        own = agents[first] | agents[second], nodes[first] | nodes[second]
-        if word.agent in own[0] or word.node in own[1]:
+        judge = word.agent, word.node, word.operator
+        own = (*parties[first], *parties[second])
+        if any(name and name in them for name, *them in zip(judge, *own, strict=True)):
             continue
         counted.setdefault((word.agent, first, second), word)
     return counted
