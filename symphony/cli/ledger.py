@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,20 +31,17 @@ def log(
     author: Annotated[
         str | None, typer.Option(help="Only of this node (did:key, peer id or hexadecimal).")
     ] = None,
-    after: Annotated[int, typer.Option(help="Only after this position.", min=0)] = 0,
+    after: Annotated[
+        int | None, typer.Option(help="The oldest after this position.", min=0)
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Entries in the order in which they came here, oldest first; NDJSON with --json."""
-    rows: list[tuple[int, Entry]] = []
+    """The newest entries, in the order in which they came here; NDJSON with --json."""
     key = None if author is None else _key(author)
     with opened(home_of(home)) as (store, _):
-        while len(rows) < limit:
-            page = store.entries(author=key, limit=min(PAGE, limit - len(rows)), after=after)
-            rows += page
-            if not page:
-                break
-            after = page[-1][0]
+        newest = after is None
+        rows = _newest(store, key, limit) if newest else _following(store, key, limit, after or 0)
     if as_json:
         for position, entry in rows:
             out_json(_plain(position, entry))
@@ -99,6 +97,35 @@ def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
             f"{len(problems)} problems; the first: entry {first.seq} of {author}: {first.text}",
             hint="stop the node, move ledger.sqlite away, and let it fetch the ledger anew",
         )
+
+
+def _following(
+    store: SqliteStore, author: bytes | None, limit: int, after: int
+) -> list[tuple[int, Entry]]:
+    """The oldest entries behind a position, at most so many."""
+    rows: list[tuple[int, Entry]] = []
+    while len(rows) < limit:
+        page = store.entries(author=author, limit=min(PAGE, limit - len(rows)), after=after)
+        if not page:
+            break
+        rows += page
+        after = page[-1][0]
+    return rows
+
+
+def _newest(store: SqliteStore, author: bytes | None, limit: int) -> list[tuple[int, Entry]]:
+    """The last entries, found from the end: a year's ledger need not be read for them."""
+    end = 1
+    while store.entries(limit=1, after=end):
+        end *= 2
+    end = bisect_left(range(end), 1, key=lambda at: not store.entries(limit=1, after=at))
+    span = limit
+    while True:
+        after = max(0, end - span)
+        rows = _following(store, author, end, after)
+        if len(rows) >= limit or not after:
+            return rows[-limit:]
+        span *= 4
 
 
 @contextmanager

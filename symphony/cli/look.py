@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from symphony.cli.options import HomeOption, JsonOption, home_of
-from symphony.cli.show import duration, facts, gigabytes, out, out_json, short_node, table
+from symphony.cli.show import duration, facts, gigabytes, note, out, out_json, short_node, table
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -71,27 +73,45 @@ def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
     )
 
 
-def agents(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """The agents of the swarm, and what they say they can do."""
+def _whereabouts(row: dict[str, Any]) -> str:
+    if row["local"]:
+        return "here"
+    return short_node(row["node"]) + ("" if row["connected"] else " (gone)")
+
+
+def agents(
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those of nodes that are gone.", show_default=False)
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The agents of the nodes that are here, and what they say they can do."""
     from symphony.cli.door import connected
 
     with connected(home_of(home)) as swarm:
-        rows = swarm.agents()
+        known = swarm.agents()
+    rows = [row for row in known if every or row["local"] or row["connected"]]
     if as_json:
         out_json(rows)
         return
     table(
-        ("agent", "on", "roles", "model", "engine", "skills"),
+        ("agent", "on", "roles", "model", "engine", "privacy", "skills"),
         (
             (
                 row["agent"],
-                "here" if row["local"] else short_node(row["node"]),
+                _whereabouts(row),
                 " ".join(row["roles"]),
                 row["model"],
                 row["engine"],
+                " ".join(row["privacy"]),
                 " ".join(skill["name"] for skill in row["skills"]),
             )
             for row in rows
         ),
         empty="no agents: symphony doctor says why",
     )
+    gone = len(known) - len(rows)
+    if gone:
+        agents = "1 agent" if gone == 1 else f"{gone} agents"
+        note(f"{agents} of nodes that are gone: symphony agents --all")

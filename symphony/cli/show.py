@@ -16,6 +16,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _KEPT = frozenset("\n\t")
+_WHOLE = frozenset(
+    [
+        "agent",
+        "author",
+        "chain",
+        "engine",
+        "id",
+        "kind",
+        "model",
+        "node",
+        "on",
+        "seq",
+        "state",
+        "task",
+    ],
+)
+"""Columns of names and ids: on a narrow terminal others wrap, so that these can be copied."""
 
 
 def visible(text: object) -> str:
@@ -61,7 +78,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
 
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        view.add_column(column, overflow="fold")
+        view.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:
         view.add_row(*(Text(visible(cell)) for cell in row))
     if view.row_count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,32 @@ def test_a_receipt_that_could_not_be_kept_is_refused_before_anybody_works(
     assert (done.code, "receipt fetch" in done.err) == (2, True)
     assert live.port.specs == []
     assert old.read_text() == "keep me"
+
+
+def test_agents_of_nodes_that_are_gone_are_shown_on_request(run: Run, live: Live) -> None:
+    known = live.port.agents()
+    gone = replace(known[1], agent="ghost", connected=False)
+    live.port.agents = lambda: (*known, gone)  # type: ignore[method-assign]
+    shown = run("agents")
+    assert "ghost" not in shown.out
+    assert shown.err == "1 agent of nodes that are gone: symphony agents --all\n"
+    assert " ".join(known[0].privacy) in shown.out
+    row = next(row for row in run("agents", "--all").out.splitlines() if "ghost" in row)
+    assert "(gone)" in row
+    assert [one["agent"] for one in run("agents", "--json").json()] == ["solver", "far"]
+    assert len(run("agents", "--all", "--json").json()) == 3
+
+
+def test_a_narrow_terminal_breaks_no_name(
+    run: Run, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    known = live.port.agents()
+    long = replace(known[1], agent="word-problem-solver", model="qwen2.5-coder-1.5b")
+    live.port.agents = lambda: (*known, long)  # type: ignore[method-assign]
+    shown = run("agents").out
+    assert "word-problem-solver" in shown
+    assert "qwen2.5-coder-1.5b" in shown
 
 
 def test_choices_are_asked_for_where_there_are_none(run: Run, home: Path) -> None:

@@ -69,7 +69,11 @@ def test_the_ledger_is_listed(run: Run, written: PrivateKey) -> None:
     assert rows[0]["body"] == {"chains": 1, "task": "00" * 16}
     assert rows[0]["kind"] == "task"
     assert "2023-11-14" in run("ledger", "log").out
-    assert len(run("ledger", "log", "-n", "2", "--json").lines()) == 2
+    for count in (1, 2, 3):
+        newest = run("ledger", "log", "-n", count, "--json").lines()
+        assert [row["seq"] for row in newest] == [1, 2, 3][-count:]
+    by_author = run("ledger", "log", "-n", 1, "--author", written.public.hex(), "--json").lines()
+    assert [row["seq"] for row in by_author] == [3]
     after = rows[0]["position"]
     assert len(run("ledger", "log", "--after", after, "--json").lines()) == 2
     for author in (did_key(written.public), written.public.hex()):
