@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
@@ -11,8 +10,7 @@ from symphony.cli.options import HomeOption, JsonOption, global_home
 from symphony.cli.show import note, out, out_json, table
 
 if TYPE_CHECKING:
-    from symphony.engines.base import Engine
-    from symphony.engines.registry import EngineSpec, Kind
+    from symphony.engines.registry import Kind
     from symphony.settings import EngineSettings
 
 engine = typer.Typer(
@@ -75,12 +73,15 @@ def examine(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold an engine to its contract, and measure it. Exits 1 where a promise is broken."""
+    """Hold an engine to its contract, and measure it. Exits 1 where a promise is broken; one that
+    can't be seen from here is said to be not looked at.
+    """
     import trio
 
+    from symphony.cli.examining import examined
     from symphony.config import load_settings
     from symphony.engines.registry import EngineSpec
-    from symphony.errors import UsageError
+    from symphony.errors import EngineError, UsageError
 
     if name not in KINDS:
         raise UsageError(f"no engine is called {name!r}", hint=f"one of: {', '.join(KINDS)}")
@@ -91,13 +92,16 @@ def examine(
         url=url or machine.url,
         api_key=_key_for(url or machine.url, machine),
     )
-    report = trio.run(_examine, spec)
+    report = trio.run(examined, spec)
     if as_json:
         out_json(report)
     else:
+        if report["error"] and not report["measured"] and not any(report["contract"].values()):
+            raise EngineError(report["error"])
+        unseen = {name: f"not looked at: {why}" for name, why in report["not_looked_at"].items()}
         table(
             ("promise", "kept"),
-            ((name, words or "yes") for name, words in report["contract"].items()),
+            ((one, unseen.get(one, words or "yes")) for one, words in report["contract"].items()),
             empty="nothing was checked",
         )
         for key in ("engine", "model", "lineage", *report["measured"]):
@@ -128,56 +132,3 @@ def _key_for(url: str | None, machine: EngineSettings) -> str | None:
     if machine.api_key is None or url != machine.url:
         return None
     return machine.api_key.get_secret_value()
-
-
-async def _examine(spec: EngineSpec) -> dict[str, Any]:
-    """Every check of the contract on one engine, then its speed. A broken promise is told by the
-    name of its check, and the others are still looked at.
-    """
-    from symphony.engines.measuring import measure
-    from symphony.engines.registry import open_engine
-    from symphony.errors import SymphonyError
-    from symphony.testing.engine_contract import CHECKS
-
-    async with open_engine(spec) as opened:
-        described = await opened.describe()
-        measured = await measure(opened)
-        subject = _subject(opened)
-        kept: dict[str, str] = {}
-        for check in CHECKS:
-            try:
-                await check(subject)
-            except (SymphonyError, AssertionError) as error:
-                kept[check.__name__] = f"no: {type(error).__name__}: {error}"
-            else:
-                kept[check.__name__] = ""
-    return {
-        "ok": not any(kept.values()),
-        "engine": described.engine,
-        "model": described.model,
-        "lineage": described.lineage,
-        "measured": asdict(measured),
-        "contract": kept,
-    }
-
-
-def _subject(opened: Engine) -> Any:
-    """The engine with what can be seen of its server: a server of ours may also be killed."""
-    import os
-    import signal
-
-    from symphony.engines.supervised import SupervisedEngine
-    from symphony.testing.engine_contract import Subject
-
-    if not isinstance(opened, SupervisedEngine):
-        return Subject(opened)
-    ours: SupervisedEngine = opened
-
-    async def busy() -> int:
-        return (await ours.load()).running or 0
-
-    async def kill() -> None:
-        assert ours.pid is not None
-        os.kill(ours.pid, signal.SIGKILL)
-
-    return Subject(ours, busy=busy, kill=kill, revives=True, patience_ms=600_000)

@@ -3,8 +3,9 @@
 A `Subject` is an engine with what a check needs to know about it: questions that its server can
 answer, a way to see what the server itself is working on, a way to kill it. Each check is a small
 function of a subject that raises `AssertionError` where the promise is broken. What a subject
-can't show (an engine without a server can't be killed) is skipped by its absence, never by a
-guess; `symphony engine test` runs the same checks against the engine of this machine.
+can't show (an engine without a server can't be killed) is not looked at, and its check says so: it
+returns why, and None for a promise that was seen to be kept. `symphony engine test` runs the same
+checks against the engine of this machine.
 
 The texts of a model are nobody's promise, so no check looks for a right answer.
 """
@@ -91,7 +92,8 @@ class Subject:
         return self.ask(self.long, max_tokens=self.long_tokens)
 
 
-Check = Callable[[Subject], Awaitable[None]]
+Check = Callable[[Subject], Awaitable[str | None]]
+"""What was not looked at, and why; None where all was."""
 
 
 async def whole(engine: Engine, request: Request) -> tuple[list[Chunk], Finished]:
@@ -115,13 +117,14 @@ async def streams(subject: Subject) -> None:
     """Text comes piece by piece, tokens are counted, the model and the engine are named."""
     described = await subject.engine.describe()
     chunks, end = await whole(subject.engine, subject.ask())
-    assert chunks
+    assert chunks, "the answer has no text"
     assert all(chunk.text for chunk in chunks), "an empty piece is no piece"
-    assert end.prompt_tokens > 0
-    assert 1 <= end.completion_tokens <= 16
-    assert end.engine == described.engine
-    assert end.model
-    assert (await subject.engine.health()).ok
+    assert end.prompt_tokens > 0, "no token of the prompt was counted"
+    assert 1 <= end.completion_tokens <= 16, f"{end.completion_tokens} tokens of at most 16"
+    assert end.engine == described.engine, f"it calls itself {end.engine!r}"
+    assert end.model, "the answer names no model"
+    health = await subject.engine.health()
+    assert health.ok, f"it answers, but says that it is not well: {health.detail}"
 
 
 async def cuts(subject: Subject) -> None:
@@ -130,9 +133,9 @@ async def cuts(subject: Subject) -> None:
     if subject.recorded:
         assert end.reason == "stop", "what was never cut is not called cut"
         return
-    assert end.reason == "length"
-    assert end.completion_tokens <= 3
-    assert chunks
+    assert end.reason == "length", f"an output cut at 3 tokens ended with {end.reason!r}"
+    assert end.completion_tokens <= 3, f"{end.completion_tokens} tokens of at most 3"
+    assert chunks, "the answer has no text"
 
 
 async def repeats(subject: Subject) -> None:
@@ -140,7 +143,8 @@ async def repeats(subject: Subject) -> None:
     greedy = subject.ask(max_tokens=12)
     seeded = replace(greedy, temperature=1.0, seed=7)
     for request in (greedy, seeded):
-        assert await said(subject.engine, request) == await said(subject.engine, request)
+        first, again = [await said(subject.engine, request) for _ in range(2)]
+        assert first == again, f"asked twice with temperature {request.temperature} and one seed"
 
 
 async def stops(subject: Subject) -> None:
@@ -155,11 +159,11 @@ async def stops(subject: Subject) -> None:
     chunks, end = await whole(subject.engine, request)
     cut = "".join(chunk.text for chunk in chunks)
     if subject.recorded:
-        assert cut == text
+        assert cut == text, "what was recorded comes whole"
         return
-    assert stop not in cut
-    assert len(cut) < len(text)
-    assert end.reason == "stop"
+    assert stop not in cut, f"the stop {stop!r} stands in the output"
+    assert len(cut) < len(text), "the stop did not end the output"
+    assert end.reason == "stop", f"an output that a stop ended says {end.reason!r}"
 
 
 async def obeys(subject: Subject) -> None:
@@ -194,13 +198,13 @@ async def weighs(subject: Subject) -> None:
     chunks, end = await whole(subject.engine, request)
     values = [chunk.logprob for chunk in chunks]
     if Feature.LOGPROBS not in (await subject.engine.describe()).features:
-        assert end.mean_logprob is None
+        assert end.mean_logprob is None, "log-probabilities that it says it does not give"
         return
     real = [value for value in values if value is not None]
-    assert len(real) == len(values)
-    assert all(value <= 0 for value in real)
-    assert len(set(real)) > 1, "they are not all the same"
-    assert end.mean_logprob is not None
+    assert len(real) == len(values), "a piece has no log-probability"
+    assert all(value <= 0 for value in real), "a probability above one"
+    assert len(set(real)) > 1, "the log-probabilities are all the same"
+    assert end.mean_logprob is not None, "their mean is missing"
 
 
 async def takes_any_text(subject: Subject) -> None:
@@ -217,14 +221,14 @@ async def takes_any_text(subject: Subject) -> None:
     await whole(subject.engine, subject.ask(max_tokens=2))
 
 
-async def lets_go(subject: Subject) -> None:
+async def lets_go(subject: Subject) -> str | None:
     """Leaving, cancelling and a deadline abort the work in the server."""
     async with subject.engine.generate(subject.ask_long()) as stream:
         await anext(stream)
         await _counts(subject, 1)
     await _counts(subject, 0)
     if subject.recorded:
-        return
+        return None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(whole, subject.engine, subject.ask_long())
         await _counts(subject, 1)
@@ -233,12 +237,13 @@ async def lets_go(subject: Subject) -> None:
     with _raises(EngineError):
         await whole(subject.engine, replace(subject.ask_long(), deadline_ms=400))
     await _counts(subject, 0)
+    return None if subject.busy else "whether the server stops: it can't be asked what it works on"
 
 
-async def refuses_more_than_it_holds(subject: Subject) -> None:
+async def refuses_more_than_it_holds(subject: Subject) -> str | None:
     """A full queue refuses the next at once and says when to come back; nobody is lost."""
     if subject.queue is None:
-        return
+        return "how many requests it holds is not known"
     refused: list[EngineOverloaded] = []
 
     async def one() -> None:
@@ -253,28 +258,31 @@ async def refuses_more_than_it_holds(subject: Subject) -> None:
         async with trio.open_nursery() as nursery:
             for _ in range(subject.queue + 2):
                 nursery.start_soon(one)
-    assert len(refused) == 2
-    assert all(error.retry_after_ms >= limits.RETRY_AFTER_MS for error in refused)
+    assert len(refused) == 2, f"{len(refused)} of {subject.queue + 2} were refused, not 2"
+    soonest = min(error.retry_after_ms for error in refused)
+    assert soonest >= limits.RETRY_AFTER_MS, f"to come back in {soonest} ms"
     await _counts(subject, 0)
     await whole(subject.engine, subject.ask(max_tokens=2))
+    return None
 
 
-async def knows_its_model(subject: Subject) -> None:
+async def knows_its_model(subject: Subject) -> str | None:
     """A model that is not served is an error that names it."""
     if subject.wrong_model is None:
-        return
+        return "there is no way to ask it for another model"
     with _raises(EngineError, ModelError) as caught:
         async with subject.wrong_model() as engine:
             await engine.describe()  # as a node does before it hosts an agent
             await whole(engine, subject.ask(max_tokens=2))
-    assert caught.error is not None
-    assert "no-such-model" in str(caught.error)
+    told = str(caught.error)
+    assert "no-such-model" in told, f"the error does not name the model: {told}"
+    return None
 
 
-async def survives_its_server(subject: Subject) -> None:
+async def survives_its_server(subject: Subject) -> str | None:
     """A server killed in mid-answer is `EngineUnavailable`; one of ours comes back by itself."""
     if subject.kill is None:
-        return
+        return "its server is somebody else's, and is not killed"
     async with subject.engine.generate(subject.ask_long()) as stream:
         await anext(stream)
         await subject.kill()
@@ -282,9 +290,10 @@ async def survives_its_server(subject: Subject) -> None:
             await _rest(stream)
     if subject.revives:
         await whole(subject.engine, subject.ask(max_tokens=2))
-        assert (await subject.engine.health()).ok
+        assert (await subject.engine.health()).ok, "it answers again, but says that it is not well"
     else:
-        assert not (await subject.engine.health()).ok
+        assert not (await subject.engine.health()).ok, "its server is dead, and it says it is well"
+    return None
 
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -5,15 +5,22 @@ hashed again.
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 
 from cli.conftest import Run
-from symphony.engines import models
+from symphony.cli import examining
+from symphony.engines import limits, models
 from symphony.engines.catalog import find_model
+from symphony.engines.registry import EngineSpec
 from symphony.errors import ModelError
+from symphony.testing import engine_contract
+from symphony.testing.echo_server import Echo, serve
 from symphony.testing.engine_contract import CHECKS
+from symphony.testing.http_server import Asked, Streamed, Whole, serve_http
 from symphony.testing.overhead import echo_server
 
 PAGE = Path(__file__).parents[2] / "docs" / "engines.md"
@@ -42,9 +49,49 @@ def test_an_engine_is_held_to_its_contract(run: Run) -> None:
         assert (done.code, report["ok"]) == (1, False)
         assert (report["engine"], report["model"]) == ("openai", "echo")
         assert report["measured"]["one_tokens_per_s"] > 0
+        assert report["contract"]["survives_its_server"] is None, "it was not killed"
+        assert set(report["not_looked_at"]) == {"survives_its_server"}
+        assert "somebody else's" in report["not_looked_at"]["survives_its_server"]
+        assert report["contract"]["knows_its_model"] == ""
+        assert report["contract"]["refuses_more_than_it_holds"] == ""
+        shown = run("engine", "test", "openai", "--model", "echo", "--url", url)
+        assert re.search(r"survives_its_server +not looked at: its server is somebody", shown.out)
     gone = run("engine", "test", "openai", "--model", "echo", "--url", url)
     assert gone.code != 0
     assert "start the model server" in gone.err
+
+
+async def test_a_server_that_never_answers_a_chat_is_told_in_one_report(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examining, "ANSWER_MS", 200)
+
+    async def answer(asked: Asked) -> Whole | Streamed:
+        if asked.method == "POST":
+            await trio.sleep_forever()
+        return Whole.of({"data": [{"id": "m"}]})
+
+    url: str = await nursery.start(partial(serve_http, answer, host="127.0.0.1", port=0))
+    with trio.fail_after(20):
+        report = await examining.examined(EngineSpec("vllm", url=url))
+    assert not report["ok"]
+    assert "did not finish" in report["error"]
+    assert set(report["contract"].values()) == {None}
+    assert set(report["not_looked_at"]) == set(report["contract"])
+    nursery.cancel_scope.cancel()
+
+
+async def test_an_engine_that_holds_without_end_keeps_no_promise(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_contract, "SOON_S", 1.0)
+    monkeypatch.setattr(examining, "CHECKS", (engine_contract.refuses_more_than_it_holds,))
+    monkeypatch.setattr(limits, "WAITING_PER_SLOT", 10**9)
+    url: str = await nursery.start(partial(serve, Echo(latency_ms=500)))
+    report = await examining.examined(EngineSpec("openai", model="echo", url=url))
+    assert report["contract"]["refuses_more_than_it_holds"].startswith("no: ")
+    assert not report["not_looked_at"]
+    nursery.cancel_scope.cancel()
 
 
 def test_a_model_is_hashed_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
