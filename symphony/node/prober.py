@@ -3,8 +3,8 @@
 Half of the questions come from the probes of this node's own manifests, half are generated. They
 are asked with the options that users have by default, every one of them: a budget, a plan or a
 skill of their own would tell the owners, in the task's entry or in the call, that somebody only
-tests them. Most users don't name the form of an answer either, so half of the probes ask for the
-number alone, or for yes or no, in words. A probe is planned where users' tasks are, and it measures
+tests them. Most users don't name the form of an answer either, so half of the probes ask in words
+for a number at the end, or for yes or no. A probe is planned where users' tasks are, and measures
 what their votes rest on: whoever writes the last step. What bounds its cost is the pause before the
 next one: here, and again in `symphony.core.beacon.probing`, where it is graded.
 
@@ -28,13 +28,17 @@ from symphony.manifests.families import generated
 from symphony.manifests.probes import Probe
 
 _HOUR_S = 3600
-_IN_WORDS = {
+_IN_WORDS = {  # models may work it out, but briefly: they do so where the form is given, too
     "number": (
-        "Answer with the number alone.",
-        "Just the number, please.",
-        "Only give the number.",
+        "Work it out in a few lines and end with the number.",
+        "Be brief, and give the number on the last line.",
+        "Explain it in short, and say the number at the end.",
     ),
-    "boolean": ("Answer yes or no.", "Just yes or no, please.", "Yes or no?"),
+    "boolean": (
+        "Work it out in a few lines and end with yes or no.",
+        "Be brief, and give yes or no on the last line.",
+        "Explain it in short, and then say yes or no.",
+    ),
 }
 
 
