@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from symphony.client import Symphony
 
 MAX_PROMPT_CHARS = 64 * 1024
+# The defaults are those of `TaskSpec`; a test compares what is shown with it.
 RuleOption = Annotated[
     Literal["auto", "match", "majority", "reliability", "confidence", "ranked"] | None,
-    typer.Option(help="How ballots are weighed; auto: by evidence once there is some."),
+    typer.Option(
+        help="How ballots are weighed; auto: by evidence once there is some.", show_default="auto"
+    ),
 ]
 AlphaOption = Annotated[
     float | None,
@@ -44,20 +47,40 @@ DurableOption = Annotated[
 ]
 AnswerTypeOption = Annotated[
     Literal["text", "number", "boolean", "choice", "json", "expression"] | None,
-    typer.Option(help="What an answer is; equal ones are counted together."),
+    typer.Option(
+        help="What an answer is; equal ones are counted together.",
+        show_default="text, by its wording",
+    ),
+]
+ChainsOption = Annotated[
+    int | None,
+    typer.Option(help="Independent attempts, each with one vote.", min=1, max=16, show_default="3"),
+]
+PlanOption = Annotated[
+    Literal["auto", "always", "never"] | None,
+    typer.Option(
+        help="Split the task into steps? That takes minutes on a CPU.", show_default="auto"
+    ),
+]
+BudgetOption = Annotated[
+    int | None, typer.Option(help="Tokens that may be spent.", min=1, show_default="50000")
+]
+DeadlineOption = Annotated[
+    str | None,
+    typer.Option(help="Time that may be spent: 60s, 5m.", metavar="TIME", show_default="5m"),
+]
+PrivacyOption = Annotated[
+    Literal["local", "swarm", "open"] | None,
+    typer.Option(help="Who may see the question.", show_default="swarm"),
 ]
 
 
 def submit(  # noqa: PLR0917
     prompt: Annotated[str, typer.Argument(help="The question, or - to read it from stdin.")],
-    chains: Annotated[
-        int | None, typer.Option(help="Independent attempts, each with one vote.", min=1, max=16)
-    ] = None,
+    chains: ChainsOption = None,
     rule: RuleOption = None,
     alpha: AlphaOption = None,
-    plan: Annotated[
-        Literal["auto", "always", "never"] | None, typer.Option(help="Split the task into steps?")
-    ] = None,
+    plan: PlanOption = None,
     answer_type: AnswerTypeOption = None,
     choice: Annotated[
         list[str] | None, typer.Option(help="A possible answer; give it several times.")
@@ -65,15 +88,9 @@ def submit(  # noqa: PLR0917
     skill: Annotated[
         str | None, typer.Option(help="What the task needs, in a few words.", metavar="TEXT")
     ] = None,
-    budget_tokens: Annotated[
-        int | None, typer.Option(help="Tokens that may be spent.", min=1, show_default=False)
-    ] = None,
-    deadline: Annotated[
-        str | None, typer.Option(help="Time that may be spent: 60s, 5m.", metavar="TIME")
-    ] = None,
-    privacy: Annotated[
-        Literal["local", "swarm", "open"] | None, typer.Option(help="Who may see the question.")
-    ] = None,
+    budget_tokens: BudgetOption = None,
+    deadline: DeadlineOption = None,
+    privacy: PrivacyOption = None,
     durable: DurableOption = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show how it comes about.")] = False,
     detach: Annotated[
@@ -213,11 +230,18 @@ def follow(events: Iterable[Mapping[str, Any]], *, watch: bool, as_json: bool) -
             for event in events:
                 screen.event(event)
                 verdict = event if event["type"] == "verdict" else verdict
-    else:
+    elif as_json:
         for event in events:
             if watch:
                 out_json(event)
             verdict = event if event["type"] == "verdict" else verdict
+    else:
+        from symphony.cli.waiting import waiting
+
+        with waiting() as show_event:
+            for event in events:
+                show_event(event)
+                verdict = event if event["type"] == "verdict" else verdict
     if verdict is None:
         raise Unreachable(
             "the node stopped before the verdict", hint="look at the node's log, then ask again"

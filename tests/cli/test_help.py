@@ -14,6 +14,7 @@ import symphony.cli.app
 from symphony import errors
 from symphony.cli import main
 from symphony.cli.exits import EXIT_CODES, report
+from symphony.core.spec import TaskSpec
 
 from .conftest import Run
 
@@ -212,3 +213,13 @@ def test_a_closed_pipe_is_no_error() -> None:
         child.wait(timeout=30)
     assert b"Traceback" not in said
     assert time.monotonic() - started < 30
+
+
+def test_the_defaults_that_submit_shows_are_those_of_a_task(run: Run) -> None:
+    said = " ".join(run("submit", "--help").out.split())
+    spec = TaskSpec("")
+    minutes = f"{spec.deadline_ms // 60_000}m"
+    for default in (spec.chains, spec.budget_tokens, minutes, spec.planning, spec.privacy):
+        assert f"[default: ({default})" in said
+    assert said.count("[default: (auto)]") == 2  # --rule, too
+    assert (spec.rule, spec.answer_type) == ("auto", "text")

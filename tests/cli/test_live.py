@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from symphony.cli.live import LiveView, PlainView, Progress, plain_line, render, view
+from symphony.cli.waiting import waiting, words
 
 NODE = "0123456789abcdef" * 4
 TASK = "ff" * 16
@@ -128,3 +129,31 @@ def test_the_story_has_every_task_event() -> None:
 
     kinds = {kind.__dataclass_fields__["type"].default for kind in get_args(TaskEvent)}
     assert kinds == {event["type"] for event in STORY}
+
+
+def test_one_line_says_what_goes_on_and_is_gone_at_the_end() -> None:
+    screen, out = _screen(terminal=True)
+    with waiting(screen) as show:
+        for event in STORY[:4]:
+            show(event)
+    assert "planning 1 chain" in out.getvalue()
+    assert out.getvalue().endswith("\x1b[2K")  # the line is erased
+    quiet, nothing = _screen(terminal=False)
+    with waiting(quiet) as show:
+        show(STORY[0])
+    assert nothing.getvalue() == ""
+
+
+def test_what_goes_on_in_a_few_words() -> None:
+    progress = Progress()
+    assert words(progress) == "looking for somebody to work on it"
+    award = {"type": "award", "owner": "aa", "agent": "a", "model": "m", "score": 1, "bids": 1}
+    progress.add({**award, "unit": "plan/0"})
+    progress.add({**award, "unit": "plan/1"})
+    assert words(progress) == "planning 2 chains (--plan never answers at once)"
+    for unit in ("plan/0", "plan/1"):
+        done = {"type": "result", "unit": unit, "output": "", "elapsed_ms": 1, "tokens": 1}
+        progress.add(done)
+    progress.add({**award, "unit": "step/0/s1"})
+    progress.add({"type": "ballot", "chain": 1, "answer": "4", "weight": 1})
+    assert words(progress) == "working on 1 step, 1 chain answered"
