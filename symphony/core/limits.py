@@ -51,6 +51,17 @@ MAX_JSON_EXPONENT_DIGITS = 9  # 1e999999999 is a number still; its zeros are nev
 MAX_JSON_ZEROS = 64  # that are written out: 1e3 and 1000 are one; beyond, the exponent is kept
 MAX_TERM_PRODUCTS = 1_536  # of two terms, in one expression, at some 10 us each
 
+# --- schemas of answers -----------------------------------------------------------------------
+SCHEMA_BYTES = 64 * 1024  # as text; plans take 1 KiB
+SCHEMAS_KNOWN = 64  # checked ones that are remembered: of plans, and of a few applications
+SCHEMA_PARTS = 512  # references expanded, long lists of values count as several; a plan has 60
+SCHEMA_DEPTH = 32  # parts inside parts: deeper than any answer that a model writes
+SCHEMA_STEPS = 20_000  # a part of a schema meets a part of an output: 0.2 s of checking, and 1.2 s
+# with the longest values to compare on two cores that others use too
+SCHEMA_STEP_CHARS = 64  # of the values that a part compares with (`enum`, `const`, `required`), as
+# much as one step: some 15 short ones, a microsecond each
+SCHEMA_ERROR_CHARS = 200  # of what is wrong with one
+
 # --- comparisons ------------------------------------------------------------------------------
 MAX_COMPARED = 3  # answers of one task, the most frequent ones: three pairs
 JUDGES_PER_PAIR = 2  # each gives two words; a third judge costs as much as half a chain

@@ -42,27 +42,6 @@ STOPS: Final = 16
 DEADLINE_MS: Final = 3_600_000
 """An hour: no generation of a swarm is worth more."""
 
-SCHEMA_BYTES: Final = 64 * 1024
-"""A JSON schema as text. Plans take 1 KiB."""
-
-SCHEMAS_KNOWN: Final = 64
-"""Checked schemas that are remembered: those of plans, and of a few applications."""
-
-SCHEMA_PARTS: Final = 512
-"""Parts of a schema, references expanded; long lists of values count as several. A plan of five
-steps has 60."""
-
-SCHEMA_DEPTH: Final = 32
-"""Parts inside parts: deeper than any answer that a model writes."""
-
-SCHEMA_STEPS: Final = 20_000
-"""How often a part of a schema may meet a part of an output: 0.2 s of checking, and 1.2 s with the
-longest values to compare on two cores that others use too."""
-
-SCHEMA_STEP_CHARS: Final = 64
-"""Of the values that a part compares with (`enum`, `const`, `required`), as much as one step:
-some 15 short ones, a microsecond each."""
-
 PATTERN_CHARS: Final = 512
 """A regular expression. Python's matcher backtracks: short patterns keep the damage small."""
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from symphony.core import limits as core_limits
 from symphony.core.tasks.plan_forms import plan_schema
 from symphony.engines import limits
 from symphony.engines.base import (
@@ -93,7 +94,7 @@ def test_the_error_does_not_repeat_private_text():
     "constraint",
     [
         JsonSchema({"type": "no such type"}),
-        JsonSchema({"description": "x" * limits.SCHEMA_BYTES}),
+        JsonSchema({"description": "x" * core_limits.SCHEMA_BYTES}),
         Choice(()),
         Choice(("",)),
         Choice(tuple(str(n) for n in range(limits.CHOICES + 1))),

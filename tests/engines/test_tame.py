@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from symphony.core import limits as core_limits
+from symphony.core.tame import tamed
 from symphony.core.tasks.plan_forms import plan_schema
-from symphony.engines import limits
 from symphony.engines.base import JsonSchema
 from symphony.engines.constraints import check_constraint, check_output
-from symphony.engines.tame import tamed
 from symphony.errors import ConstraintViolated, UsageError
 
 POINT = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
@@ -37,7 +37,7 @@ def test_schemas_as_people_write_them_are_taken():
         ({"$ref": "http://127.0.0.1:1/schema.json"}, "not in its \\$defs"),
         ({"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}, "in a circle"),
         ({"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}, "in a circle"),
-        ({"anyOf": [True] * limits.SCHEMA_PARTS}, "more than"),
+        ({"anyOf": [True] * core_limits.SCHEMA_PARTS}, "more than"),
         ({"items": 3}, "is an object"),
         ({"$defs": {"a": True, "%61": True}, "$ref": "#/$defs/%61"}, "an escape"),
         ({"$defs": {"~1": True}, "items": {"$ref": "#/$defs/~1"}}, "an escape"),
@@ -62,7 +62,7 @@ def test_definitions_that_double_at_each_step_are_refused():
 
 def test_deep_schemas_are_refused():
     schema: Any = True
-    for _ in range(limits.SCHEMA_DEPTH + 2):
+    for _ in range(core_limits.SCHEMA_DEPTH + 2):
         schema = {"items": schema}
     with pytest.raises(UsageError, match="deeper"):
         tamed(schema)

@@ -20,13 +20,13 @@ from symphony.core.spec import TaskSpec
 from symphony.core.tasks.plan import Step
 
 
-def as_ordered(checked: Checked, task: TaskRecord, answer_schema: str) -> None:
+def as_ordered(checked: Checked, task: TaskRecord) -> None:
     """Raises `ReceiptInvalid` for a step whose result is for another order than the task's."""
     spec = TaskSpec(
         checked.prompt,
         answer_type=task.answer_type,
         choices=task.choices,
-        answer_schema=answer_schema,
+        answer_schema=checked.answer_schema,
         privacy=task.privacy,
         max_tokens=task.max_tokens,
     )

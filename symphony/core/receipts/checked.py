@@ -23,6 +23,7 @@ class Checked:
 
     salt: bytes
     prompt: str
+    answer_schema: str = ""
     skill: str = DIRECT_SKILL
     """What direct steps are to be called for with."""
     awards: dict[tuple[UnitId, int], Award] = field(default_factory=dict)
@@ -34,6 +35,8 @@ class Checked:
     salts: dict[str, bytes] = field(default_factory=dict)
     evidence: list[Entry] = field(default_factory=list)
     claimed_tokens: int = 0
+    answers: dict[str, str | None] = field(default_factory=dict)
+    """By step, as far as they were read; None where an output holds none."""
     vectors: dict[tuple[str, str], bytes] = field(default_factory=dict)
     """By skill and encoder: the vector that it was first called for with."""
     passed: dict[tuple[UnitId, int], frozenset[bytes]] = field(default_factory=dict)

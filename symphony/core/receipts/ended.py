@@ -11,7 +11,7 @@ from symphony.core.ids import EntryId
 from symphony.core.receipts.checked import Checked, refuse
 from symphony.core.receipts.steps import last_step
 from symphony.core.records import TaskRecord, VerdictRecord
-from symphony.core.votes.answers import extract
+from symphony.core.votes.answers import extract, fitting
 
 
 def all_counted(checked: Checked, task: TaskRecord, verdict: VerdictRecord) -> None:
@@ -38,9 +38,12 @@ def all_counted(checked: Checked, task: TaskRecord, verdict: VerdictRecord) -> N
 
 def answer_at(checked: Checked, task: TaskRecord, name: str) -> str | None:
     """The answer in the output of a step, read once more."""
-    result, text, _ = checked.texts[name]
-    cut = checked.results[EntryId(result)][1].cut
-    return extract(text, task.answer_type, task.choices, cut=cut)
+    if name not in checked.answers:
+        result, text, _ = checked.texts[name]
+        cut = checked.results[EntryId(result)][1].cut
+        found = extract(text, task.answer_type, task.choices, cut=cut)
+        checked.answers[name] = fitting(found, task.answer_type, checked.answer_schema)
+    return checked.answers[name]
 
 
 def _numbers(task: TaskRecord, verdict: VerdictRecord, voted: list[int]) -> None:

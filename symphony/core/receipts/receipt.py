@@ -114,7 +114,7 @@ class _Check:
     def __init__(self, receipt: Receipt, verify: Verifier) -> None:
         self.receipt = receipt
         self.verify = verify
-        self.found = Checked(receipt.salt, receipt.prompt)
+        self.found = Checked(receipt.salt, receipt.prompt, receipt.answer_schema)
         self.award_entry: dict[tuple[UnitId, int], EntryId] = {}
         self.places: dict[tuple[bytes, int], bytes] = {}
 
@@ -145,7 +145,7 @@ class _Check:
         self._all_opened()
         self.found.evidence += [self._entry(raw) for raw in self.receipt.evidence]
         vote = recount(self.found, first, task, verdict)
-        as_ordered(self.found, task, self.receipt.answer_schema)
+        as_ordered(self.found, task)
         seal = self._seal([e for e in (first, *middle, last) if e.author == last.author])
         place = line.index(NodeId(last.author))
         in_line = InLine(place, len(line) - 1, verdict.outcome, last.seq)

@@ -24,6 +24,7 @@ from symphony.core.tasks.notes import ChainTurned
 from symphony.core.tasks.plan import BadPlan, Plan, direct_plan, parse_plan
 from symphony.core.tasks.task_run import Chain, Opened, TaskRun
 from symphony.core.tasks.unit import Unit
+from symphony.core.votes.answers import fitting
 from symphony.core.votes.comparing import under_way
 from symphony.core.votes.evidence_book import EvidenceBook
 from symphony.core.votes.judges import judges
@@ -220,7 +221,10 @@ class Chains:
 
     def _cast(self, run: TaskRun, chain: Chain, unit: Unit) -> bool:
         """The chain's ballot; False if its last output holds no answer."""
-        chain.blank = not cast(run, chain, unit, list(self._steps(run, chain)))
+        spec = run.spec
+        answer = fitting(unit.output.strip(), spec.answer_type, spec.answer_schema)
+        steps = list(self._steps(run, chain))
+        chain.blank = answer is None or not cast(run, chain, unit, steps)
         return not chain.blank
 
     def _told(self, run: TaskRun, chain: Chain, settlement: Settlement) -> None:

@@ -21,6 +21,7 @@ import unicodedata
 
 from symphony.core import limits
 from symphony.core.records import AnswerType
+from symphony.core.schema import fits
 from symphony.core.votes import json_class
 from symphony.core.votes.choosing import affirmed, chosen, truth
 from symphony.core.votes.expression import normal_form
@@ -53,6 +54,13 @@ def extract(
             if found is None and not cut:
                 found = _found(unmarked(text), kind, choices, first=False)
             return found
+
+
+def fitting(answer: str | None, kind: AnswerType, schema: str) -> str | None:
+    """An answer that `extract` found, if it is what the task's schema asks for."""
+    if answer is None or kind != "json" or not schema:
+        return answer
+    return answer if fits(schema, answer) else None
 
 
 def _found(text: str, kind: AnswerType, choices: tuple[str, ...], *, first: bool) -> str | None:

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from symphony.engines import limits
+from symphony.core import limits
 from symphony.errors import UsageError
 
 _MAPS: Final = frozenset({"$defs", "definitions"})
