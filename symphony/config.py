@@ -243,7 +243,8 @@ def _validated(given: Mapping[str, tuple[Any, str]]) -> NodeSettings:
             raise ConfigError(
                 f"{origin}: unknown setting {name!r}", hint=suggestion(path[-1], known)
             ) from None
-        raise ConfigError(f"{origin}: {name}: {first['msg']}", hint=_expectation(path)) from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{origin}: {name}: {said}", hint=_expectation(path)) from None
 
 
 def _expectation(path: list[str]) -> str:

@@ -92,6 +92,7 @@ def _usage(error: BaseException) -> int | None:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "symphony"
     message = str(getattr(error, "format_message", error.__str__)())
+    message = message.replace(": Value error, ", ": ", 1)  # the parser's own word for it
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help itself
         sys.stderr.write(message + "\n")
     else:

@@ -81,7 +81,12 @@ def _votes(verdict: Verdict) -> list[str]:
 
 
 def _next_step(verdict: Verdict) -> str:
+    message = verdict["message"]
     match verdict["error"]:
+        case "no_bids" if "durable" in message:
+            return "let another node in (symphony invite create), or leave --durable out"
+        case "task_failed" if "of the wanted type" in message:
+            return "another --answer-type may fit; symphony submit --watch shows what they wrote"
         case "no_bids":
             return "symphony agents shows who is there; symphony doctor, why one is not"
         case "budget_exhausted":

@@ -14,6 +14,8 @@ from gateway.live import Live
 from symphony.cli import main
 from symphony.cli.durations import milliseconds
 from symphony.core.events import BallotView
+from symphony.core.tasks.chains import NO_ANSWER
+from symphony.core.tasks.conductor import NO_STEWARD
 from symphony.errors import AdmissionDenied, UsageError
 
 from .conftest import Run
@@ -112,6 +114,28 @@ def test_each_outcome_has_its_exit_code(
     assert done.out == (f"{best}\n" if best else "")
     assert "error: so it is" in done.err
     assert step in done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "step"),
+    [
+        ("task_failed", NO_ANSWER, "another --answer-type"),
+        ("no_bids", NO_STEWARD, "leave --durable out"),
+    ],
+)
+def test_the_next_step_fits_what_went_wrong(
+    run: Run, live: Live, error: str, message: str, step: str
+) -> None:
+    live.port.ends = lambda task: ending(
+        task, outcome="failed", error=error, answer="", message=message, receipt=b""
+    )
+    assert step in run("submit", "6 x 7?").err
+
+
+def test_a_wrong_word_is_refused_in_our_own_words(run: Run, home: Path) -> None:
+    done = run("join", "--preset", "lann")
+    assert done.err.startswith("error: Invalid value for '--preset': 'lann' is not one of")
+    assert done.code == 2
 
 
 def test_an_interrupted_submit_cancels_its_task(live: Live, monkeypatch: Any) -> None:

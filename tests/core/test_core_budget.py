@@ -46,6 +46,9 @@ def test_a_lost_call_may_have_cost_all_that_it_could(how):
     assert sum(len(stage.sent(name, Work)) for name in stage.peers) == 1
     (ended,) = stage.told(TaskEnded)
     assert ended.error == "budget_exhausted"
+    cost = tokens_needed(work.order)
+    left = NEEDED + 100 - cost
+    assert f"needs up to {cost} tokens, and {left} of the budget are left" in ended.message
 
 
 def test_no_more_nodes_than_were_allowed_ever_see_anything():

@@ -8,7 +8,7 @@ from core_stage import Stage, capability
 from ledger import Kind
 from symphony.core import limits, messages
 from symphony.core.beacon.awards import tokens_needed
-from symphony.core.events import UnitAwarded
+from symphony.core.events import TaskEnded, UnitAwarded
 from symphony.core.messages import Beacon, Bid, Bids, Entries, Order, Quote, Work
 from symphony.core.records import AWARD, Skill
 
@@ -169,3 +169,13 @@ def test_tokens_are_reserved_for_all_that_the_owner_reads_and_writes():
     quote = Quote("s1", "q", bytes(32), "x" * 300)
     order = Order(role="solve", question="x" * 30, goal="x" * 60, quotes=(quote,), max_tokens=64)
     assert tokens_needed(order) == 390 // 3 + 200 + 64
+
+
+def test_one_node_that_fails_again_and_again_is_one_node():
+    """It was told as three owners that failed, where one was there."""
+    stage = Stage(capability())
+    stage.submit()
+    for _ in range(limits.MAX_ATTEMPTS):
+        stage.fail("out of memory")
+    tries = f"{limits.MAX_ATTEMPTS} tries on one node failed"
+    assert stage.told(TaskEnded)[-1].message == f"step/0/s1: {tries}, the last: out of memory"

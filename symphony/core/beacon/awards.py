@@ -210,8 +210,10 @@ class Awards:
         order = self._order_for(run, unit)
         tokens = tokens_needed(order)
         if not run.affordable(tokens - unit.reserved_tokens):
+            left = run.tokens_left + unit.reserved_tokens
+            text = f"{unit.name} needs up to {tokens} tokens, and {left} of the budget are left"
             self.take_back(run, unit)
-            self._give_up(run, unit, "budget_exhausted", f"no tokens left for {unit.name}")
+            self._give_up(run, unit, "budget_exhausted", text)
             return
         unit.order = order
         begun, unit.held_after, unit.begun = unit.begun, None, False

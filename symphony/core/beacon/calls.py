@@ -225,7 +225,10 @@ class Calls:
         unit.lapse = lapse
         unit.called_ms = self._out.now_ms
         if unit.attempts >= limits.MAX_ATTEMPTS:
-            self._give_up(run, unit, "task_failed", f"{unit.name}: {unit.attempts} owners failed")
+            nodes = len({owner, *unit.avoided})
+            where = "one node" if nodes == 1 else f"{nodes} nodes"
+            text = f"{unit.name}: {unit.attempts} tries on {where} failed, the last: {reason}"
+            self._give_up(run, unit, "task_failed", text[:300])
             return
         fresh = self._out.now_ms <= unit.bids_at_ms + limits.BID_LIFETIME_MS
         if fresh and self.awards.elect(run, unit, ()):

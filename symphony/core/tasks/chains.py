@@ -32,7 +32,7 @@ from symphony.core.votes.settling import Settlement, is_answered, next_wave
 from symphony.core.votes.vote import count_level
 from symphony.core.votes.voting import cast, known_ballots, resettle, rule_for
 
-NO_ANSWER = "its output holds no answer"
+NO_ANSWER = "no answer of the wanted type is in what it wrote"
 
 
 class Chains:

@@ -56,6 +56,8 @@ from symphony.core.votes.settling import is_answered
 from symphony.core.votes.verdict import conclude
 from symphony.core.votes.voting import resettle
 
+NO_STEWARD = "no other node is here that could keep a durable task"
+
 
 class Conductor:
     """All tasks that this node conducts."""
@@ -108,8 +110,7 @@ class Conductor:
             return
         stewards = self.stewarding.choose(submit, record) if spec.durable else ()
         if spec.durable and not stewards:
-            text = "no other node is here that could keep a durable task"
-            self.refuse(submit.task, "no_bids", text)
+            self.refuse(submit.task, "no_bids", NO_STEWARD)
             return
         record = replace(record, stewards=tuple(node for node, _ in stewards))
         chains = [Chain(index) for index in range(spec.chains)]

@@ -109,8 +109,13 @@ class TaskRun:
 
     def affordable(self, tokens: int) -> bool:
         """Would one more call of so many tokens stay within the budget? Reserved before called."""
+        return tokens <= self.tokens_left
+
+    @property
+    def tokens_left(self) -> int:
+        """What of the budget is neither spent nor reserved."""
         spoken_for = self.tokens_used + self.tokens_reserved + self.tokens_lost
-        return spoken_for + tokens <= self.spec.budget_tokens
+        return self.spec.budget_tokens - spoken_for
 
     @property
     def nodes_spent(self) -> bool:
