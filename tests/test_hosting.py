@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from pydantic import SecretStr
 
 from symphony.engines.base import Description
@@ -15,7 +16,7 @@ from symphony.engines.openai import OpenAIEngine
 from symphony.engines.registry import EngineSpec, open_engine
 from symphony.errors import ManifestError
 from symphony.manifests import AgentManifest, load_manifest
-from symphony.node import limits
+from symphony.node import limits, server_notes
 from symphony.node.awaited import Awaited, ask_again
 from symphony.node.hosting import Household, engine_spec, move_in
 from symphony.settings import EngineSettings, NodeSettings
@@ -147,4 +148,48 @@ async def test_a_server_that_hangs_holds_nobody_up_and_is_asked_until_it_answers
         assert len(reasons) >= 1
         assert household.agents["solver"].description.model == "echo"
         assert not household.warnings
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_start_within_the_day_asks_a_server_for_no_text(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+):
+    echo, running, most, asked = Echo(latency_ms=0), 0, 0, 0
+
+    async def answer(question: Asked) -> Whole | Streamed:
+        nonlocal running, most, asked
+        if question.method == "GET":
+            return await echo.handle(question)
+        running, asked = running + 1, asked + 1
+        most = max(most, running)
+        try:
+            await trio.testing.wait_all_tasks_blocked()
+            return await echo.handle(question)
+        finally:
+            running -= 1
+
+    url: str = await nursery.start(partial(serve_http, answer, host="127.0.0.1", port=0))
+    agent(tmp_path, "solver", f', url: "{url.replace("//", "//me:pw@")}"')
+    settings = NodeSettings(home=tmp_path, agents=(tmp_path / "solver",))
+
+    async def started() -> Description:
+        household = Household.of(settings)
+        async with AsyncExitStack() as stack:
+            await move_in(household, settings, stack)
+            return household.agents["solver"].description
+
+    first = await started()
+    assert (asked, most) == (7, 1), "one after the other"
+    assert await started() == first
+    assert asked == 7
+    kept = tmp_path / server_notes.FILE
+    assert "pw" not in kept.read_text()
+    for junk in (b"", b"[1]", b'{"a": 1}', kept.read_bytes().replace(b"json_schema", b"nonsense")):
+        kept.write_bytes(junk)
+        before = asked
+        assert await started() == first
+        assert asked == before + 7
+    monkeypatch.setattr(limits, "SERVER_NOTE_S", 0)
+    assert await started() == first
+    assert asked == 7 * 6
     nursery.cancel_scope.cancel()

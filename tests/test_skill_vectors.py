@@ -14,6 +14,7 @@ from symphony.manifests import load_manifest
 from symphony.node import limits
 from symphony.node.hosting import Household
 from symphony.node.self_test import SelfTests
+from symphony.node.server_notes import ServerNotes
 from symphony.node.skill_vectors import FILE, SkillVectors
 from symphony.node.workshop import HostedAgent
 from symphony.testing.echo import EchoEngine
@@ -51,7 +52,7 @@ class Counting(LateEncoder):
 async def start(home: Path, encoder: LateEncoder | None, words: str = "finds words") -> Household:
     (home / "agent.yaml").write_text(MANIFEST.format(words=words))
     (home / "prompt.md").write_text("Answer.\n")
-    household = Household(SelfTests(home), SkillVectors(home))
+    household = Household(SelfTests(home), SkillVectors(home), ServerNotes(home))
     engine = EchoEngine()
     agent = HostedAgent(load_manifest(home), engine, await engine.describe())
     household.agents["solver"] = agent

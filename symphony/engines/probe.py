@@ -2,26 +2,31 @@
 
 Servers accept fields that they don't know and ignore them, so acceptance proves nothing. Each
 probe asks for something that no model would say by itself ("zqx") to a question that has
-another answer; only a server that enforces the constraint can give it. Greedy, a dozen tokens
-each, all at once, run at the first need and kept for the life of the engine.
+another answer; only a server that enforces the constraint can give it. Greedy, two dozen tokens
+each, at the first need, and kept for the life of the engine. They are asked one after the other:
+the server may serve no more at once, and one that fails the first is asked for no other. Whoever
+keeps such findings longer (a node, over its starts) lends its notes (`noting`).
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 import httpx2
 import trio
 
 from symphony.engines import limits
+from symphony.engines.address import shown_address
 from symphony.engines.base import Choice, Constraint, Feature, Grammar, JsonSchema, Regex
 from symphony.engines.bodies import read_capped, refused
 from symphony.engines.constraints import check_output
 from symphony.engines.dialect import LLAMACPP, VLLM, Dialect
 from symphony.errors import (
     ConstraintViolated,
-    EngineError,
     EngineOverloaded,
     EngineUnavailable,
 )
@@ -48,36 +53,55 @@ _STYLES: tuple[tuple[str, Dialect, Constraint, Feature], ...] = (
 )
 
 
+class Notes(Protocol):
+    """What was learnt of servers before."""
+
+    def find(self, server: str) -> Dialect | None: ...
+
+    def keep(self, server: str, learnt: Dialect) -> None: ...
+
+
+_notes: ContextVar[Notes | None] = ContextVar("notes", default=None)
+
+
+@contextmanager
+def noting(notes: Notes) -> Iterator[None]:
+    """Lend notes to every probe that is asked for inside the block."""
+    token = _notes.set(notes)
+    try:
+        yield
+    finally:
+        _notes.reset(token)
+
+
 async def probe_dialect(client: httpx2.AsyncClient, model: str) -> Dialect:
-    """Ask the server for one text of each kind. Raises `EngineUnavailable` or
+    """Ask the server for one text of each kind, unless that is noted. Raises `EngineUnavailable` or
     `EngineOverloaded` when it can't answer now: silence says nothing about what it honours.
     """
+    notes, server = _notes.get(), f"{shown_address(client.base_url)} {model}"
+    known = notes.find(server) if notes is not None else None
+    if known is not None:
+        return known
     honoured: set[tuple[str, Feature]] = set()
-    failures: list[EngineError] = []
+    for style, dialect, wanted, feature in _STYLES:
+        answer = await _ask(client, {"model": model, **dialect.fields(wanted)})
+        if answer is not None and _obeys(wanted, answer):
+            honoured.add((style, feature))
+    answer = await _ask(client, {"model": model, "logprobs": True})
+    if answer is not None and _has_logprobs(answer):
+        honoured.add(("plain", Feature.LOGPROBS))
+    learnt = _conclude(honoured)
+    if notes is not None:
+        notes.keep(server, learnt)
+    return learnt
 
-    async def run(style: str, fields: dict[str, Any], wanted: Constraint, feature: Feature) -> None:
-        try:
-            answer = await _ask(client, {"model": model, **fields})
-            if answer is None:
-                return
-            if feature is Feature.LOGPROBS:
-                if _has_logprobs(answer):
-                    honoured.add((style, feature))
-            else:
-                check_output(wanted, _text(answer))
-                honoured.add((style, feature))
-        except ConstraintViolated:
-            return
-        except EngineError as error:
-            failures.append(error)
 
-    async with trio.open_nursery() as nursery:
-        for style, dialect, wanted, feature in _STYLES:
-            nursery.start_soon(run, style, dialect.fields(wanted), wanted, feature)
-        nursery.start_soon(run, "plain", {"logprobs": True}, _CHOICE, Feature.LOGPROBS)
-    if failures:
-        raise failures[0]
-    return _conclude(honoured)
+def _obeys(wanted: Constraint, answer: dict[str, Any]) -> bool:
+    try:
+        check_output(wanted, _text(answer))
+    except ConstraintViolated:
+        return False
+    return True
 
 
 def _conclude(honoured: set[tuple[str, Feature]]) -> Dialect:

@@ -17,9 +17,11 @@ import structlog
 import trio
 
 from symphony.engines.base import Description, Engine
+from symphony.engines.probe import noting
 from symphony.errors import EngineUnavailable, SymphonyError
 from symphony.manifests import AgentManifest
 from symphony.node import limits
+from symphony.node.server_notes import ServerNotes
 
 _log = structlog.get_logger("symphony.hosting")
 
@@ -30,6 +32,7 @@ class Awaited:
 
     engine: Engine
     manifests: tuple[AgentManifest, ...]
+    notes: ServerNotes
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -37,7 +40,7 @@ class Awaited:
 
     async def described(self, within_s: float) -> Description:
         """What the server is. Raises `SymphonyError`."""
-        with trio.move_on_after(within_s):
+        with trio.move_on_after(within_s), noting(self.notes):
             return await self.engine.describe()
         raise EngineUnavailable(
             f"the model server did not say in {within_s:.0f} s what it can do",

@@ -32,6 +32,7 @@ from symphony.manifests import AgentManifest, capability, find_manifests, secret
 from symphony.node import limits
 from symphony.node.awaited import Awaited
 from symphony.node.self_test import SelfTests
+from symphony.node.server_notes import ServerNotes
 from symphony.node.skill_vectors import SkillVectors
 from symphony.node.workshop import HostedAgent
 from symphony.settings import EngineSettings, NodeSettings
@@ -45,6 +46,7 @@ class Household:
 
     self_tests: SelfTests
     vectors: SkillVectors
+    notes_of_servers: ServerNotes
     agents: dict[str, HostedAgent] = field(default_factory=dict)
     capabilities: tuple[Capability, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
@@ -61,7 +63,8 @@ class Household:
     @classmethod
     def of(cls, settings: NodeSettings) -> Household:
         """One that nobody has moved into yet."""
-        return cls(SelfTests(settings.home), SkillVectors(settings.home))
+        home = settings.home
+        return cls(SelfTests(home), SkillVectors(home), ServerNotes(home))
 
     async def describe(self, encoder: LateEncoder | None) -> None:
         """Write the records of the agents that live here; with vectors if there is an encoder."""
@@ -214,7 +217,7 @@ async def _meet(
         household.leave_out(names, choice.reasons[-1])
         return {}
     engine = await stack.enter_async_context(open_engine(_widest(spec, same)))
-    server = Awaited(engine, tuple(same))
+    server = Awaited(engine, tuple(same), household.notes_of_servers)
     try:
         described = await server.described(limits.SERVER_WAIT_S)
     except SymphonyError as error:
