@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from symphony.cli.options import HomeOption, JsonOption, home_of
-from symphony.cli.show import out, out_json, table
+from symphony.cli.show import counted, out, out_json, table
 
 if TYPE_CHECKING:
     from ledger.entry import Entry
@@ -89,7 +89,7 @@ def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
             }
         )
     elif not problems:
-        out(f"ok: {entries} entries in {len(heads)} logs, {forks} proven forks")
+        out(f"ok: {entries} entries in {counted(len(heads), 'log')}, {forks} proven forks")
     if problems:
         first = problems[0]
         author = first.author.hex()[:8] if len(first.author) != 32 else did_key(first.author)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from symphony.cli.show import console, duration, visible
+from symphony.cli.show import console, counted, duration, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -60,9 +60,8 @@ class Progress:
         self.at_ms = max(self.at_ms, event.get("at_ms", 0))
         match event.get("type"):
             case "task":
-                self.headline = (
-                    f"{event['chains']} chains, planning {event['planning']}, rule {event['rule']}"
-                )
+                chains = counted(event["chains"], "chain")
+                self.headline = f"{chains}, planning {event['planning']}, rule {event['rule']}"
             case "beacon":
                 for name in event["units"]:
                     self._unit(name).state = f"asked {event['asked']}"
@@ -85,7 +84,9 @@ class Progress:
             case "hedge":
                 self.remarks.append(f"{event['unit']}: the owner takes long; a rival tries, too")
             case "resumed":
-                self.remarks.append(f"the conductor was restarted, with {event['done']} units done")
+                self.remarks.append(
+                    f"the conductor was restarted, with {counted(event['done'], 'unit')} done"
+                )
             case "taken_over" | "stepped_back":
                 self.remarks.append("another node of the task's line conducts it now")
             case "chain_failed":
@@ -157,36 +158,37 @@ def plain_line(event: Event) -> str:
     match event.get("type"):
         case "task":
             text = (
-                f"task      {event['task'][:8]}: {event['chains']} chains, "
+                f"task      {event['task'][:8]}: {counted(event['chains'], 'chain')}, "
                 f"planning {event['planning']}, rule {event['rule']}"
             )
         case "hedge":
             text = f"hedge     {event['unit']}: {event['straggler'][:8]} takes long; a second owner"
         case "resumed":
             text = (
-                f"resumed   after a restart: {event['done']} units done, "
+                f"resumed   after a restart: {counted(event['done'], 'unit')} done, "
                 f"{event['running']} may be running"
             )
         case "entrusted":
             text = f"entrusted to {event['steward'][:8]}, which can go on with it"
         case "taken_over":
             text = (
-                f"taken over from a conductor that fell silent: {event['done']} units done, "
-                f"{event['running']} may be running"
+                "taken over from a conductor that fell silent: "
+                f"{counted(event['done'], 'unit')} done, {event['running']} may be running"
             )
         case "stepped_back":
             text = f"stepped back: {event['to'][:8]} has the task now"
         case "beacon":
-            text = f"beacon    {', '.join(event['units'])} to {event['asked']} nodes"
+            text = f"beacon    {', '.join(event['units'])} to {counted(event['asked'], 'node')}"
         case "bid":
             text = (
                 f"bid       {event['node'][:8]} offers {', '.join(event['agents']) or 'nothing'} "
-                f"for {event['units']} units"
+                f"for {counted(event['units'], 'unit')}"
             )
         case "award":
             text = (
                 f"owner     {event['unit']}: {event['agent']} on {event['owner'][:8]} "
-                f"({event['model']}), score {percent(event['score'])}, of {event['bids']} bids"
+                f"({event['model']}), score {percent(event['score'])}, "
+                f"of {counted(event['bids'], 'bid')}"
             )
         case "result":
             text = (

@@ -95,6 +95,11 @@ def facts(values: Mapping[str, object]) -> None:
         out(f"{name:<{width}}  {shown}")
 
 
+def counted(number: int, what: str) -> str:
+    """`1 unit`, `2 units`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def short_node(node: str) -> str:
     """Enough of a node's id to tell it from its neighbours."""
     return node[-8:] if node.startswith("did:key:") else node[:8]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from symphony.cli.show import duration, note, out
+from symphony.cli.show import counted, duration, note, out
 
 Verdict = Mapping[str, Any]
 """The last event of a task, as plain JSON values."""
@@ -47,7 +47,7 @@ def summary(verdict: Verdict) -> str:
         duration(verdict["at_ms"]),
     ]
     if verdict["owner_failovers"]:
-        parts.append(f"{verdict['owner_failovers']} failovers")
+        parts.append(counted(verdict["owner_failovers"], "failover"))
     if verdict["receipt"]:
         parts.append(f"receipt {verdict['receipt'][:16]}")
     return " | ".join(part for part in parts if part)
@@ -74,7 +74,7 @@ def _votes(verdict: Verdict) -> list[str]:
     """How many chains gave the answer, and how many independent ballots there were."""
     count = len(verdict["ballots"])
     if count < 2:
-        return [f"{count} ballot{'s' if count != 1 else ''}"]
+        return [counted(count, "ballot")]
     agreed = f"{verdict['agreeing']} of {count} chains gave this answer"
     worth = f"{count} ballots ≈ {verdict['effective_milli'] / 1000:.1f} independent"
     return [agreed, worth] if verdict["agreeing"] else [worth]

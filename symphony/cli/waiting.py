@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from symphony.cli.live import Event, Progress
-from symphony.cli.show import console, duration
+from symphony.cli.show import console, counted, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,15 +50,11 @@ def words(progress: Progress) -> str:
     steps = len(working) - plans
     parts = []
     if plans:
-        parts.append(f"planning {_count(plans, 'chain')} (--plan never answers at once)")
+        parts.append(f"planning {counted(plans, 'chain')} (--plan never answers at once)")
     if steps:
-        parts.append(f"working on {_count(steps, 'step')}")
+        parts.append(f"working on {counted(steps, 'step')}")
     if not parts:
         parts.append("looking for somebody to work on it")
     if progress.ballots:
-        parts.append(f"{_count(len(progress.ballots), 'chain')} answered")
+        parts.append(f"{counted(len(progress.ballots), 'chain')} answered")
     return ", ".join(parts)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

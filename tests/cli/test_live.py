@@ -144,6 +144,13 @@ def test_one_line_says_what_goes_on_and_is_gone_at_the_end() -> None:
     assert nothing.getvalue() == ""
 
 
+def test_one_is_not_many() -> None:
+    assert plain_line({**STORY[3], "bids": 1}).endswith("of 1 bid")
+    assert plain_line(STORY[2]).endswith("for 1 unit")
+    assert "1 chain," in plain_line({**STORY[0], "chains": 1})
+    assert plain_line({**STORY[1], "asked": 1}).endswith("to 1 node")
+
+
 def test_what_goes_on_in_a_few_words() -> None:
     progress = Progress()
     assert words(progress) == "looking for somebody to work on it"

@@ -296,13 +296,13 @@ def test_the_doctor_goes_on_after_a_bad_manifest(run: Run, home: Path, tmp_path:
 
 def test_a_password_in_an_address_is_shown_nowhere(run: Run, home: Path) -> None:
     run("init")
-    for url, code in (("http://me:pw@127.0.0.1:9/v1", 1), ("http://me:pw@10.0.0.9:80a0", 1)):
+    for url, code in (("http://me:p-w@127.0.0.1:9/v1", 1), ("http://me:p-w@10.0.0.9:80a0", 1)):
         (home / "config.toml").write_text(f'[engine]\nurl = "{url}"\n')
         done = run("doctor", "--json")
         assert done.code == code
         listed = run("engine", "list")
         for text in (done.out, done.err, listed.out, listed.err):
-            assert "pw" not in text
+            assert "p-w" not in text
     assert "http://host:port" in listed.out
     _, found = _findings(run)
     assert found["agent solver"]["fix"].startswith("correct url and api_key")
