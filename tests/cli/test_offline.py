@@ -87,7 +87,7 @@ def test_the_ledger_is_listed(run: Run, written: PrivateKey) -> None:
 
 def test_a_whole_ledger_verifies(run: Run, written: PrivateKey) -> None:
     done = run("ledger", "verify")
-    assert (done.code, done.out) == (0, "ok: 3 entries in 1 logs, 0 proven forks\n")
+    assert (done.code, done.out) == (0, "ok: 3 entries in 1 log, 0 proven forks\n")
     assert run("ledger", "verify", "--json").json()["ok"] is True
 
 
