@@ -57,6 +57,7 @@ def verify(
             **({"steward": report["author"]} if report["in_line"]["place"] else {}),
             "question": report["prompt"],
             "outcome": f"{report['outcome']} by {report['rule']} ({report['stop']})",
+            **words_of(report),
             "signed": f"{report['signatures']} entries, {report['awards']} awards",
             **passed_over(report),
             "vote": vote_text(report),
@@ -131,6 +132,13 @@ def equal_answers(report: dict[str, Any]) -> list[tuple[str, str]]:
     pairs = list(combinations(answers.values(), 2))
     found = equal_by_algebra(pairs)
     return [pair for pair, same in zip(pairs, found, strict=True) if same]
+
+
+def words_of(report: dict[str, Any]) -> dict[str, str]:
+    """What the author of the verdict says of it beyond what was found here: its word, no more."""
+    whose = "steward" if report["in_line"]["place"] else "conductor"
+    said = report["said"]
+    return {f"the {whose} says": repr(said)} if said and said != report["stop"] else {}
 
 
 def vote_text(report: dict[str, Any]) -> str:

@@ -141,6 +141,7 @@ FORGERIES = [
     (TaskRecord, "rule", Kind.TASK, plainly(rule="majority"), "another task or rule"),
     (TaskRecord, "selection", Kind.TASK, plainly(selection="random"), "the score of"),
     (TaskRecord, "answer_type", Kind.TASK, plainly(answer_type="text"), "counted for another"),
+    (TaskRecord, "planning", Kind.TASK, plainly(planning="never"), "the task says never"),
     (TaskRecord, "privacy", Kind.TASK, plainly(privacy="open"), "role or privacy class"),
     (TaskRecord, "alpha", Kind.TASK, plainly(alpha=10**6), "unreadable: alpha"),
     (TaskRecord, "choices", Kind.TASK, plainly(choices=("42", "43")), "asked something else"),
@@ -203,7 +204,7 @@ FORGERIES = [
 UNPROVEN = {
     # What the user wished; no claim. Stewards have claims of their own.
     # Of its skill: direct steps are in test_core_receipt_skills.
-    TaskRecord: {"planning", "deadline_ms", "stewards", "skill"},
+    TaskRecord: {"deadline_ms", "stewards", "skill"},
     AwardRecord: set(),
     Award: {"lease_ms", "lapse"},
     Requirement: {"vector", "encoder"},  # what a text embeds to; scores are checked against it

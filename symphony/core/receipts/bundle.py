@@ -11,6 +11,7 @@ import hashlib
 from ledger import codec
 from ledger.errors import DecodeError
 from symphony.core.ids import SwarmId
+from symphony.core.receipts.form import bidders, in_form
 from symphony.core.receipts.receipt import FORMAT, MAX_RECEIPT_BYTES, RECEIPT, OpenedText, Receipt
 from symphony.core.tasks.task_run import TaskRun
 
@@ -19,9 +20,11 @@ _SEAL = codec.dumps("seal")
 
 def bundle(run: TaskRun, swarm_id: SwarmId) -> bytes:
     """The receipt of `run`, encoded. The verdict is the last of `run.entries`."""
+    entries = in_form(run.entries)
+    turn = {entry.id: at for at, entry in enumerate(entries)}
     opened = tuple(
         OpenedText(unit=item.unit, result=item.entry.id, salt=item.salt, text=item.text)
-        for item in run.opened.values()
+        for item in sorted(run.opened.values(), key=lambda item: turn[item.entry.id])
     )
     receipt = Receipt(
         format=FORMAT,
@@ -29,8 +32,8 @@ def bundle(run: TaskRun, swarm_id: SwarmId) -> bytes:
         salt=run.salt,
         prompt=run.spec.prompt,
         answer_schema=run.spec.answer_schema,
-        entries=tuple(entry.encode() for entry in run.entries),
-        capabilities=tuple(listing.entry.encode() for listing in run.listings.values()),
+        entries=tuple(entry.encode() for entry in entries),
+        capabilities=tuple(run.listings[name].entry.encode() for name in bidders(entries)),
         opened=opened,
         evidence=tuple(entry.encode() for entry in run.cited),
     )

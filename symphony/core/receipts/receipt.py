@@ -16,7 +16,6 @@ receipt can be changed, or hidden in it, without being noticed.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -41,16 +40,16 @@ from symphony.core.owner.prompts import DIRECT_SKILL
 from symphony.core.receipts.asked import as_ordered
 from symphony.core.receipts.checked import Checked, refuse
 from symphony.core.receipts.elections import Elections
+from symphony.core.receipts.form import closed
 from symphony.core.receipts.recount import recount
 from symphony.core.receipts.report import InLine, ReceiptReport, sentences
+from symphony.core.receipts.units import as_planned, of_task
 from symphony.core.records import (
     AWARD,
     CAPABILITY,
     RESULT,
     TASK,
     VERDICT,
-    Award,
-    Role,
     TaskRecord,
     VerdictRecord,
 )
@@ -60,8 +59,6 @@ from symphony.core.wire import Codec, Digest, Name, Salt
 FORMAT = "symphony-receipt/1"
 MAX_RECEIPT_BYTES = 8 * 1024 * 1024  # 16 chains × 8 steps with outputs of up to 64 KiB
 MAX_ENTRIES = 2048
-_UNIT = re.compile(r"(plan|step)/(0|[1-9][0-9]?)(/[^\W_]{1,16})?")
-_COMPARISON = re.compile(r"judge/([0-9])/(0|[1-9][0-9]?)-(0|[1-9][0-9]?)")
 
 T = TypeVar("T")
 
@@ -124,8 +121,9 @@ class _Check:
         self.found.skill = task.skill or DIRECT_SKILL
         line = line_of(NodeId(first.author), task)
         verdict = self._verdict(last, first, line)
-        for raw in self.receipt.capabilities:
-            self._capability(self._entry(raw))
+        capabilities = [self._entry(raw) for raw in self.receipt.capabilities]
+        for entry in capabilities:
+            self._capability(entry)
         elections = Elections(self.found, task)
         reached = {first.author: first.seq}
         for entry in middle:
@@ -143,6 +141,8 @@ class _Check:
         for opened in self.receipt.opened:
             self._opened(opened)
         self._all_opened()
+        closed(self.found, (first, *middle, last), capabilities)
+        as_planned(self.found, task)
         self.found.evidence += [self._entry(raw) for raw in self.receipt.evidence]
         vote = recount(self.found, first, task, verdict)
         as_ordered(self.found, task)
@@ -169,7 +169,8 @@ class _Check:
             ),
             awards=len(self.found.awards),
             passed_over=vote.passed_over,
-            stop=verdict.stop,
+            stop=vote.stop,
+            said=verdict.stop,
             proven=proven,
             not_proven=not_proven,
             seal=seal,
@@ -228,7 +229,7 @@ class _Check:
         for award in record.awards:
             if award.unit != unit_id(TaskId(task.task), award.name):
                 refuse(f"the award of {award.name} has the wrong unit")
-            self._unit(award, task)
+            of_task(award, task)
             if task.stewards and not may_award(place, award.epoch):
                 refuse(f"{award.name} was awarded with an epoch of somebody else")
             key = (UnitId(award.unit), award.epoch)
@@ -237,15 +238,6 @@ class _Check:
             elections.held(award)
             self.found.awards[key] = award
             self.award_entry[key] = EntryId(entry.id)
-
-    @staticmethod
-    def _unit(award: Award, task: TaskRecord) -> None:
-        """Is it a unit of this task, asked for as the task says?"""
-        role = role_of(award.name, task.chains)
-        if role is None:
-            refuse(f"{award.name[:40]!r} is no unit of the task")
-        if award.requirement.role != role or award.requirement.privacy != task.privacy:
-            refuse(f"{award.name} was called for with another role or privacy class")
 
     def _result(self, entry: Entry, task: TaskRecord) -> None:
         record = _body(entry, Kind.RESULT, RESULT)
@@ -285,19 +277,6 @@ class _Check:
             award = self.found.awards[UnitId(record.unit), record.epoch]
             if record.status == "ok" and name not in shown and award.requirement.role != "plan":
                 refuse(f"the output of {award.name} is not shown")
-
-
-def role_of(name: str, chains: int) -> Role | None:
-    """The role that a unit of this name needs; None if no task of so many chains has it."""
-    compared = _COMPARISON.fullmatch(name)
-    if compared is not None:
-        number, *pair = (int(part) for part in compared.groups())
-        fits = number < limits.MAX_COMPARISONS and max(pair) < chains and pair[0] != pair[1]
-        return "judge" if fits else None
-    found = _UNIT.fullmatch(name)
-    if found is None or int(found[2]) >= chains or (found[1] == "step") != bool(found[3]):
-        return None
-    return "plan" if found[1] == "plan" else "solve"
 
 
 def _body(entry: Entry, kind: Kind, codec: Codec[T]) -> T:

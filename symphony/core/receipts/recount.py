@@ -31,6 +31,7 @@ from symphony.core.records import (
 from symphony.core.votes.answers import canonical
 from symphony.core.votes.evidence import Skilled, counts_at, is_evidence
 from symphony.core.votes.grounds import AWAITING, EVIDENT, agent_key, grounds_of
+from symphony.core.votes.in_words import in_words
 from symphony.core.votes.settling import Ballots, Cast, Settlement, is_answered, settle
 from symphony.core.weighing import VERSION, CastBallot, Grounds, effective_milli
 
@@ -44,6 +45,8 @@ class Recount:
     effective_milli: int
     passed_over: int
     """Elections in which a bidder lost its place by the conductor's word alone."""
+    stop: str
+    """Why the vote was over, or how far it had come."""
 
 
 def recount(checked: Checked, first: Entry, task: TaskRecord, verdict: VerdictRecord) -> Recount:
@@ -112,7 +115,8 @@ def _result(
     )
     answer = vote.classes[0].answer if answered else None
     worth = effective_milli([cast.ballot for cast in known.cast], vote.weights, grounds)
-    return Recount(answer, ballots, worth, passed_over(checked, known.cast))
+    stop = in_words(vote, known, task.alpha)
+    return Recount(answer, ballots, worth, passed_over(checked, known.cast), stop)
 
 
 def _outcome(task: TaskRecord, verdict: VerdictRecord, vote: Settlement) -> None:

@@ -45,8 +45,10 @@ ALONE = InLine(0, 0, "answered")
 @dataclass(frozen=True, slots=True)
 class ReceiptReport:
     """A receipt that holds. `seal` is None for one that is not sealed yet; `author` gave the
-    verdict: the conductor, or a steward in its place. In `passed_over` of the elections
-    somebody ranked before the winner and was avoided, by the conductor's word alone (`elections`).
+    verdict: the conductor, or a steward in its place. `stop` says how far the vote had come, as
+    it was found here; `said` is what the author of the verdict said of it. In `passed_over` of the
+    elections somebody ranked before the winner and was avoided, by the conductor's word alone
+    (`elections`).
     """
 
     swarm: bytes
@@ -60,6 +62,7 @@ class ReceiptReport:
     signatures: int
     awards: int
     stop: str
+    said: str
     proven: tuple[str, ...]
     not_proven: tuple[str, ...]
     author: NodeId
@@ -100,6 +103,7 @@ NOT_PROVEN = (
     "that the conductor recorded every bid, result and piece of evidence that it had",
     "that what it noted of bidders and steps is so: evidence, free slots, who was gone, vectors",
     "that a chain without a ballot gave no answer",
+    "that the owners are members of the swarm, and different parties",
     "that who gave this verdict gave no other one on the same task",
     "that planners were asked this question, and nothing else",
 )

@@ -18,7 +18,7 @@ from symphony.core import limits
 from symphony.core.ids import EntryId, Epoch, NodeId, SwarmId, TaskId, derived_salt, unit_id
 from symphony.core.ids import salted_digest as digest
 from symphony.core.inputs import Submit
-from symphony.core.receipts.receipt import role_of
+from symphony.core.receipts.units import role_of
 from symphony.core.records import (
     AWARD,
     CAPABILITY,

@@ -27,9 +27,9 @@ from symphony.core.tasks.unit import Unit
 from symphony.core.votes.answers import fitting
 from symphony.core.votes.comparing import under_way
 from symphony.core.votes.evidence_book import EvidenceBook
+from symphony.core.votes.in_words import in_words
 from symphony.core.votes.judges import judges
 from symphony.core.votes.settling import Settlement, is_answered, next_wave
-from symphony.core.votes.vote import count_level
 from symphony.core.votes.voting import cast, known_ballots, resettle, rule_for
 
 NO_ANSWER = "no answer of the wanted type is in what it wrote"
@@ -268,36 +268,17 @@ class Chains:
 
     def _over(self, run: TaskRun, vote: Settlement) -> bool:
         """End the task if the vote is over; was it?"""
-        count = len(run.chains)
         if under_way(run, vote, self.calls):
             return run.ended
         if run.ended:
             return True
+        text = in_words(vote, known_ballots(run), run.spec.alpha_ppm)
         if not run.outstanding and not vote.votes:
-            self._end(run, "failed", "no chain ended in an answer")
-        elif vote.state == "exact":
-            voted = f"{len(vote.votes)} of {count} chains voted"
-            more = "1 more ballot" if run.outstanding == 1 else f"{run.outstanding} more ballots"
-            text = f"exact: {more} can't change the winner"
-            if not run.outstanding:
-                text = f"exact: {voted}" if run.spec.alpha_ppm else voted
+            self._end(run, "failed", text)
+        elif is_answered(vote.state, run.spec.alpha_ppm):
             self._end(run, "answered", text)
-        elif vote.state == "certified":
-            level = run.spec.alpha_ppm / 10_000
-            drawn = known_ballots(run).drawn
-            text = f"certified at {level:g} %: the most frequent answer of {count} such chains"
-            self._end(run, "answered", f"{text}, after {drawn}")
-        elif vote.state == "tied":
-            voted = f"{len(vote.votes)} of {count} chains voted"
-            text = f"{voted}, and {count_level(vote.classes)} answers are level"
-            answered = is_answered(vote.state, run.spec.alpha_ppm)
-            self._end(run, "answered" if answered else "not_certified", text)
-        elif vote.state == "enough":
-            most = len(vote.classes[0].votes)
-            text = f"divided: {most} of {len(vote.votes)} chains for the best answer so far, and "
-            self._end(
-                run, "not_certified", f"{text}the other {run.outstanding} would change little"
-            )
+        elif vote.state != "open":
+            self._end(run, "not_certified", text)
         return run.ended
 
     def _at(self, run: TaskRun) -> int:
