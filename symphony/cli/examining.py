@@ -46,8 +46,8 @@ async def examined(spec: EngineSpec) -> dict[str, Any]:
             described = await opened.describe()
             await whole(opened, replace(subject.ask(max_tokens=4), deadline_ms=ANSWER_MS))
         except EngineError as error:
-            report["error"] = str(error)
-            return report
+            silent = dict.fromkeys(report["contract"], "it gave no first answer")
+            return report | {"error": str(error), "not_looked_at": silent}
         report |= {name: getattr(described, name) for name in ("engine", "model", "lineage")}
         subject = _subject(opened, spec, described)
         ends = trio.current_time() + (OURS_S if isinstance(opened, SupervisedEngine) else ALL_S)

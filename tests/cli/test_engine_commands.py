@@ -78,6 +78,7 @@ async def test_a_server_that_never_answers_a_chat_is_told_in_one_report(
     assert "did not finish" in report["error"]
     assert set(report["contract"].values()) == {None}
     assert set(report["not_looked_at"]) == set(report["contract"])
+    assert set(report["not_looked_at"].values()) == {"it gave no first answer"}
     nursery.cancel_scope.cancel()
 
 
