@@ -53,7 +53,7 @@ def words(progress: Progress) -> str:
         parts.append(f"planning {counted(plans, 'chain')} (--plan never answers at once)")
     if steps:
         parts.append(f"working on {counted(steps, 'step')}")
-    if not parts:
+    if not parts and not progress.ballots:
         parts.append("looking for somebody to work on it")
     if progress.ballots:
         parts.append(f"{counted(len(progress.ballots), 'chain')} answered")

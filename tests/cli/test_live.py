@@ -164,3 +164,5 @@ def test_what_goes_on_in_a_few_words() -> None:
     progress.add({**award, "unit": "step/0/s1"})
     progress.add({"type": "ballot", "chain": 1, "answer": "4", "weight": 1})
     assert words(progress) == "working on 1 step, 1 chain answered"
+    progress.add({**done, "unit": "step/0/s1"})
+    assert words(progress) == "1 chain answered"
