@@ -21,6 +21,8 @@ NOT_CERTIFIED = 6
 VERIFICATION_FAILED = 7
 INTERRUPTED = 130
 
+_SAID_CHARS = 4000  # a wrong manifest can have many faults; two screens of them are enough
+
 EXIT_CODES = (
     (0, "ok"),
     (1, "failure"),
@@ -67,9 +69,19 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
 
 def say(message: str, hint: str) -> None:
     """The two lines. They go to stderr, so that stdout holds results and nothing else."""
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(f"error: {_fit(message)}\n")
     if hint:
-        sys.stderr.write(f"next:  {hint}\n")
+        sys.stderr.write(f"next:  {_fit(hint)}\n")
+
+
+def _fit(text: str) -> str:
+    """`text` may hold words of a stranger: nothing in it is obeyed by a terminal, begins a line of
+    its own, or fills the screen.
+    """
+    from symphony.cli.show import visible
+
+    cut = text if len(text) <= _SAID_CHARS else text[:_SAID_CHARS] + " …"
+    return visible(cut).replace("\n", "\n       ")
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -101,7 +101,7 @@ class ChatStream:
     def _take(self, event: dict[str, Any]) -> Chunk | None:
         """Fold one event in; the chunk it holds, if it holds one."""
         if isinstance(event.get("model"), str) and event["model"]:
-            self._model = event["model"]
+            self._model = event["model"][: limits.MODEL_NAME_CHARS]
         self._usage = _usage(event) or self._usage
         choices = event.get("choices")
         if not isinstance(choices, list) or not choices:

@@ -119,6 +119,12 @@ PROBE_SECONDS: Final = 60.0
 MODELS_LISTED: Final = 1000
 """Entries of `/v1/models` that are looked at."""
 
+MODEL_NAME_CHARS: Final = 4096
+"""The longest name of a model that a server is believed to have: some use a file's path."""
+
+NAME_SHOWN_CHARS: Final = 80
+"""As much of a model's name as goes into a hint, which lists five."""
+
 CONTEXT_TOKENS: Final = 2048
 """Context of one request when neither the server nor the configuration says: the least that a
 plan and its needs fit into."""

@@ -35,7 +35,7 @@ from symphony.engines.dialect import Dialect
 from symphony.engines.doors import Answer, is_here, open_door
 from symphony.engines.load import read_counters
 from symphony.engines.probe import probe_dialect
-from symphony.engines.refusals import refusal, refuse_packed
+from symphony.engines.refusals import refusal, refuse_packed, shown
 from symphony.engines.slots import Slots, within
 from symphony.engines.straight import AnswerBegun
 from symphony.errors import EngineError, EngineUnavailable
@@ -221,13 +221,15 @@ class OpenAIEngine:
         for entry in listed:
             if entry["id"] == self._model:
                 return entry
-        names = ", ".join(str(entry["id"]) for entry in listed[:5])
+        names = ", ".join(shown(entry["id"], limits.NAME_SHOWN_CHARS) for entry in listed[:5])
         raise EngineUnavailable(
             f"the server does not have the model {self._model!r}", hint=f"it has: {names}"
         )
 
     async def list_models(self) -> list[dict[str, Any]]:
-        """The entries of `/v1/models` that carry an id, as the server wrote them."""
+        """The entries of `/v1/models` that carry an id of at most `limits.MODEL_NAME_CHARS`, as the
+        server wrote them.
+        """
         return _parse_models(await self._get("/v1/models"))
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -294,9 +296,14 @@ def _parse_models(content: bytes) -> list[dict[str, Any]]:
         raise EngineError(
             "the server's list of models is not one", hint="is this an OpenAI-style server?"
         ) from error
-    named = [entry for entry in entries if isinstance(entry.get("id"), str) and entry["id"]]
+    named = [entry for entry in entries if _is_name(entry.get("id"))]
     # A name goes into requests and signed records, and lone surrogates have no bytes there.
     return [{**entry, "id": as_text(entry["id"])} for entry in named]
+
+
+def _is_name(value: object) -> bool:
+    """Whether a model can be called so: a longer text would be held, sent and shown for ever."""
+    return isinstance(value, str) and 0 < len(value) <= limits.MODEL_NAME_CHARS
 
 
 def _context_of(entry: dict[str, Any]) -> int | None:

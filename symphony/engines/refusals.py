@@ -105,5 +105,11 @@ def error_words(body: bytes) -> str:
         text = str(inner.get("message", inner) if isinstance(inner, dict) else inner)
     except (ValueError, RecursionError):
         pass
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[: limits.ERROR_TEXT_CHARS]
+    return shown(text, limits.ERROR_TEXT_CHARS)
+
+
+def shown(text: str, chars: int) -> str:
+    """The begin of a stranger's text, on one line and printable."""
+    begin = text[: 4 * chars]  # blanks go
+    printable = "".join(char if char.isprintable() else " " for char in begin)
+    return " ".join(printable.split())[:chars]

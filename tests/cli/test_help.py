@@ -223,3 +223,14 @@ def test_the_defaults_that_submit_shows_are_those_of_a_task(run: Run) -> None:
         assert f"[default: ({default})" in said
     assert said.count("[default: (auto)]") == 2  # --rule, too
     assert (spec.rule, spec.answer_type) == ("auto", "text")
+
+
+def test_words_of_strangers_in_an_error_are_neither_obeyed_nor_endless(capsys):
+    error = errors.EngineError("bad\x1b[31m\u202e\nerror: forged" + "x" * 100_000, hint="has \x07a")
+    report(error, [])
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert "\x07" not in said
+    assert [line[:6] for line in said.splitlines()] == ["error:", "      ", "next: "]
+    assert len(said) < 5000

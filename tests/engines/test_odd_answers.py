@@ -128,3 +128,23 @@ def test_whatever_an_engine_says_of_itself_peers_can_read_the_record(
     described = Description(name, name, name, context, concurrency)
     record = capability(manifest, described, {})
     assert CAPABILITY.decode(CAPABILITY.encode(record)) == record
+
+
+async def test_long_names_and_signs_in_them_stay_out_of_errors(nursery: trio.Nursery):
+    names = ["\x1b[31mred\nerror: forged", "m" * limits.MODEL_NAME_CHARS, "m" * 1_500_000]
+    page = json.dumps({"data": [{"id": name} for name in names]}).encode()
+    said = events({**delta("hi", "stop"), "model": "m" * 500_000}, "[DONE]")
+
+    async def handler(stream: trio.SocketStream, number: int) -> None:
+        await stream.send_all(
+            response(page if number < 3 else said, headers="connection: close\r\n")
+        )
+
+    engine = OpenAIEngine(await listen(nursery, handler), model="other", dialect=LLAMACPP)
+    assert [entry["id"] for entry in await engine.list_models()] == names[:2]
+    with pytest.raises(EngineError) as caught:
+        await engine.describe()
+    assert caught.value.hint == f"it has: [31mred error: forged, {'m' * limits.NAME_SHOWN_CHARS}"
+    assert len((await run(engine, ask()))[1].model) == limits.MODEL_NAME_CHARS
+    await engine.aclose()
+    nursery.cancel_scope.cancel()
