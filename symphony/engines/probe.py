@@ -3,9 +3,9 @@
 Servers accept fields that they don't know and ignore them, so acceptance proves nothing. Each
 probe asks for something that no model would say by itself ("zqx") to a question that has
 another answer; only a server that enforces the constraint can give it. Greedy, two dozen tokens
-each, at the first need, and kept for the life of the engine. They are asked one after the other:
-the server may serve no more at once, and one that fails the first is asked for no other. Whoever
-keeps such findings longer (a node, over its starts) lends its notes (`noting`).
+each, at the first need, and kept for the life of the engine. The first is asked alone, because a
+server that fails it is asked for no other; then as many at once as its user allows. Whoever keeps
+such findings longer (a node, over its starts) lends its notes (`noting`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,21 @@ import trio
 
 from symphony.engines import limits
 from symphony.engines.address import shown_address
-from symphony.engines.base import Choice, Constraint, Feature, Grammar, JsonSchema, Regex
+from symphony.engines.base import (
+    Choice,
+    Constraint,
+    Feature,
+    Grammar,
+    JsonSchema,
+    NoConstraint,
+    Regex,
+)
 from symphony.engines.bodies import read_capped, refused
 from symphony.engines.constraints import check_output
-from symphony.engines.dialect import LLAMACPP, VLLM, Dialect
+from symphony.engines.dialect import LLAMACPP, PLAIN, VLLM, Dialect
 from symphony.errors import (
     ConstraintViolated,
+    EngineError,
     EngineOverloaded,
     EngineUnavailable,
 )
@@ -54,7 +63,9 @@ _STYLES: tuple[tuple[str, Dialect, Constraint, Feature], ...] = (
 
 
 class Notes(Protocol):
-    """What was learnt of servers before."""
+    """What was learnt of servers before, and how many texts may be asked for at once."""
+
+    at_once: int
 
     def find(self, server: str) -> Dialect | None: ...
 
@@ -83,13 +94,29 @@ async def probe_dialect(client: httpx2.AsyncClient, model: str) -> Dialect:
     if known is not None:
         return known
     honoured: set[tuple[str, Feature]] = set()
-    for style, dialect, wanted, feature in _STYLES:
-        answer = await _ask(client, {"model": model, **dialect.fields(wanted)})
-        if answer is not None and _obeys(wanted, answer):
+    failures: list[EngineError] = []
+    room = trio.CapacityLimiter(notes.at_once if notes is not None else limits.CONCURRENCY)
+
+    async def run(style: str, dialect: Dialect, wanted: Constraint, feature: Feature) -> None:
+        logprobs = feature is Feature.LOGPROBS
+        fields = {"logprobs": True} if logprobs else dialect.fields(wanted)
+        try:
+            async with room:
+                answer = await _ask(client, {"model": model, **fields})
+        except EngineError as error:
+            failures.append(error)
+            nursery.cancel_scope.cancel()
+            return
+        if answer is not None and (_has_logprobs(answer) if logprobs else _obeys(wanted, answer)):
             honoured.add((style, feature))
-    answer = await _ask(client, {"model": model, "logprobs": True})
-    if answer is not None and _has_logprobs(answer):
-        honoured.add(("plain", Feature.LOGPROBS))
+
+    async with trio.open_nursery() as nursery:
+        first, *rest = *_STYLES, ("plain", PLAIN, NoConstraint(), Feature.LOGPROBS)
+        await run(*first)
+        for one in rest:
+            nursery.start_soon(run, *one)
+    if failures:
+        raise failures[0]
     learnt = _conclude(honoured)
     if notes is not None:
         notes.keep(server, learnt)

@@ -216,8 +216,10 @@ async def _meet(
     if not choice.usable:
         household.leave_out(names, choice.reasons[-1])
         return {}
-    engine = await stack.enter_async_context(open_engine(_widest(spec, same)))
-    server = Awaited(engine, tuple(same), household.notes_of_servers)
+    widest = _widest(spec, same)
+    engine = await stack.enter_async_context(open_engine(widest))
+    notes = household.notes_of_servers.bounded(widest.concurrency)
+    server = Awaited(engine, tuple(same), notes)
     try:
         described = await server.described(limits.SERVER_WAIT_S)
     except SymphonyError as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 from symphony.engines.base import Feature
 from symphony.engines.dialect import Dialect
+from symphony.engines.limits import CONCURRENCY
 from symphony.node import limits
 from symphony.node.keepsake import read_keepsake, write_keepsake
 
@@ -24,9 +25,17 @@ FILE = "servers.json"
 class ServerNotes:
     """The notes of one home, by server (without a password of its address) and model."""
 
-    def __init__(self, home: Path, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, home: Path, now_s: Callable[[], float] = time.time, at_once: int = CONCURRENCY
+    ) -> None:
+        self.at_once = at_once
+        self._home = home
         self._file = home / FILE
         self._now_s = now_s
+
+    def bounded(self, at_once: int | None) -> ServerNotes:
+        """The same notes, for a server of which no more texts may be asked at once."""
+        return ServerNotes(self._home, self._now_s, at_once or CONCURRENCY)
 
     def find(self, server: str) -> Dialect | None:
         """What was learnt, unless it is too old or can't be read."""
