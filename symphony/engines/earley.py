@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections import defaultdict
 
 from symphony.engines import limits
-from symphony.engines.gbnf import Body, CharSet, Rules
+from symphony.engines.gbnf import CharSet, Rules
 
-_Item = tuple[int, Body, int, int]
-"""Rule, one of its bodies, the place of the dot in it, and where in the text it began."""
+_Item = tuple[int, int, int, int]
+"""Rule, the number of one of its bodies, the place of the dot in it, where in the text it began."""
 
 
 class TooHard(Exception):
@@ -37,69 +37,82 @@ class _Recogniser:
         root = self._rules.root
         # waiting[p][r]: the items at place p whose dot stands before rule r.
         waiting: list[dict[int, list[_Item]]] = []
-        items: dict[_Item, None] = {(root, body, 0, 0): None for body in self._rules.bodies[root]}
+        bodies = self._rules.bodies
+        items: dict[_Item, None] = {(root, n, 0, 0): None for n in range(len(bodies[root]))}
         for place in range(len(text) + 1):
             waiting.append(defaultdict(list))
             code = ord(text[place]) if place < len(text) else None
             following: dict[_Item, None] = {}
             queue = list(items)
             while queue:
-                self._count()
                 item = queue.pop()
-                rule, body, dot, origin = item
+                rule, number, dot, origin = item
+                body = bodies[rule][number]
                 fresh: list[_Item]
                 if dot == len(body):
-                    fresh = [(r, b, d + 1, o) for r, b, d, o in waiting[origin][rule]]
-                elif isinstance(body[dot], CharSet):
-                    self._shift(item, code, following)
-                    continue
+                    fresh = [(r, n, d + 1, o) for r, n, d, o in waiting[origin][rule]]
                 else:
-                    fresh = self._predict(item, place, waiting)
+                    symbol = body[dot]
+                    if isinstance(symbol, CharSet):
+                        self._count(1 + len(symbol.ranges))
+                        if code is not None and symbol.holds(code):
+                            following[rule, number, dot + 1, origin] = None
+                        continue
+                    fresh = self._predict(item, symbol, place, waiting)
+                self._count(1 + len(fresh))
                 for one in fresh:
                     if one not in items:
                         items[one] = None
                         queue.append(one)
             if place == len(text):
-                return any(i[0] == root and i[3] == 0 and i[2] == len(i[1]) for i in items)
+                return any(r == root and o == 0 and d == len(bodies[r][n]) for r, n, d, o in items)
             if not following:
                 return False
             items = following
         raise AssertionError("the loop ends by returning")
 
-    def _shift(self, item: _Item, code: int | None, following: dict[_Item, None]) -> None:
-        rule, body, dot, origin = item
-        symbol = body[dot]
-        if code is not None and isinstance(symbol, CharSet) and symbol.holds(code):
-            following[rule, body, dot + 1, origin] = None
-
     def _predict(
-        self, item: _Item, place: int, waiting: list[dict[int, list[_Item]]]
+        self, item: _Item, wanted: int, place: int, waiting: list[dict[int, list[_Item]]]
     ) -> list[_Item]:
-        rule, body, dot, origin = item
-        wanted = body[dot]
-        assert isinstance(wanted, int)
+        rule, number, dot, origin = item
         waiting[place][wanted].append(item)
-        fresh: list[_Item] = [(wanted, one, 0, place) for one in self._rules.bodies[wanted]]
+        count = len(self._rules.bodies[wanted])
+        fresh: list[_Item] = [(wanted, one, 0, place) for one in range(count)]
         if wanted in self._nullable:
-            fresh.append((rule, body, dot + 1, origin))
+            fresh.append((rule, number, dot + 1, origin))
         return fresh
 
-    def _count(self) -> None:
-        self._steps += 1
+    def _count(self, steps: int) -> None:
+        self._steps += steps
         if self._steps > limits.GRAMMAR_STEPS:
             raise TooHard(f"more than {limits.GRAMMAR_STEPS} steps")
 
 
 def _nullable(rules: Rules) -> frozenset[int]:
-    """The rules that derive the empty text, by iteration to the fixed point."""
+    """The rules that derive the empty text: each body waits for the rules in it, one by one."""
     found: set[int] = set()
-    while True:
-        more = {
-            rule
-            for rule, bodies in enumerate(rules.bodies)
-            if rule not in found
-            and any(all(isinstance(s, int) and s in found for s in body) for body in bodies)
-        }
-        if not more:
-            return frozenset(found)
-        found |= more
+    lacking: list[int] = []  # of each body of rules alone, how many were not found yet
+    owners: list[int] = []
+    users: dict[int, list[int]] = defaultdict(list)
+    queue: list[int] = []
+    for rule, bodies in enumerate(rules.bodies):
+        for body in bodies:
+            inner = [symbol for symbol in body if isinstance(symbol, int)]
+            if len(inner) < len(body):
+                continue  # a character is not empty
+            for symbol in inner:
+                users[symbol].append(len(owners))
+            owners.append(rule)
+            lacking.append(len(inner))
+            if not inner:
+                queue.append(rule)
+    while queue:
+        rule = queue.pop()
+        if rule in found:
+            continue
+        found.add(rule)
+        for body_number in users[rule]:
+            lacking[body_number] -= 1
+            if not lacking[body_number]:
+                queue.append(owners[body_number])
+    return frozenset(found)

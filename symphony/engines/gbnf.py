@@ -120,9 +120,7 @@ class _Reader:
                 last = item
             self._skip(newlines=nested)
         done.extend(last or ())
-        self._symbols += len(done)
-        if self._symbols > limits.GRAMMAR_SYMBOLS:
-            raise self._error(f"more than {limits.GRAMMAR_SYMBOLS} symbols")
+        self._count(len(done))
         return tuple(done)
 
     def _item(self, char: str) -> Body | None:
@@ -173,6 +171,7 @@ class _Reader:
             self._bodies[many] = [(), (many, one)]
             tail = (many,)
         else:
+            self._count(2 * (most - least))
             for _ in range(most - least):
                 tail = (self._new_rule([(), (*tail, one)]),)
         return (one,) * least + tail
@@ -238,8 +237,15 @@ class _Reader:
         return self._numbers[name]
 
     def _new_rule(self, bodies: list[Body]) -> int:
+        self._count(1)
         self._bodies.append(bodies)
         return len(self._bodies) - 1
+
+    def _count(self, symbols: int) -> None:
+        """Rules that stand for groups and repetitions count as symbols, too."""
+        self._symbols += symbols
+        if self._symbols > limits.GRAMMAR_SYMBOLS:
+            raise self._error(f"more than {limits.GRAMMAR_SYMBOLS} symbols")
 
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]

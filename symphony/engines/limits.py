@@ -64,7 +64,7 @@ GRAMMAR_SYMBOLS: Final = 20_000
 GRAMMAR_REPEATS: Final = 2000
 """The largest m or n of `{m,n}`; llama.cpp refuses more than 2 000 as well."""
 
-GRAMMAR_STEPS: Final = 2_000_000
+GRAMMAR_STEPS: Final = 4_000_000
 """Work allowed to check one output against a grammar: about two seconds of Python."""
 
 CONCURRENCY: Final = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,7 @@ def test_escapes():
         f'root ::= "a"{{{limits.GRAMMAR_REPEATS + 1}}}',
         'root ::= "' + "a" * limits.GRAMMAR_CHARS + '"',
         "root ::= " + '"aaaaaaaaaa"{2000} ' * 11,
+        "root ::= " + "a{0,2000} " * 8 + '\na ::= "x"',
     ],
 )
 def test_what_is_no_grammar_is_refused(text: str):
@@ -121,3 +123,19 @@ def test_work_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(limits, "GRAMMAR_STEPS", 5000)
     with pytest.raises(TooHard):
         accepts(read_grammar('root ::= root root root | "a" | ""'), "a" * 500)
+
+
+def test_the_work_of_ambiguity_is_counted(monkeypatch: pytest.MonkeyPatch):
+    """Few items, each reached in very many ways."""
+    monkeypatch.setattr(limits, "GRAMMAR_STEPS", 20_000)
+    with pytest.raises(TooHard):
+        accepts(read_grammar('root ::= root root | "a"'), "a" * 60)
+
+
+def test_long_chains_and_literals_take_linear_time():
+    rules = [f"r{number} ::= r{number - 1}" for number in range(3999, 0, -1)]
+    chain = read_grammar("\n".join(["root ::= r3999", 'r0 ::= ""', *rules]))
+    begun = time.process_time()
+    assert accepts(chain, "")
+    assert accepts(read_grammar(f'root ::= "{"a" * 8000}"'), "a" * 8000)
+    assert time.process_time() - begun < 2
