@@ -56,7 +56,8 @@ def demo(
     ):
         started = time.monotonic()
         for node in nodes:
-            say(f"  {node.name}  pid {node.process.pid}  agents {', '.join(node.ready['agents'])}")
+            agents, short = ", ".join(node.ready["agents"]), node.ready["short"]
+            say(f"  {node.name}  {short}  pid {node.process.pid}  agents {agents}")
         body = {
             "prompt": question or QUESTION,
             "chains": chains,

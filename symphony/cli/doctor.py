@@ -96,7 +96,8 @@ def _key(settings: NodeSettings) -> Iterator[Finding]:
     from ledger.keys import did_key
     from symphony.identity import load_identity
 
-    yield Finding("key", "ok", did_key(load_identity(settings.home).public))
+    public = load_identity(settings.home).public
+    yield Finding("key", "ok", f"{public.hex()[:8]}, {did_key(public)}")
 
 
 def _swarm(settings: NodeSettings) -> Iterator[Finding]:

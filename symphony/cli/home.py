@@ -50,6 +50,7 @@ def init(
     facts_of = {
         "home": str(place),
         "node": did_key(founder),
+        "short": founder.hex()[:8],
         "peer_id": peer_id(founder),
         "swarm": swarm.swarm_id.hex(),
         "swarm_name": name,

@@ -85,7 +85,8 @@ def rotate(
 def _report(now: PrivateKey, *, as_json: bool) -> None:
     from ledger import did_key, peer_id
 
-    found = {"node": did_key(now.public), "peer_id": peer_id(now.public)}
+    short = now.public.hex()[:8]
+    found = {"node": did_key(now.public), "short": short, "peer_id": peer_id(now.public)}
     if as_json:
         out_json(found)
     else:

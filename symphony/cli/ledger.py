@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ledger.sqlite import SqliteStore
 
 LEDGER_NAME = "ledger.sqlite"
+_BEGINNING = re.compile(r"[0-9a-fA-F]{1,63}")
 PAGE = 500  # entries read at once
 ledger = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The signed log: look at it, verify it."
@@ -29,7 +31,7 @@ ledger = typer.Typer(
 def log(
     limit: Annotated[int, typer.Option("--limit", "-n", help="At most so many.", min=1)] = 50,
     author: Annotated[
-        str | None, typer.Option(help="Only of this node (did:key, peer id or hexadecimal).")
+        str | None, typer.Option(help="Only of this node: how its key begins, did:key or peer id.")
     ] = None,
     after: Annotated[
         int | None, typer.Option(help="The oldest after this position.", min=0)
@@ -38,8 +40,8 @@ def log(
     as_json: JsonOption = False,
 ) -> None:
     """The newest entries, in the order in which they came here; NDJSON with --json."""
-    key = None if author is None else _key(author)
     with opened(home_of(home)) as (store, _):
+        key = None if author is None else _key(author, [head.author for head in store.heads()])
         newest = after is None
         rows = _newest(store, key, limit) if newest else _following(store, key, limit, after or 0)
     if as_json:
@@ -67,7 +69,6 @@ def log(
 @ledger.command()
 def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Check every hash, link and signature that is stored here. Exits 7 if one does not hold."""
-    from ledger.keys import did_key
     from ledger.keys import verify as check
     from symphony.errors import LedgerInvalid
 
@@ -92,7 +93,7 @@ def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
         out(f"ok: {entries} entries in {counted(len(heads), 'log')}, {forks} proven forks")
     if problems:
         first = problems[0]
-        author = first.author.hex()[:8] if len(first.author) != 32 else did_key(first.author)
+        author = first.author.hex()[:8]
         raise LedgerInvalid(
             f"{len(problems)} problems; the first: entry {first.seq} of {author}: {first.text}",
             hint="stop the node, move ledger.sqlite away, and let it fetch the ledger anew",
@@ -197,7 +198,8 @@ def _when(hlc: int) -> str:
     return datetime.fromtimestamp((hlc >> 16) / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _key(text: str) -> bytes:
+def _key(text: str, authors: Sequence[bytes]) -> bytes:
+    """The key that a text names, in full or by how it begins in hexadecimal, as logs show it."""
     from ledger.errors import KeyRefused
     from ledger.keys import admit_public_key, parse_did_key, parse_peer_id
     from symphony.errors import UsageError
@@ -207,6 +209,14 @@ def _key(text: str) -> bytes:
             return parse_did_key(text)
         if len(text) == 64:
             return admit_public_key(bytes.fromhex(text))
-        return parse_peer_id(text)
+        if not _BEGINNING.fullmatch(text):
+            return parse_peer_id(text)
     except (KeyRefused, ValueError) as error:
         raise UsageError(f"--author: {error}", hint="`symphony peers` shows the ids") from None
+    found = [author for author in authors if author.hex().startswith(text.lower())]
+    if len(found) != 1:
+        raise UsageError(
+            f"--author: {counted(len(found), 'log')} here of a node whose key begins with {text}",
+            hint="give more of the key" if found else "symphony ledger log shows the authors",
+        )
+    return found[0]

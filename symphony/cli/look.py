@@ -15,7 +15,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from symphony.cli.door import connected
 
     with connected(home_of(home)) as swarm:
-        state = swarm.status()
+        state = _named(swarm.status())
     if as_json:
         out_json(state)
         return
@@ -36,6 +36,11 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         out(f"warning: {warning}")
 
 
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    """With the short name of its node beside the long one."""
+    return {"node": row["node"], "short": short_node(row["node"]), **row}
+
+
 def _busy(load: dict[str, Any] | None) -> str:
     """What an engine is busy with, in words; only what its server says."""
     if load is None:
@@ -52,7 +57,7 @@ def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from symphony.cli.door import connected
 
     with connected(home_of(home)) as swarm:
-        rows = swarm.peers()
+        rows = [_named(row) for row in swarm.peers()]
     if as_json:
         out_json(rows)
         return
@@ -60,7 +65,7 @@ def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
         ("node", "peer id", "connected", "rtt", "agents", "addresses"),
         (
             (
-                short_node(row["node"]),
+                row["short"],
                 row["peer_id"],
                 "yes" if row["connected"] else "no",
                 duration(row["rtt_ms"]),
@@ -76,7 +81,7 @@ def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def _whereabouts(row: dict[str, Any]) -> str:
     if row["local"]:
         return "here"
-    return short_node(row["node"]) + ("" if row["connected"] else " (gone)")
+    return str(row["short"]) + ("" if row["connected"] else " (gone)")
 
 
 def agents(
@@ -90,7 +95,7 @@ def agents(
     from symphony.cli.door import connected
 
     with connected(home_of(home)) as swarm:
-        known = swarm.agents()
+        known = [_named(row) for row in swarm.agents()]
     rows = [row for row in known if every or row["local"] or row["connected"]]
     if as_json:
         out_json(rows)

@@ -101,8 +101,12 @@ def counted(number: int, what: str) -> str:
 
 
 def short_node(node: str) -> str:
-    """Enough of a node's id to tell it from its neighbours."""
-    return node[-8:] if node.startswith("did:key:") else node[:8]
+    """The one short name of a node, of its `did:key` or its key in hexadecimal: how the key begins
+    in hexadecimal, as logs, events, receipts and the ledger show it.
+    """
+    from ledger.keys import parse_did_key
+
+    return parse_did_key(node).hex()[:8] if node.startswith("did:key:") else node[:8]
 
 
 def gigabytes(count: int) -> str:

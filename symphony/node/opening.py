@@ -77,6 +77,7 @@ class Ready:
     """A node that serves: what its one ready line says."""
 
     node: str
+    short: str
     peer_id: str
     swarm: str
     swarm_name: str
@@ -351,6 +352,7 @@ def _ready(
 ) -> Ready:
     return Ready(
         node=did_key(key.public),
+        short=key.public.hex()[:8],
         peer_id=peer_id(key.public),
         swarm=swarm_file.swarm_id.hex(),
         swarm_name=swarm_file.genesis.name,

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.fake_port import DIGEST, NODE, RECEIPT, ending
+from gateway.fake_port import DID, DIGEST, NODE, RECEIPT, ending
 from gateway.live import Live
 
+from ledger import parse_did_key
 from symphony.cli import main
 from symphony.cli.durations import milliseconds
 from symphony.core.events import BallotView
@@ -257,6 +258,12 @@ def test_status_peers_and_agents_show_what_the_node_says(run: Run, live: Live) -
     agents = run("agents").out
     assert "here" in agents
     assert "far-7b" in agents
+    name = parse_did_key(DID).hex()[:8]
+    for word in ("status", "peers", "agents"):
+        options = ("--all",) if word == "agents" else ()
+        assert name in run(word, *options).out
+        said = run(word, *options, "--json").json()
+        assert (said if word == "status" else said[-1])["short"] == name
 
 
 def test_strangers_cannot_write_to_the_terminal(run: Run, live: Live) -> None:

@@ -26,6 +26,7 @@ def test_init_makes_a_private_home_and_says_who_lives_there(run: Run, home: Path
     assert made["swarm_name"] == "ours"
     assert made["node"].startswith("did:key:z6Mk")
     assert made["peer_id"].startswith("12D3KooW")
+    assert made["short"] == load_identity(home).public.hex()[:8]
     swarm = read_swarm(home)
     assert swarm is not None
     assert swarm.swarm_id.hex() == made["swarm"]
