@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import fields
@@ -53,7 +54,7 @@ def test_what_was_asked_and_said_is_in_the_log_at_debug_only() -> None:
         for event in events():
             log_event(event)
     told = [line for line in lines if line["log_level"] != "debug"]
-    assert len(told) == len(get_args(Event)) - 1, "one for each, but tokens"
+    assert len(told) == len(get_args(Event)) - 2, "one for each, but tokens and agents"
     assert not [line for line in told if SECRET in str(line)]
     said = {line["about"] for line in lines if SECRET in str(line)}
     assert said == {"plan", "result", "ballot", "verdict"}
@@ -63,7 +64,7 @@ def test_every_text_of_an_event_is_known_for_what_it_is() -> None:
     # A new field of an event has to be put here or into `TEXTS`: is it somebody's words?
     facts = {
         *("agent", "agents", "error", "fallback", "message", "model", "outcome", "planning"),
-        *("reason", "rule", "skill", "stop", "type", "unit", "units"),
+        *("reason", "rule", "settled", "skill", "stop", "type", "unit", "units"),
     }
     found = {
         one.name
@@ -85,3 +86,42 @@ def test_texts_of_others_stay_within_their_line(format: str) -> None:  # noqa: A
     for line in lines:
         assert line.isprintable(), line
         assert "ballot" in line
+
+
+_FOREIGN = """
+import logging
+from symphony.node.logs import configure_logging
+from symphony.settings import LogSettings
+
+configure_logging(LogSettings(level="info", format={format!r}))
+logging.getLogger("symphony.gateway").info("Running on %s", "http://127.0.0.1:1")
+logging.getLogger("elsewhere").info("not heard")
+logging.getLogger("elsewhere").warning("two\\nlines")
+try:
+    raise LookupError("lost")
+except LookupError:
+    logging.getLogger("elsewhere").exception("failed")
+"""
+
+
+def test_what_libraries_log_has_our_form() -> None:
+    json_lines, human = (
+        subprocess.run(
+            [sys.executable, "-c", _FOREIGN.format(format=form)],
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stderr.decode()
+        for form in ("json", "human")
+    )
+    rows = [json.loads(line) for line in json_lines.splitlines()]
+    assert [(row["level"], row["logger"], row["event"]) for row in rows] == [
+        ("info", "symphony.gateway", "Running on http://127.0.0.1:1"),
+        ("warning", "elsewhere", repr("two\nlines")),
+        ("error", "elsewhere", "failed"),
+    ]
+    assert "LookupError: lost" in rows[2]["exception"]
+    first = human.splitlines()[0]
+    assert "[info" in first
+    assert "INFO:" not in human
+    assert "not heard" not in human

@@ -1,6 +1,7 @@
 """What a node says on stderr: one line per event, for people or as JSON.
 
-stdout belongs to the ready line and to results. Libraries' own logs join ours from warning up.
+stdout belongs to the ready line and to results. Libraries' own logs join ours from warning up, in
+the same form: whoever reads JSON gets nothing else.
 
 Much of what is logged was written by other nodes. What isn't plain text is shown escaped, so that
 an answer can't move the cursor of whoever reads the log, nor write lines of its own.
@@ -26,19 +27,26 @@ def configure_logging(settings: LogSettings) -> None:
         renderer = structlog.processors.JSONRenderer()
     else:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _escaped,
+        structlog.processors.format_exc_info,
+    ]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _escaped,
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,  # whoever sets up logging anew is heeded
     )
-    logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), force=True)
+    foreign = logging.StreamHandler(sys.stderr)
+    foreign.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[foreign], level=max(level, logging.WARNING), force=True)
     logging.getLogger("symphony").setLevel(level)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from symphony.core.events import Event, TokensSeen, as_json
+from symphony.core.events import AgentSeen, Event, TokensSeen, as_json
 
 _log = structlog.get_logger("symphony.events")
 
@@ -21,12 +21,17 @@ TEXTS: Final = frozenset({"answer", "output", "steps", "text"})
 
 
 def log_event(event: Event) -> None:
-    """One line for every event; tokens make none, their unit's result has them all."""
+    """One line for every event; tokens make none, their unit's result has them all. Agents that
+    become known are for debug: `symphony agents` lists those that are here.
+    """
     if isinstance(event, TokensSeen):
         return
     plain = as_json(event)
     kind = plain.pop("type")
     facts = measured(plain)
+    if isinstance(event, AgentSeen):  # a node that joins reads the records of years at once
+        _log.debug(kind, **facts)
+        return
     _log.info(kind, **facts)
     if facts != plain:
         _log.debug("said", about=kind, **plain)
