@@ -71,7 +71,7 @@ def join(  # noqa: PLR0917
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add this machine to a swarm and host its agents. Prints one ready line, then runs."""
+    """Add this machine to a swarm and host its agents. Says when it is ready, then runs."""
     flags = {
         "invite": read_token(token, token_file),
         "peers": peer or None,
@@ -168,7 +168,7 @@ def run(settings: NodeSettings, *, as_json: bool, insist: bool) -> None:
         if as_json:
             out_json(values)
         else:
-            out(ready_line(values))
+            out(ready_text(values))
             sys.stdout.flush()  # whoever reads it through a pipe waits for it
 
     async def until_told() -> signal.Signals:
@@ -182,22 +182,24 @@ def run(settings: NodeSettings, *, as_json: bool, insist: bool) -> None:
         raise KeyboardInterrupt
 
 
-def ready_line(values: dict[str, Any]) -> str:
-    """The one line for people: `ready` and what they may want to copy. Which agents are not hosted
-    stands behind those that are, with the first reason; the log has each.
+def ready_text(values: dict[str, Any]) -> str:
+    """`ready` and what people may want to copy, one fact a line. Which agents are not hosted stands
+    behind those that are, with the first reason; the log has each. The gateway comes last, if there
+    is one.
     """
-    shown = []
-    left_out: dict[str, str] = values.get("not_hosted", {})
+    left_out: dict[str, str] = values["not_hosted"]
     said = {f"agent {name} is not hosted: {why}" for name, why in left_out.items()}
-    agents = " ".join(values.get("agents", ())) or "none"
+    agents = " ".join(values["agents"]) or "none"
     if left_out:
         agents += f" ({len(left_out)} not hosted: {next(iter(left_out.values()))})"
-    warnings = [one for one in values.get("warnings", ()) if one not in said]
-    for name, value in (values | {"agents": agents, "warnings": warnings}).items():
-        if name == "not_hosted":
-            continue
-        if value in (None, "", [], {}):
-            continue
-        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-        shown.append(f"{name.replace('_', ' ')}: {text}")
-    return "ready  " + "  |  ".join(shown)
+    shown = [
+        ("node", values["node"]),
+        *(("address", address) for address in values["addresses"]),
+        ("peers", values["peers"]),
+        ("agents", agents),
+        *(("warning", one) for one in values["warnings"] if one not in said),
+        *([("gateway", values["gateway"])] if values["gateway"] else []),
+    ]
+    swarm = f"{values['swarm_name']} ({values['swarm'][:8]})"
+    head = f"ready  node {values['short']} of swarm {swarm}"
+    return "\n".join([head, *(f"  {name}: {value}" for name, value in shown)])

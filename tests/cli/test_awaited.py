@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from symphony.cli.join import ready_line
+from symphony.cli.join import ready_text
 
 from .conftest import Run
 
@@ -60,9 +60,15 @@ def test_agents_move_in_when_their_server_answers(run: Run, start: Start) -> Non
     assert len(ready["not_hosted"]) == len(ready["warnings"]) > 1
     assert all("asked again" in reason for reason in ready["not_hosted"].values())
     assert "engine's url" in ready["warnings"][0], "the next step"
-    line = ready_line(ready)
-    assert f"agents: none ({len(ready['not_hosted'])} not hosted: no answer from" in line
-    assert line.count("not hosted") == 1
+    text = ready_text(ready)
+    first, *facts = text.splitlines()
+    assert first == f"ready  node {ready['short']} of swarm home ({ready['swarm'][:8]})"
+    assert facts[0] == f"  node: {ready['node']}"
+    for address in ready["addresses"]:
+        assert f"  address: {address}" in facts
+    assert facts[-1] == f"  gateway: {ready['gateway']}"
+    assert f"\n  agents: none ({len(ready['not_hosted'])} not hosted: no answer from" in text
+    assert text.count("not hosted") == 1
     assert run("agents", "--json").json() == []
 
     server = start("symphony.testing.echo_server", "--port", port, "--until-stdin-closes")
