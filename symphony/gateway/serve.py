@@ -109,7 +109,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ConfigError(
             f"the gateway can't listen on {host} port {port}: {reason}",
-            hint="choose another port, or 0 for a free one",
+            hint="choose another one with --gateway-port, where 0 takes a free one",
         ) from None
     return listener
 

@@ -63,7 +63,7 @@ from symphony.node.restoring import restore
 from symphony.node.self_test import measure_when_idle
 from symphony.node.starting import Beginnings
 from symphony.node.workshop import Workshop
-from symphony.settings import GATEWAY_PORT, NodeSettings
+from symphony.settings import NodeSettings
 from symphony.version import __version__
 
 _log = structlog.get_logger("symphony.node")
@@ -258,10 +258,11 @@ async def _open_gateway(
         chosen = GatewaySettings(host=wanted.host, port=wanted.port)
         serving: Serving = await nursery.start(partial(serve_gateway, desk, chosen, stop=stop))
     except ConfigError:
-        if wanted.port != GATEWAY_PORT:
+        if "port" in wanted.model_fields_set:  # somebody will look for it there
             raise
         chosen = GatewaySettings(host=wanted.host, port=0)  # another node has the usual port
         serving = await nursery.start(partial(serve_gateway, desk, chosen, stop=stop))
+        _log.warning("gateway_port_taken", wanted=wanted.port, got=serving.url)
     stack.enter_context(advertised(settings.home, serving))
     return serving
 
