@@ -19,13 +19,15 @@ from symphony.errors import ReceiptInvalid
 class Conductor:
     """A node that conducted one task on its own, its store, and some witnesses."""
 
-    def __init__(self, *, chains=1, witnesses="ada bob cid", keys=None, before=0) -> None:
+    def __init__(
+        self, *, chains=1, rule="auto", witnesses="ada bob cid", keys=None, before=0
+    ) -> None:
         self.stage = Stage(capability(), keys=keys)
         self.witnesses = {name: Peer(name, self.stage.keys) for name in witnesses.split()}
         self.disk_calls = 0
         for number in range(before):
             self.stage.swarm.journal.write(Kind.TASK, b"earlier %d" % number)
-        self.stage.submit(chains=chains)
+        self.stage.submit(chains=chains, rule=rule)
         while not self.stage.of(KeepReceipt):
             ended = self.stage.finished | {(e.unit, e.epoch) for e in self.stage.of(CancelWork)}
             if all((e.unit, e.epoch) in ended for e in self.stage.of(StartWork)):

@@ -376,7 +376,7 @@ def test_one_verdict_entry_says_how_the_task_ended():
     stage.finish("Answer: 42")
     (entry,) = stage.entries(Kind.VERDICT)
     verdict = VERDICT.decode(entry.body)
-    assert (verdict.outcome, verdict.rule, len(verdict.ballots)) == ("answered", "match", 1)
+    assert (verdict.outcome, verdict.rule, len(verdict.ballots)) == ("answered", "majority", 1)
     stage.wait(400_000)
     assert len(stage.entries(Kind.VERDICT)) == 1
     assert len(stage.told(TaskEnded)) == 1

@@ -25,7 +25,7 @@ from symphony.core.records import (
 from symphony.core.swarm import Swarm
 from symphony.core.votes.evidence import MAX_OF_AUTHOR_MILLI
 from symphony.core.votes.evidence_book import EvidenceBook
-from symphony.core.votes.grounds import agent_key, agreement_of, grounds_of
+from symphony.core.votes.grounds import LEAST_WORD_MILLI, agent_key, agreement_of, grounds_of
 from symphony.core.votes.reputation import reputation
 from symphony.core.weighing import Agreement, Evidence
 from symphony.core.weighing.resemblance import MAX_OF_PAIR_MILLI, pair, without_echo
@@ -62,6 +62,10 @@ HONEST = st.lists(
 )
 
 
+def outcomes_in(entry: Entry) -> tuple[ProbeOutcome, ...]:
+    return PROBE.decode(entry.body or b"").outcomes
+
+
 def cited(entries: list[Entry], seed: int = 0, before: int = BEFORE) -> tuple[Entry, ...]:
     book = EvidenceBook(*NODE.values())
     entries = entries.copy()
@@ -91,14 +95,43 @@ def test_a_flood_of_one_author_moves_nobody_by_more_than_its_cap(told, flood, se
     for node, agent, _ in VOTERS:
         key = agent_key(node, agent)
         one, other = with_her.get(key, Evidence()), without.get(key, Evidence())
-        moved = one.trials_milli - other.trials_milli
-        assert 0 <= moved <= MAX_OF_AUTHOR_MILLI
-        assert one.right_milli >= other.right_milli
-        assert one.wrong_milli >= other.wrong_milli
+        said = [o for entry in heard for o in outcomes_in(entry) if o.node == node]
+        right = sum(outcome.right for outcome in said) * 1000
+        wrong = len(said) * 1000 - right
+        assert one.right_milli <= right + MAX_OF_AUTHOR_MILLI
+        assert one.wrong_milli <= wrong + MAX_OF_AUTHOR_MILLI
+        assert one.trials_milli <= right + wrong + MAX_OF_AUTHOR_MILLI
+        words = {entry.author for entry in heard if outcomes_in(entry)[0].node == node}
+        least = min(8, LEAST_WORD_MILLI // 1000) * 1000 * len(words)
+        assert min(one.trials_milli, other.trials_milli) >= least, "every word is heard"
+    said = sum(len(outcomes_in(entry)) for entry in of_eve)
     for author in {entry.author for entry in honest}:
         has = sum(entry.author == author for entry in honest)
         kept = sum(entry.author == author for entry in heard)
-        assert kept in (has, *range(len(of_eve) - 1, has)), "who has less lost nothing"
+        assert kept == has or 8 * kept >= said - 32, "who said less lost nothing"
+
+
+@pytest.mark.parametrize("honest", [2, 3, 6, 12])
+def test_one_who_says_much_at_once_is_no_louder_than_many(honest: int) -> None:
+    """Members say a little of each in an entry, as probes come; one says as much as fits of one."""
+    told = [
+        probed(f"honest {who}", about, 2, 1, 100 * at + who)
+        for at in range(40)
+        for who in range(honest)
+        for about in "xyz"
+    ]
+    loud = [probed("eve", "x", 0, 32, 50_000 + at) for at in range(40)]
+    known = grounds_of(cited([*told, *loud]), VOTERS, T0_MS + 1_000_000).evidence
+    lied_of = known[agent_key(AGENTS["x"], "solver")]
+    assert 2 * lied_of.right_milli >= lied_of.wrong_milli, "two of three, less what one may say"
+    fair = known[agent_key(AGENTS["y"], "solver")]
+    assert fair.right_milli == 2 * fair.wrong_milli
+
+
+def test_ten_probes_of_one_who_asked_count_whatever_verdicts_say() -> None:
+    told = [probed("honest 0", "x", 8, 2, 0), voted("honest 1", 1, x="1", y="1", z="2")]
+    known = grounds_of(told, VOTERS, T0_MS + 1_000_000).evidence[agent_key(AGENTS["x"], "solver")]
+    assert known.trials_milli >= 10_000
 
 
 def test_small_entries_just_before_a_task_push_nobody_out() -> None:
@@ -116,12 +149,13 @@ def test_small_entries_just_before_a_task_push_nobody_out() -> None:
 
 
 def test_where_not_all_authors_have_a_place_each_task_draws_anew() -> None:
-    book = EvidenceBook(*NODE.values())
-    for at, name in enumerate(NAMES):
-        book.learn(probed(name, "x", 1, 0, at))
+    crowd = [KEYS.signer(f"member {at}".encode().ljust(32, b"=")) for at in range(60)]
+    book = EvidenceBook(*(member.public for member in crowd))
+    for at, member in enumerate(crowd):
+        book.learn(probe(member, AGENTS["x"], 1, 0, at_ms=T0_MS + at, skill="math"))
     drawn = [{entry.author for entry in book.cited(VOTERS, BEFORE + task)} for task in range(40)]
     assert all(len(authors) == limits.MAX_CITED_PROBES for authors in drawn)
-    assert set.union(*drawn) == set(NODE.values())
+    assert set.union(*drawn) == {member.public for member in crowd}
     assert not set.intersection(*drawn)
 
 
@@ -186,7 +220,7 @@ def test_a_receipt_cites_members_only_and_all_of_them(met: bool) -> None:
         panel.stage.give(PeerUp(stranger.id, 2))
     lie = ProbeOutcome(panel.stage.peers["ada"].id, "solver", "math", bytes(32), False)
     loud = []
-    for _ in range(24):
+    for _ in range(limits.MAX_CITED_PROBES):
         panel.stage.now_ms += 100
         panel.probed("eva", Told("ada", 0, 1))
         entry = stranger.entry(Kind.PROBE, PROBE.encode(ProbeRecord((lie,))), panel.stage.now_ms)

@@ -72,6 +72,18 @@ def test_outcomes_are_written_down_later_and_together() -> None:
     assert VERDICT.decode(stage.entries(Kind.VERDICT)[0].body).outcome in ("answered", "failed")
 
 
+def test_each_entry_gathers_for_longer_than_the_one_before() -> None:
+    panel = Panel("ada bob cid")
+    stage = panel.stage
+    for number, patience in enumerate((1, 2, 4)):
+        stage.give(probe(number))
+        answered(panel, {}, number + 1)
+        stage.wait(patience * limits.PROBE_FLUSH_MS - limits.PROBE_EVERY_MS)
+        assert len(stage.entries(Kind.PROBE)) == number
+        stage.wait(2 * limits.PROBE_EVERY_MS)
+        assert len(stage.entries(Kind.PROBE)) == number + 1
+
+
 def test_elections_learn_from_outcomes_and_a_restart_learns_the_same() -> None:
     """Two that agree on a wrong answer look right to each other until the outcomes come."""
     panel = Panel("ada bob cid")

@@ -68,7 +68,7 @@ def refusal(data):
 
 def test_an_honest_receipt_holds():
     report = verified(RECEIPT_BYTES)
-    assert (report.outcome, report.answer, report.rule) == ("answered", "42", "match")
+    assert (report.outcome, report.answer, report.rule) == ("answered", "42", "majority")
     assert report.conductor == STAGE.me
     assert [ballot.chain for ballot in report.ballots] == [0, 1]
     assert report.awards == 7
@@ -138,7 +138,7 @@ FORGERIES = [
     (TaskRecord, "task", Kind.TASK, plainly(task=bytes(16)), "another task"),
     (TaskRecord, "prompt", Kind.TASK, plainly(prompt=NOBODY), "question is not the one"),
     (TaskRecord, "chains", Kind.TASK, plainly(chains=1), "is no unit of the task"),
-    (TaskRecord, "rule", Kind.TASK, plainly(rule="majority"), "another task or rule"),
+    (TaskRecord, "rule", Kind.TASK, plainly(rule="match"), "another task or rule"),
     (TaskRecord, "selection", Kind.TASK, plainly(selection="random"), "the score of"),
     (TaskRecord, "answer_type", Kind.TASK, plainly(answer_type="text"), "counted for another"),
     (TaskRecord, "planning", Kind.TASK, plainly(planning="never"), "the task says never"),
@@ -181,7 +181,7 @@ FORGERIES = [
     (ResultRecord, "completion_tokens", Kind.RESULT, plainly(completion_tokens=0), "more tokens"),
     (VerdictRecord, "task", Kind.VERDICT, plainly(task=bytes(16)), "another task or rule"),
     (VerdictRecord, "outcome", Kind.VERDICT, plainly(outcome="failed"), "did not end as"),
-    (VerdictRecord, "rule", Kind.VERDICT, plainly(rule="majority"), "another task or rule"),
+    (VerdictRecord, "rule", Kind.VERDICT, plainly(rule="match"), "another task or rule"),
     (VerdictRecord, "version", Kind.VERDICT, plainly(version=99), "are of version 99"),
     (VerdictRecord, "settled", Kind.VERDICT, plainly(settled="tied"), "the vote was exact"),
     (VerdictRecord, "outstanding", Kind.VERDICT, plainly(outstanding=1), "than the task has"),

@@ -246,7 +246,7 @@ def test_others_are_asked_when_witnesses_are_lacking():
 
 
 def test_nine_ballots_are_verified_within_fifty_milliseconds():
-    conductor = Conductor(chains=9, keys=RealKeys())
+    conductor = Conductor(chains=9, rule="match", keys=RealKeys())
     data = conductor.sealed()
     assert len(conductor.verified(data).ballots) == 9
 

@@ -154,7 +154,7 @@ def test_evidence_lets_few_strong_agents_outvote_many_weak_ones() -> None:
 
 
 def test_auto_goes_by_evidence_once_there_is_some() -> None:
-    for trials, rule in ((0, "match"), (8, "reliability")):
+    for trials, rule in ((0, "majority"), (8, "reliability")):
         panel = Panel("ada bob cid")
         if trials:
             panel.probed("cid", Told("ada", trials, 0), Told("bob", trials, 2))

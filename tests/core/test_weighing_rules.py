@@ -1,7 +1,8 @@
 """The weight rules: what no evidence, little evidence and much evidence make of a pool."""
 
 from dataclasses import replace
-from itertools import pairwise
+from fractions import Fraction
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ from symphony.core.weighing import (
 )
 from symphony.core.weighing.bradley_terry import strengths_ppm
 from symphony.core.weighing.confidence import exp_ppm
+from symphony.core.weighing.groups import groups
 from symphony.core.weighing.reliability import shrunk_rates
 
 COUNTS = st.integers(0, 200_000)
@@ -74,10 +76,40 @@ def test_who_was_right_more_often_never_weighs_less(rights):
         assert left <= right or weights[at[0]] >= weights[at[1]]
 
 
-@pytest.mark.parametrize("evidence", [[(0, 0)] * 5, [(7, 3), (6, 4), (8, 2), (7, 3)], [(1, 1)] * 3])
-def test_without_a_difference_beyond_chance_it_is_the_plain_majority(evidence):
+@pytest.mark.parametrize("evidence", [[(0, 0)] * 5, [(7, 3)] * 4, [(1, 1)] * 3])
+def test_without_a_difference_it_is_the_plain_majority(evidence):
     ballots, grounds = pool(*evidence)
     assert weigh("reliability", ballots, grounds) == [FULL_WEIGHT] * len(evidence)
+
+
+@given(st.lists(st.integers(6, 8), min_size=3, max_size=9))
+def test_a_difference_within_chance_breaks_ties_and_nothing_else(rights):
+    ballots, grounds = pool(*[(right, 10 - right) for right in rights])
+    weights = sorted(weigh("reliability", ballots, grounds))
+    half = len(weights) // 2
+    assert sum(weights[: half + 1]) > sum(weights[half + 1 :]), "one head more is more weight"
+    assert (weights[0] < weights[-1]) == (len(set(rights)) > 1)
+
+
+def test_who_is_never_right_makes_no_noise_among_the_others():
+    """Three liars in a pool of equals: the others weigh nearly alike, as they do without them."""
+    equals = [(22, 8), (24, 6), (20, 10), (23, 7), (19, 11), (25, 5), (21, 9)]
+    ballots, grounds = pool(*equals, (0, 30), (0, 30), (0, 30))
+    weights = weigh("reliability", ballots, grounds)
+    assert weights[7:] == [FLOOR] * 3
+    assert weights[:7] == weigh("reliability", *pool(*equals))
+    assert min(weights[:7]) > 0.9 * FULL_WEIGHT
+
+
+@given(st.lists(COUNTED.filter(any), max_size=9), st.randoms())
+def test_groups_are_the_same_in_any_order_and_part_no_equals(counted, chance):
+    evidence = [Evidence(*counts) for counts in counted]
+    found = groups(evidence)
+    assert sorted(map(repr, chain(*found))) == sorted(map(repr, evidence))
+    chance.shuffle(evidence)
+    rates = [[Fraction(e.right_milli, e.trials_milli) for e in group] for group in groups(evidence)]
+    assert rates == [[Fraction(e.right_milli, e.trials_milli) for e in group] for group in found]
+    assert all(max(low) < min(high) for low, high in pairwise(rates))
 
 
 def test_ten_probes_let_one_strong_agent_outweigh_four_weak_ones():
@@ -100,12 +132,21 @@ def test_rates_stay_strictly_between_zero_and_one(counted):
     assert all(0 < rate < 1 for rate in shrunk_rates([Evidence(*counts) for counts in counted]))
 
 
-def test_the_default_waits_for_evidence():
-    ballots, grounds = pool((0, 0), (9, 0))
-    assert default_rule(ballots, grounds) == "match"
-    ballots, grounds = pool((5, 0), (2, 3))
-    assert default_rule(ballots, grounds) == "reliability"
-    assert default_rule([], Grounds()) == "match"
+def test_the_default_waits_for_evidence_on_nearly_all():
+    assert default_rule(*pool((0, 0), (90, 0))) == "majority"
+    assert default_rule(*pool((5, 0), (2, 3))) == "reliability"
+    assert default_rule(*pool((5, 0), (2, 3), (5, 5), (0, 0))) == "reliability"
+    assert default_rule(*pool((50, 0), (20, 30), (2, 2), (0, 0))) == "majority"
+    assert default_rule([], Grounds()) == "majority"
+
+
+def test_nobody_drowns_what_is_known_by_naming_agents():
+    known = {name: Evidence(9_000, 1_000) for name in "abc"}
+    ballots = [ballot(at, agent=name) for at, name in enumerate("abc")]
+    idle = [ballot(9, agent=f"idle{at}", node=f"n{at}", operator="eve") for at in range(40)]
+    assert default_rule([*ballots, *idle], Grounds(evidence=known)) == "reliability"
+    many = [replace(one, operator="") for one in idle]
+    assert default_rule([*ballots, *many], Grounds(evidence=known)) == "majority"
 
 
 def test_confidence():

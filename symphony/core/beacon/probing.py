@@ -9,8 +9,10 @@ planned, so is a probe: its owner answers after others' steps, as it does for us
 failed, or was never asked to the end, is no outcome; and nobody grades its own agents.
 
 Outcomes are written down later, many at a time (`PROBE_FLUSH_MS`), in one entry of kind `probe`:
-so a probe costs the log little, and its owner can't tell it from work while that matters. Elections
-learn from that entry, too (`experience`).
+so a probe costs the log little, and its owner can't tell it from work while that matters. The first
+entries of a node come soon, because little helps already where nothing is known; each later one
+waits twice as long, or for `OUTCOMES_ENOUGH`: a vote can cite only so many entries, and what they
+hold is what it knows. Elections learn from them, too (`experience`).
 
 The rate is bounded here, whatever the edge asks for, and probes give way to users' tasks. A bound
 on one probe's tokens, or an early end, would be seen by its owners. So a probe may cost what a
@@ -47,6 +49,7 @@ class Probing:
         self._outcomes: list[ProbeOutcome] = []
         self._next_ms = 0
         self._since_ms = 0
+        self._flushed = 0
 
     def begin(self, probe: Probe, *, busy: bool, others: int) -> bool:
         """May this probe run now? Then its answer is kept until the task ends."""
@@ -99,7 +102,10 @@ class Probing:
 
     def due(self) -> None:
         """Asked now and then: has the first outcome waited long enough?"""
-        if self._outcomes and self._out.now_ms - self._since_ms >= limits.PROBE_FLUSH_MS:
+        enough = len(self._outcomes) >= limits.OUTCOMES_ENOUGH
+        doublings = 0 if enough else min(self._flushed, limits.PROBE_DOUBLINGS)
+        patience_ms = limits.PROBE_FLUSH_MS << doublings
+        if self._outcomes and self._out.now_ms - self._since_ms >= patience_ms:
             self.flush()
 
     def flush(self) -> None:
@@ -109,5 +115,6 @@ class Probing:
             del self._outcomes[: len(batch)]
             record = ProbeRecord(batch)
             body = PROBE.encode(record)
+            self._flushed += 1
             self._journal.write(Kind.PROBE, body, expires_in_ms=limits.PROBE_LIFETIME_MS)
             self._experience.graded(record)

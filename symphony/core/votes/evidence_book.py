@@ -5,12 +5,14 @@ evidence would else push out what all others said, first of memory and then of t
 set every weight. So both are shared out by author:
 
     in memory   when there are too many entries, the author that has most loses its oldest one
-    cited       in rounds: each author's newest entry, then each author's second, …; probes first,
-                up to `MAX_CITED_PROBES`, then verdicts, up to `MAX_CITED` in all
+    cited       in turns: next is the author of whom least was heard so far, counted in outcomes
+                about the voters, faded, and not in entries, so that thick ones are no louder than
+                thin ones; of each author what says most comes first; probes first, up to
+                `MAX_CITED_PROBES`, then verdicts, up to `MAX_CITED` in all
 
-Where a round has more authors than there is room for, a hash of the task's stamp and the author's
-key says who is heard. Nobody knows that stamp when it writes, so no key and no time of writing is
-better than others.
+Where of some authors as much was heard, a hash of the task's stamp and the author's key says who is
+next. Nobody knows that stamp when it writes, so no key and no time of writing is better than
+others.
 
 Being many is what is left, and a key costs nothing. So an author is cited only once it was *met*:
 it was connected to this node, and showed its invite then, or has worked for it before. Entries of
@@ -21,15 +23,22 @@ any of this: it is the conductor's care for its own answers.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
-from heapq import heapify, heappop, heapreplace
-from itertools import zip_longest
+from collections.abc import Collection, Iterable, Mapping
+from heapq import heapify, heappop, heappush, heapreplace
 
 from ledger import Entry, Kind
 from ledger.clock import physical_ms
 from symphony.core import limits
 from symphony.core.ids import EntryId, NodeId
-from symphony.core.votes.evidence import Skilled, Trial, counts_at, is_evidence, trials_in
+from symphony.core.votes.evidence import (
+    PROBE_MILLI,
+    Skilled,
+    Trial,
+    counts_at,
+    faded,
+    is_evidence,
+    trials_in,
+)
 
 
 class EvidenceBook:
@@ -88,10 +97,17 @@ class EvidenceBook:
             for entry in found
             if entry.author in self._met and entry.hlc < before and counts_at(entry, at_ms)
         ]
-        probes = [entry for entry in usable if entry.kind == Kind.PROBE]
-        probes = in_turns(probes, limits.MAX_CITED_PROBES, before)
-        verdicts = [entry for entry in usable if entry.kind == Kind.VERDICT]
-        return (*probes, *in_turns(verdicts, limits.MAX_CITED - len(probes), before))
+        about = {(node, agent) for node, agent, _ in voters}
+        worth = {entry: self._worth(entry, about, at_ms) for entry in usable}
+        probes = {entry: said for entry, said in worth.items() if entry.kind == Kind.PROBE}
+        verdicts = {entry: said for entry, said in worth.items() if entry.kind == Kind.VERDICT}
+        found = in_turns(probes, limits.MAX_CITED_PROBES, before)
+        return (*found, *in_turns(verdicts, limits.MAX_CITED - len(found), before))
+
+    def _worth(self, entry: Entry, about: Collection[tuple[NodeId, str]], at_ms: int) -> int:
+        """How much an entry says of these agents, faded, in thousandths of an outcome."""
+        said = sum((trial.node, trial.agent) in about for trial in self._trials[EntryId(entry.id)])
+        return faded(said * PROBE_MILLI, at_ms - physical_ms(entry.hlc))
 
     def _read(self) -> None:
         unread, self._unread = self._unread, []
@@ -134,22 +150,24 @@ class EvidenceBook:
                 del self._by_agent[who]
 
 
-def in_turns(entries: Iterable[Entry], most: int, before: int) -> list[Entry]:
-    """At most so many of these, by author in turns, each author's newest first; the newest first
-    of what was chosen.
+def in_turns(worth: Mapping[Entry, int], most: int, before: int) -> list[Entry]:
+    """At most so many of these entries, by author in turns, each worth so much; the newest first of
+    what was chosen.
     """
     by_author: dict[bytes, list[Entry]] = {}
-    for entry in sorted(entries, key=_newest):
+    for entry in sorted(worth, key=lambda entry: (worth[entry], entry.hlc, entry.id)):
         by_author.setdefault(entry.author, []).append(entry)
     stamp = before.to_bytes(8, "big")
-    turns = sorted(by_author, key=lambda author: _lot(stamp, author))
-    rounds = zip_longest(*(by_author[author] for author in turns))
-    chosen = [entry for one_each in rounds for entry in one_each if entry is not None]
-    return sorted(chosen[:most], key=_newest)
-
-
-def _newest(entry: Entry) -> tuple[int, bytes]:
-    return -entry.hlc, entry.id
+    heard = [(0, _lot(stamp, author), author) for author in by_author]
+    heapify(heard)
+    chosen: list[Entry] = []
+    while heard and len(chosen) < most:
+        so_far, lot, author = heappop(heard)
+        entry = by_author[author].pop()
+        chosen.append(entry)
+        if by_author[author]:
+            heappush(heard, (so_far + worth[entry], lot, author))
+    return sorted(chosen, key=lambda entry: (-entry.hlc, entry.id))
 
 
 def _lot(stamp: bytes, author: bytes) -> bytes:

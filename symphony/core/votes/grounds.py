@@ -12,13 +12,14 @@ A voter's evidence is that of the skill it was asked for, and half of what is kn
 others: models that are good at one thing mostly are at another, and little is known of most.
 
 No author decides alone. What one says of an agent, in all skills together, weighs thirty trials at
-the most, so inventing skills adds nothing; and what one says of a pair is too little to make an
-echo of anybody.
+the most, so inventing skills adds nothing, and no more than what the middle one says of those who
+asked the agent themselves (three trials in any case), so shouting adds nothing either. What one
+says of a pair is too little to make an echo of anybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 
 from ledger import Entry
@@ -41,6 +42,8 @@ from symphony.core.weighing.resemblance import MAX_OF_PAIR_MILLI, pair
 
 EVIDENT: frozenset[Rule] = frozenset({"reliability", "ranked"})
 """Rules that rest on evidence: of the voters, or of the judges."""
+LEAST_WORD_MILLI = 3_000
+"""Every author's word counts for three trials, if it has them, however little others say."""
 AWAITING: frozenset[Rule] = frozenset({"match", "majority", "reliability"})
 """Rules whose weights hang together, and are known as soon as all owners are."""
 
@@ -60,13 +63,15 @@ def grounds_of(
     said, and the caps.
     """
     cited = list(cited)
+    trials = [trial for entry in cited for trial in trials_in(entry)]
+    probed = {(trial.node, trial.agent, trial.author) for trial in trials if trial.probed}
     about: dict[tuple[NodeId, str], list[tuple[str, NodeId, Sequence[int]]]] = {}
-    sums = sums_by_author((t for entry in cited for t in trials_in(entry)), at_ms)
-    for ((node, agent, skill), author), said in sums.items():
+    for ((node, agent, skill), author), said in sums_by_author(trials, at_ms).items():
         about.setdefault((node, agent), []).append((skill, author, said))
     evidence: dict[str, Evidence] = {}
     for node, agent, skill in voters:
-        found = _known(about.get((node, agent), ()), skill)
+        words = _words(about.get((node, agent), ()), skill)
+        found = _known(words, {who for who in words if (node, agent, who) in probed})
         if found != Counts():
             key = agent_key(node, agent)
             evidence[key] = Evidence(found.right_milli, found.wrong_milli)
@@ -75,20 +80,35 @@ def grounds_of(
     return Grounds(evidence, agreement, comparisons, Caps())
 
 
-def _known(said: Iterable[tuple[str, NodeId, Sequence[int]]], asked: str) -> Counts:
-    """What all authors together know of an agent at a skill. Of each author the word about other
-    skills fills what the word about this one leaves of the cap.
+def _words(
+    said: Iterable[tuple[str, NodeId, Sequence[int]]], asked: str
+) -> Mapping[NodeId, Counts]:
+    """What each author says of an agent at a skill: its word about other skills fills what that
+    about this one leaves of the cap.
     """
     by_author: dict[NodeId, tuple[list[int], list[int]]] = {}
     for skill, author, sums in said:
         here = by_author.setdefault(author, ([0, 0], [0, 0]))[skill != asked]
         here[0] += sums[0]
         here[1] += sums[1]
-    found = Counts()
-    for at_it, at_others in by_author.values():
+    words = {}
+    for author, (at_it, at_others) in by_author.items():
         mine = capped(at_it, MAX_OF_AUTHOR_MILLI)
         room = MAX_OF_AUTHOR_MILLI - min(MAX_OF_AUTHOR_MILLI, sum(at_it))
-        found += mine + capped([part // 2 for part in at_others], room)
+        words[author] = mine + capped([part // 2 for part in at_others], room)
+    return words
+
+
+def _known(words: Mapping[NodeId, Counts], probers: Collection[NodeId]) -> Counts:
+    """What all authors together know of an agent, no word weighing more than the middle one of
+    those who asked it themselves; of an even number the larger of the two in the middle.
+    """
+    sizes = sorted(words[author].right_milli + words[author].wrong_milli for author in probers)
+    middle = sizes[len(sizes) // 2] if sizes else MAX_OF_AUTHOR_MILLI
+    most = max(LEAST_WORD_MILLI, middle)
+    found = Counts()
+    for word in words.values():
+        found += capped((word.right_milli, word.wrong_milli), most)
     return found
 
 

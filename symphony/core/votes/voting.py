@@ -126,12 +126,11 @@ def rule_for(spec: TaskSpec, listings: Iterable[Listing], book: EvidenceBook, wa
     if not len(book):
         return default_rule((), grounds_of((), (), wall_ms))
     needs = Requirement("solve", spec.skill or DIRECT_SKILL, spec.privacy, 0)
-    pool = [
-        (item.node, item.capability.agent, best_skill(item.capability, needs))
-        for item in listings
-        if eligible(item.capability, needs)
-    ][: limits.MAX_POOL]
-    cited = book.cited(pool, pack(wall_ms + 1))
-    grounds = grounds_of(cited, pool, wall_ms)
-    ballots = [CastBallot(0, "", agent_key(node, agent), "") for node, agent, _ in pool]
+    able = [item for item in listings if eligible(item.capability, needs)][: limits.MAX_POOL]
+    pool = [(item.node, item.capability.agent, best_skill(item.capability, needs)) for item in able]
+    grounds = grounds_of(book.cited(pool, pack(wall_ms + 1)), pool, wall_ms)
+    ballots = [
+        CastBallot(0, "", agent_key(node, agent), node.hex(), item.capability.operator or "")
+        for item, (node, agent, _) in zip(able, pool, strict=True)
+    ]
     return default_rule(ballots, grounds)

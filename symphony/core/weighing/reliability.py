@@ -3,12 +3,14 @@
 Textbook log-odds are not safe here. Models err together, so a few weak ones outvote a strong one
 that is right, and an estimate from ten trials is mostly noise. Two steps answer that:
 
-1. *Shrinkage.* The pool's mean rate m is known well, each agent's own rate badly. With V the
-   variance between agents that remains after that of n_i trials is taken off (the method of
-   moments of DerSimonian and Laird, 1986), agent i's rate is `p_i = m + B_i (q_i − m)` with `B_i
-   = V / (V + m (1 − m) / n_i)`. If the agents differ no more than chance explains, all weights
-   are equal and the vote is the plain majority: lack of data costs nothing. One agent that stands
-   out keeps its lead after ten trials.
+1. *Shrinkage.* The mean rate m of a group of agents that are alike (`groups`) is known well, each
+   agent's own rate badly. With V the variance between agents that remains after that of n_i trials
+   is taken off (the method of moments of DerSimonian and Laird, 1986), agent i's rate is `p_i = m +
+   B_i (q_i − m)` with `B_i = V / (V + m (1 − m) / n_i)`, and a hundredth at the least. If the
+   agents differ no more than chance explains, that hundredth decides what would be a tie, and the
+   vote is the plain majority otherwise: lack of data costs nothing, and a vote that is level is not
+   left to those who weigh next to nothing. One agent that stands out keeps its lead after ten
+   trials.
 2. *Sharpening.* `w = (p / (1 − p))^b` with b = 2. On the recorded pools that is within half a
    point of the best power in each, in pools of equals as well as of one strong agent among weak
    ones; docs/evaluation.md has the table.
@@ -26,9 +28,12 @@ from fractions import Fraction
 from functools import lru_cache
 
 from symphony.core.weighing.ballots import FLOOR, FULL_WEIGHT, CastBallot, Evidence, Grounds
+from symphony.core.weighing.groups import groups
 
 SHARPNESS = 2
 NEWCOMER_TRIALS_MILLI = 3_000
+TIES = Fraction(1, 100)
+"""So much of an agent's own rate counts in any case: enough to break ties among equals."""
 
 
 def reliability(ballots: Sequence[CastBallot], grounds: Grounds) -> list[int]:
@@ -56,19 +61,24 @@ def _shrunk_rates(pool: tuple[Evidence, ...]) -> Sequence[Fraction]:
     known = [item for item in pool if item.trials_milli >= NEWCOMER_TRIALS_MILLI]
     if not known:
         return (Fraction(1, 2),) * len(pool)
-    mean, between = _pool(known)
-    within = mean * (1 - mean)
-    rates = [_shrunk(item, mean, within, between) for item in known]
-    least = min(rates)
-    found = iter(rates)
-    return tuple(
-        next(found) if item.trials_milli >= NEWCOMER_TRIALS_MILLI else least for item in pool
-    )
+    rates = _rates(known)
+    least = min(rates.values())
+    return tuple(rates.get(item, least) for item in pool)
+
+
+def _rates(known: Sequence[Evidence]) -> dict[Evidence, Fraction]:
+    """The rate that follows from some evidence in this pool: where it is the same, so is that."""
+    rates: dict[Evidence, Fraction] = {}
+    for group in groups(known):
+        mean, between = _pool(group)
+        within = mean * (1 - mean)
+        rates |= {item: _shrunk(item, mean, within, between) for item in group}
+    return rates
 
 
 def _pool(known: Sequence[Evidence]) -> tuple[Fraction, Fraction]:
-    """The mean rate (with one right and one wrong trial of the pool's own, so that it is never 0
-    or 1) and the variance between agents.
+    """The mean rate of a group (with one right and one wrong trial of its own, so that it is never
+    0 or 1) and the variance between agents.
     """
     trials = [Fraction(item.trials_milli, 1000) for item in known]
     total = sum(trials, start=Fraction(0))
@@ -90,4 +100,4 @@ def _rate(item: Evidence) -> Fraction:
 
 def _shrunk(item: Evidence, mean: Fraction, within: Fraction, between: Fraction) -> Fraction:
     noise = within * 1000 / item.trials_milli
-    return mean + (between / (between + noise)) * (_rate(item) - mean)
+    return mean + max(TIES, between / (between + noise)) * (_rate(item) - mean)

@@ -13,6 +13,7 @@ the same integers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
 
@@ -29,7 +30,7 @@ from symphony.core.weighing.resemblance import without_echo
 WeightRule = Literal["match", "majority", "reliability", "confidence", "ranked"]
 Weigher = Callable[[Sequence[CastBallot], Grounds], list[int]]
 
-VERSION = 3
+VERSION = 4
 RULES: Mapping[WeightRule, Weigher] = MappingProxyType(
     {
         "match": match,
@@ -44,7 +45,10 @@ OWN_WEIGHT: frozenset[WeightRule] = frozenset({"match", "majority"})
 """Rules under which a ballot's weight, before caps, depends on nothing but its own chain."""
 
 AUTO_TRIALS = 5
-"""Trials per agent, in the mean over the pool, from which on `auto` means `reliability`."""
+"""Trials from which on an agent counts as known, when `auto` looks for its rule."""
+
+AUTO_SHARE = Fraction(3, 4)
+"""The share of the parties that must be known for `auto` to mean `reliability`."""
 
 
 def weigh(rule: WeightRule, ballots: Sequence[CastBallot], grounds: Grounds) -> list[int]:
@@ -75,8 +79,15 @@ def _bounded(weights: list[int], ballots: Sequence[CastBallot], caps: Caps) -> l
 
 
 def default_rule(ballots: Sequence[CastBallot], grounds: Grounds) -> WeightRule:
-    """What `auto` means: `reliability` once there is evidence on this pool, `match` before."""
-    agents = {ballot.agent for ballot in ballots}
-    trials_milli = sum(grounds.of(agent).trials_milli for agent in agents)
-    enough = trials_milli >= AUTO_TRIALS * 1000 * len(agents) > 0
-    return "reliability" if enough else "match"
+    """What `auto` means: `reliability` once there is evidence on nearly all who may vote, and
+    `majority` before. Where only some are known, the weight of a newcomer would be a guess, and a
+    vote that guesses loses more than it learns. A party has one voice in this, however many agents
+    it names, so that nobody can drown what is known.
+    """
+    known: dict[str, list[bool]] = {}
+    for ballot in ballots:
+        party = ballot.operator or ballot.node or ballot.agent
+        enough = grounds.of(ballot.agent).trials_milli >= AUTO_TRIALS * 1000
+        known.setdefault(party, []).append(enough)
+    share = sum((Fraction(sum(own), len(own)) for own in known.values()), start=Fraction(0))
+    return "reliability" if known and share >= AUTO_SHARE * len(known) else "majority"
