@@ -85,7 +85,7 @@ def test_verify_receipt(stage: Stage, tmp_path: Path) -> None:
     copy = tmp_path / "five.receipt"
     copy.write_bytes(receipt.read_bytes())
     lines = check(stage.run("03_verify_receipt.py", str(copy), SYMPHONY_HOME=str(tmp_path)))
-    assert lines[:2] == ["question: ANSWER: 5", "answer:   5   (answered, by match)"]
+    assert lines[:2] == ["question: ANSWER: 5", "answer:   5   (answered, by majority)"]
     assert any(line.startswith("  not proven: ") for line in lines)
 
     data = bytearray(copy.read_bytes())

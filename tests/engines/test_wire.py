@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -37,13 +38,24 @@ async def listen(nursery: trio.Nursery, handler: Handler) -> str:
         accepted += 1
         async with stream:
             try:
-                await stream.receive_some(65_536)
+                await _whole_request(stream)
                 await handler(stream, accepted)
             except trio.BrokenResourceError:
                 return
 
     listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
     return f"http://{_way}127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+
+
+async def _whole_request(stream: trio.SocketStream) -> None:
+    """Read all of it: to close on what was not read is to reset the connection."""
+    read = b""
+    while more := await stream.receive_some(65_536):
+        read += more
+        head, end, body = read.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        if end and len(body) >= (int(length[1]) if length else 0):
+            return
 
 
 def response(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
