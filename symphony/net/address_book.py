@@ -12,13 +12,12 @@ the last place only, or they could make us forget where it is.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from symphony.errors import ConfigError
-from symphony.net import limits
+from symphony.net import home_file, limits
 
 _VERSION = 1
 
@@ -83,18 +82,8 @@ class AddressBook:
             peer.hex(): {"addresses": known.addresses, "good_ms": known.good_ms}
             for peer, known in self._known.items()
         }
-        text = json.dumps({"version": _VERSION, "peers": peers}, indent=1, sort_keys=True)
-        scratch = self._path.with_name(self._path.name + ".new")
-        try:
-            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-            scratch.replace(self._path)
-        except OSError as error:
-            raise ConfigError(
-                f"the address book can't be written: {error}",
-                hint=f"check the rights and the space at {self._path.parent}",
-            ) from error
+        value = {"version": _VERSION, "peers": dict(sorted(peers.items()))}
+        home_file.replace(self._path, value, "the address book can't be written")
 
     def _make_room(self) -> None:
         while len(self._known) > limits.KNOWN_PEERS:

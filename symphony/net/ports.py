@@ -7,12 +7,11 @@ the one of its last run first; or all who knew it would look for it in vain afte
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
 from symphony.errors import ConfigError
-from symphony.net import limits
+from symphony.net import home_file, limits
 
 _VERSION = 1
 _FREE = re.compile(r"/tcp/0(?=/|$)")
@@ -43,18 +42,8 @@ class Ports:
         self._last[address] = port
         while len(self._last) > limits.KNOWN_PORTS:
             del self._last[next(iter(self._last))]
-        scratch = self._path.with_name(self._path.name + ".new")
-        text = json.dumps({"version": _VERSION, "ports": self._last}, indent=1)
-        try:
-            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-            scratch.replace(self._path)
-        except OSError as error:
-            raise ConfigError(
-                f"the port can't be written down: {error}",
-                hint=f"check the rights and the space at {self._path.parent}",
-            ) from error
+        value = {"version": _VERSION, "ports": self._last}
+        home_file.replace(self._path, value, "the port can't be written down")
 
 
 def _load(path: Path) -> dict[str, int]:
